@@ -1,0 +1,60 @@
+# What is installed is used; what is not comes from its official repository at a pinned tag.
+include(FetchContent)
+
+# lora_dependency(<package> TARGET <target> REPOSITORY <url> TAG <tag>): finds the package, or
+# fetches it and adds it to the build. Fetched packages build nothing of their own but the library.
+macro(lora_dependency package)
+  cmake_parse_arguments(DEP "" "TARGET;REPOSITORY;TAG" "" ${ARGN})
+  find_package(${package} QUIET)
+  if(NOT TARGET ${DEP_TARGET})
+    message(STATUS "${package} is not installed: fetching ${DEP_TAG} from ${DEP_REPOSITORY}")
+    FetchContent_Declare(${package}
+      GIT_REPOSITORY ${DEP_REPOSITORY} GIT_TAG ${DEP_TAG} GIT_SHALLOW ON SYSTEM)
+    FetchContent_MakeAvailable(${package})
+  endif()
+endmacro()
+
+# Eigen builds its own tests unless told not to.
+set(EIGEN_BUILD_TESTING OFF)
+set(EIGEN_BUILD_DOC OFF)
+set(EIGEN_BUILD_PKGCONFIG OFF)
+lora_dependency(Eigen3 TARGET Eigen3::Eigen
+  REPOSITORY https://gitlab.com/libeigen/eigen.git TAG 3.4.0)
+
+if(LORA_IO)
+  set(JSON_BuildTests OFF)
+  # Installed with the project when fetched, so that lora's package finds it again.
+  set(JSON_Install ${LORA_INSTALL})
+  lora_dependency(nlohmann_json TARGET nlohmann_json::nlohmann_json
+    REPOSITORY https://github.com/nlohmann/json.git TAG v3.11.3)
+endif()
+
+if(LORA_OPENMP)
+  find_package(OpenMP COMPONENTS CXX QUIET)
+endif()
+
+if(LORA_BLAS)
+  # BLAS is found through the linker; CMake's module wants a C compiler for its checks.
+  enable_language(C)
+  find_package(BLAS REQUIRED)
+endif()
+
+if(LORA_BUILD_EXAMPLES)
+  lora_dependency(CLI11 TARGET CLI11::CLI11
+    REPOSITORY https://github.com/CLIUtils/CLI11.git TAG v2.3.2)
+endif()
+
+if(LORA_BUILD_BENCHMARKS)
+  set(BENCHMARK_ENABLE_TESTING OFF)
+  set(BENCHMARK_ENABLE_INSTALL OFF)
+  lora_dependency(benchmark TARGET benchmark::benchmark
+    REPOSITORY https://github.com/google/benchmark.git TAG v1.8.3)
+endif()
+
+if(LORA_BUILD_TESTS)
+  lora_dependency(Catch2 TARGET Catch2::Catch2
+    REPOSITORY https://github.com/catchorg/Catch2.git TAG v3.5.4)
+  lora_dependency(rapidcheck TARGET rapidcheck
+    REPOSITORY https://github.com/emil-e/rapidcheck.git
+    TAG ff6af6fc683159deb51c543b065eba14dfcf329b)
+endif()

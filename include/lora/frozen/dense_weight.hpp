@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include "lora/core/matrix.hpp"
+#include "lora/core/product.hpp"
+#include "lora/frozen/frozen_weight.hpp"
+
+namespace lora {
+
+/// Owns a frozen weight W (out_features, in_features), row-major as in PyTorch.
+template <class T>
+class DenseWeight {
+ public:
+  using Scalar = T;
+
+  /// Takes `weight` (out, in); pass an rvalue to move it in.
+  explicit DenseWeight(Matrix<T> weight) : weight_(std::move(weight)) {}
+
+  [[nodiscard]] Index out_features() const { return weight_.rows(); }
+  [[nodiscard]] Index in_features() const { return weight_.cols(); }
+
+  /// Adds x W^T to y: x (N, in), y (N, out).
+  void add_product(ConstMatrixRef<T> x, MatrixRef<T> y) const {
+    lora::add_product(y, T(1), x, weight_.transpose());
+  }
+
+  /// Adds dy W to dx: dy (N, out), dx (N, in).
+  void add_transposed_product(ConstMatrixRef<T> dy, MatrixRef<T> dx) const {
+    lora::add_product(dx, T(1), dy, weight_);
+  }
+
+  /// Returns a copy of W.
+  [[nodiscard]] Matrix<T> dense() const { return weight_; }
+
+  /// Looks at W itself.
+  [[nodiscard]] const Matrix<T>& matrix() const { return weight_; }
+
+  /// Returns the bytes of W.
+  [[nodiscard]] std::size_t bytes() const {
+    return static_cast<std::size_t>(weight_.size()) * sizeof(T);
+  }
+
+  [[nodiscard]] bool writable() const { return true; }
+
+  /// Adds scale * b a to W: b (out, R), a (R, in).
+  void add_low_rank(T scale, ConstMatrixRef<T> b, ConstMatrixRef<T> a) {
+    lora::add_product(weight_, scale, b, a);
+  }
+
+  /// Overwrites W with `weight` (out, in).
+  void assign(ConstMatrixRef<T> weight) { weight_ = weight; }
+
+ private:
+  Matrix<T> weight_;
+};
+
+}  // namespace lora

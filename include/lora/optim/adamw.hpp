@@ -1,0 +1,151 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lora/core/parallel.hpp"
+#include "lora/core/parameter_list.hpp"
+#include "lora/optim/optimizer_state.hpp"
+#include "lora/optim/parameter_group.hpp"
+
+namespace lora {
+
+/// Sets up AdamW; the words and defaults are torch.optim.AdamW's.
+struct AdamWConfig {
+  double learning_rate = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 1e-2;
+  std::vector<ParameterGroup> groups = {};
+};
+
+/// Adapts the step of each element to its gradient's moments, with decoupled weight decay
+/// (Loshchilov and Hutter, 2019; torch.optim.AdamW, whose order of operations it follows):
+///
+///     p = p (1 - lr weight_decay)
+///     m = m + (1 - beta1) (g - m),   v = beta2 v + (1 - beta2) g^2
+///     p = p - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+///
+/// in one pass over each parameter. t counts the steps of each parameter by itself.
+template <class T>
+class AdamW {
+ public:
+  /// Throws ConfigError for settings that are negative, not finite, or a beta of 1 or more.
+  explicit AdamW(AdamWConfig config = {})
+      : config_(std::move(config)), learning_rate_(config_.learning_rate) {
+    require_non_negative(config_.learning_rate, "AdamW", "learning_rate");
+    require_non_negative(config_.epsilon, "AdamW", "epsilon");
+    require_non_negative(config_.weight_decay, "AdamW", "weight_decay");
+    for (const double beta : {config_.beta1, config_.beta2})
+      if (!(beta >= 0 && beta < 1))
+        throw ConfigError(message("AdamW: a beta is ", beta, ", expected 0 <= beta < 1"));
+    validate(config_.groups, "AdamW");
+  }
+
+  /// Updates every parameter from its gradient, which is left as it is.
+  void step(ParameterSpan<T> parameters) {
+    for (Parameter<T>* parameter : parameters) update(*parameter);
+  }
+
+  [[nodiscard]] double learning_rate() const { return learning_rate_; }
+
+  /// Sets the learning rate of the steps to come. Throws ConfigError unless finite and >= 0.
+  void set_learning_rate(double learning_rate) {
+    require_non_negative(learning_rate, "AdamW::set_learning_rate", "learning_rate");
+    learning_rate_ = learning_rate;
+  }
+
+  /// Returns a copy of what it remembers.
+  [[nodiscard]] OptimizerState<T> state() const {
+    OptimizerState<T> state{"AdamW", learning_rate_, {}, {}};
+    for (const auto& [name, entry] : entries_) {
+      state.steps[name] = entry.steps;
+      state.tensors[name + ".exp_avg"] = entry.m;
+      state.tensors[name + ".exp_avg_sq"] = entry.v;
+    }
+    return state;
+  }
+
+  /// Goes on from `state`. Throws StateError if it is another optimizer's or incomplete.
+  void set_state(const OptimizerState<T>& state) {
+    if (state.optimizer != "AdamW")
+      throw StateError(message("AdamW::set_state: the state is of ", state.optimizer,
+                               ", expected AdamW"));
+    std::map<std::string, Entry> entries;
+    for (const auto& [name, steps] : state.steps) {
+      const auto m = state.tensors.find(name + ".exp_avg");
+      const auto v = state.tensors.find(name + ".exp_avg_sq");
+      if (m == state.tensors.end() || v == state.tensors.end())
+        throw StateError(message("AdamW::set_state: no moments of ", name));
+      require_shape(v->second, m->second.rows(), m->second.cols(), "AdamW::set_state", v->first);
+      entries[name] = {group_of(config_.groups, name), steps, m->second, v->second};
+    }
+    set_learning_rate(state.learning_rate);
+    entries_ = std::move(entries);
+  }
+
+ private:
+  struct Entry {
+    ParameterGroup group;
+    std::uint64_t steps = 0;
+    Matrix<T> m;  // running mean of g
+    Matrix<T> v;  // running mean of g^2
+  };
+
+  Entry& entry_of(const Parameter<T>& parameter) {
+    const auto found = entries_.find(parameter.name);
+    if (found != entries_.end()) {
+      require_shape(found->second.m, parameter.value.rows(), parameter.value.cols(), "AdamW::step",
+                    "the state of " + parameter.name);
+      return found->second;
+    }
+    const Index rows = parameter.value.rows(), cols = parameter.value.cols();
+    return entries_
+        .emplace(parameter.name, Entry{group_of(config_.groups, parameter.name), 0,
+                                       Matrix<T>::Zero(rows, cols), Matrix<T>::Zero(rows, cols)})
+        .first->second;
+  }
+
+  void update(Parameter<T>& parameter) {
+    Entry& entry = entry_of(parameter);
+    ++entry.steps;
+    // In double, as Python computes them, and rounded once where they meet the tensors.
+    const auto t = static_cast<double>(entry.steps);
+    const double rate = learning_rate_ * entry.group.learning_rate_ratio;
+    const double decay = entry.group.weight_decay.value_or(config_.weight_decay);
+    const T shrink = static_cast<T>(1 - rate * decay);
+    const T step_size = static_cast<T>(rate / (1 - std::pow(config_.beta1, t)));
+    const T correction = static_cast<T>(std::sqrt(1 - std::pow(config_.beta2, t)));
+    const T w1 = static_cast<T>(1 - config_.beta1);
+    const T w2 = static_cast<T>(1 - config_.beta2);
+    const T beta2 = static_cast<T>(config_.beta2);
+    const T epsilon = static_cast<T>(config_.epsilon);
+
+    using Flat = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
+    constexpr Index run = 4096;  // elements whose four arrays pass through the first-level cache
+    const Index size = parameter.size();
+    const Index tasks = (size + run - 1) / run;
+    parallel_for(tasks, threads_for(tasks, static_cast<double>(size) * 8), [&](Index task) {
+      const Index first = task * run;
+      const Index count = std::min(run, size - first);
+      Flat p(parameter.value.data() + first, count);
+      const Flat g(parameter.grad.data() + first, count);
+      Flat m(entry.m.data() + first, count);
+      Flat v(entry.v.data() + first, count);
+      m += w1 * (g - m);
+      v = v * beta2 + w2 * (g * g);
+      p = p * shrink - step_size * (m / (v.sqrt() / correction + epsilon));
+    });
+  }
+
+  AdamWConfig config_;
+  double learning_rate_;
+  std::map<std::string, Entry> entries_;
+};
+
+}  // namespace lora
