@@ -24,15 +24,15 @@ using Vector = Eigen::Matrix<T, Eigen::Dynamic, 1>;
 /// A column-major matrix or an unevaluated expression is not one: `Eigen::Ref<const ...>` would
 /// copy it silently, here it does not compile.
 template <class Derived, class T>
-concept RowMajorReadable =
-    std::is_same_v<typename Derived::Scalar, T> && bool(Derived::IsRowMajor) &&
-    (int(Derived::Flags) & int(Eigen::DirectAccessBit)) != 0 &&
-    int(Derived::InnerStrideAtCompileTime) == 1;
+concept RowMajorReadable = std::is_same_v<typename Derived::Scalar, T> &&
+                           bool(Derived::IsRowMajor) &&
+                           (int(Derived::Flags) & int(Eigen::DirectAccessBit)) != 0 &&
+                           int(Derived::InnerStrideAtCompileTime) == 1;
 
 /// Is satisfied by a RowMajorReadable that may be written through.
 template <class Derived, class T>
-concept RowMajorWritable =
-    RowMajorReadable<Derived, T> && (int(Derived::Flags) & int(Eigen::LvalueBit)) != 0;
+concept RowMajorWritable = RowMajorReadable<Derived, T> &&
+                           (int(Derived::Flags) & int(Eigen::LvalueBit)) != 0;
 
 /// Views a row-major matrix or a block of one without copying; passed by value.
 template <class T>
@@ -46,8 +46,7 @@ class ConstMatrixRef : public Eigen::Map<const Matrix<T>, Eigen::Unaligned, Eige
 
   /// Views `matrix`, which must outlive the view.
   template <class Derived>
-    requires RowMajorReadable<Derived, T>
-  ConstMatrixRef(const Eigen::MatrixBase<Derived>& matrix)
+  requires RowMajorReadable<Derived, T> ConstMatrixRef(const Eigen::MatrixBase<Derived>& matrix)
       : ConstMatrixRef(matrix.derived().data(), matrix.rows(), matrix.cols(),
                        matrix.derived().outerStride()) {}
 };
@@ -70,8 +69,9 @@ class MatrixRef : public Eigen::Map<Matrix<T>, Eigen::Unaligned, Eigen::OuterStr
 
   /// Views what `view`, itself a block or a map, looks at.
   template <class Derived>
-    requires(RowMajorWritable<Derived, T> && !std::is_base_of_v<Eigen::PlainObjectBase<Derived>, Derived>)
-  MatrixRef(const Eigen::MatrixBase<Derived>& view)
+  requires(RowMajorWritable<Derived, T> &&
+           !std::is_base_of_v<Eigen::PlainObjectBase<Derived>, Derived>)
+      MatrixRef(const Eigen::MatrixBase<Derived>& view)
       : MatrixRef(const_cast<T*>(view.derived().data()), view.rows(), view.cols(),
                   view.derived().outerStride()) {}
 

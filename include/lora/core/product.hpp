@@ -63,8 +63,8 @@ void blocked_product(T* res, Index res_stride, const T* left, Index left_stride,
     const Index columns = std::min(blocks.nc, n - j0);
     const Index column_tasks = (columns + blocks.n_task - 1) / blocks.n_task;
     const Index tasks = row_tasks * column_tasks;
-    const double work = static_cast<double>(m) * static_cast<double>(columns) *
-                        static_cast<double>(k);
+    const double work =
+        static_cast<double>(m) * static_cast<double>(columns) * static_cast<double>(k);
 
     constexpr Index pack_step = 64;  // columns; a multiple of every kernel's nr
     const Index pack_tasks = (columns + pack_step - 1) / pack_step;
@@ -141,9 +141,9 @@ void add_product(MatrixRef<typename A::Scalar> c, typename A::Scalar alpha,
   }
   constexpr int left_order = B::IsRowMajor ? Eigen::ColMajor : Eigen::RowMajor;
   constexpr int right_order = A::IsRowMajor ? Eigen::ColMajor : Eigen::RowMajor;
-  detail::blocked_product<T, left_order, right_order>(
-      c.data(), c.outerStride(), b.data(), b.outerStride(), a.data(), a.outerStride(), c.cols(),
-      c.rows(), a.cols(), alpha);
+  detail::blocked_product<T, left_order, right_order>(c.data(), c.outerStride(), b.data(),
+                                                      b.outerStride(), a.data(), a.outerStride(),
+                                                      c.cols(), c.rows(), a.cols(), alpha);
 #endif
 }
 

@@ -30,7 +30,7 @@ class Scratch {
 
   /// Returns `count` scalars of uninitialised memory; throws std::bad_alloc.
   template <class T>
-    requires std::is_trivially_destructible_v<T>
+  requires std::is_trivially_destructible_v<T>
   [[nodiscard]] T* take(Index count) {
     return static_cast<T*>(arena_.take(static_cast<std::size_t>(count) * sizeof(T)));
   }
@@ -53,13 +53,13 @@ class Scratch {
 
   struct Free {
     void operator()(std::byte* memory) const {
-      ::operator delete(memory, std::align_val_t{alignment});
+      ::operator delete (memory, std::align_val_t{alignment});
     }
   };
 
   struct Block {
     explicit Block(std::size_t bytes)
-        : memory(static_cast<std::byte*>(::operator new(bytes, std::align_val_t{alignment}))),
+        : memory(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{alignment}))),
           size(bytes) {}
     std::unique_ptr<std::byte, Free> memory;
     std::size_t size;

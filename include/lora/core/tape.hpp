@@ -66,8 +66,9 @@ class Tape {
       throw StateError(message(where, ": the tape is empty: run forward(x, tape, y) first"));
     Frame& frame = frames_[depth_ - 1];
     if (frame.owner != owner)
-      throw StateError(message(where, ": the newest forward on the tape is another layer's: "
-                                      "backward runs in the reverse order of forward"));
+      throw StateError(message(where,
+                               ": the newest forward on the tape is another layer's: "
+                               "backward runs in the reverse order of forward"));
     if (frame.rows != rows)
       throw ShapeError(message(where, ": dy has ", rows, " rows, expected the ", frame.rows,
                                " tokens of the forward on the tape"));

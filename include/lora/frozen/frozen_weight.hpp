@@ -17,16 +17,15 @@ namespace lora {
 /// check no shapes (the layer has), allocate nothing in a second call of the same shape, and give
 /// the same bits for any number of threads. `bytes()` is the memory that the storage owns.
 template <class W, class T = typename W::Scalar>
-concept FrozenWeight =
-    std::same_as<typename W::Scalar, T> &&
+concept FrozenWeight = std::same_as<typename W::Scalar, T> &&
     requires(const W& weight, ConstMatrixRef<T> in, MatrixRef<T> out) {
-      { weight.out_features() } -> std::convertible_to<Index>;
-      { weight.in_features() } -> std::convertible_to<Index>;
-      weight.add_product(in, out);
-      weight.add_transposed_product(in, out);
-      { weight.dense() } -> std::convertible_to<Matrix<T>>;
-      { weight.bytes() } -> std::convertible_to<std::size_t>;
-    };
+  { weight.out_features() } -> std::convertible_to<Index>;
+  { weight.in_features() } -> std::convertible_to<Index>;
+  weight.add_product(in, out);
+  weight.add_transposed_product(in, out);
+  { weight.dense() } -> std::convertible_to<Matrix<T>>;
+  { weight.bytes() } -> std::convertible_to<std::size_t>;
+};
 
 /// Is satisfied by a FrozenWeight that an adapter can be merged into:
 ///
@@ -35,11 +34,11 @@ concept FrozenWeight =
 ///
 /// `writable()` tells whether this object's memory may be written; the layer asks before merging.
 template <class W, class T = typename W::Scalar>
-concept MergeableWeight =
-    FrozenWeight<W, T> && requires(W& weight, T scale, ConstMatrixRef<T> matrix) {
-      { weight.writable() } -> std::convertible_to<bool>;
-      weight.add_low_rank(scale, matrix, matrix);
-      weight.assign(matrix);
-    };
+concept MergeableWeight = FrozenWeight<W, T> &&
+    requires(W& weight, T scale, ConstMatrixRef<T> matrix) {
+  { weight.writable() } -> std::convertible_to<bool>;
+  weight.add_low_rank(scale, matrix, matrix);
+  weight.assign(matrix);
+};
 
 }  // namespace lora

@@ -120,8 +120,9 @@ class MappedWeight {
 
   void require_writable(const char* where) const {
     if (!writable())
-      throw StateError(message(where, ": the memory is borrowed for reading only; "
-                                      "MappedWeight::writable(...) borrows it for writing"));
+      throw StateError(message(where,
+                               ": the memory is borrowed for reading only; "
+                               "MappedWeight::writable(...) borrows it for writing"));
   }
 
   const T* data_;

@@ -16,8 +16,7 @@ class AdapterSlot {
  public:
   /// Refers to `layer`, a LoRALinear<T, Frozen> or what has the same members.
   template <class Layer>
-    requires std::same_as<typename Layer::Scalar, T>
-  AdapterSlot(Layer& layer)
+  requires std::same_as<typename Layer::Scalar, T> AdapterSlot(Layer& layer)
       : layer_(&layer),
         lora_A_(&layer.lora_A()),
         lora_B_(&layer.lora_B()),

@@ -38,7 +38,7 @@ enum class MergeMode {
 /// Const calls may come from several threads at once. A second call of the same shapes allocates
 /// nothing. Every check comes before the first change.
 template <class T, class Frozen = DenseWeight<T>>
-  requires FrozenWeight<Frozen, T>
+requires FrozenWeight<Frozen, T>
 class LoRALinear {
  public:
   using Scalar = T;
@@ -129,8 +129,8 @@ class LoRALinear {
   void set_scale(double factor) {
     require_unmerged("LoRALinear::set_scale");
     if (!std::isfinite(factor))
-      throw ConfigError(message("LoRALinear::set_scale: factor is ", factor,
-                                ", expected a finite number"));
+      throw ConfigError(
+          message("LoRALinear::set_scale: factor is ", factor, ", expected a finite number"));
     scale_factor_ = factor;
     scaling_ = factor * config().scaling();
   }
@@ -161,9 +161,7 @@ class LoRALinear {
   ///
   /// Needs memory that may be written: a MappedWeight that borrows for reading only is refused.
   /// Throws StateError if merged already, switched off, or read-only.
-  void merge(MergeMode mode = MergeMode::reversible)
-    requires MergeableWeight<Frozen, T>
-  {
+  void merge(MergeMode mode = MergeMode::reversible) requires MergeableWeight<Frozen, T> {
     require_unmerged("LoRALinear::merge");
     if (!enabled_) throw StateError("LoRALinear::merge: the adapter is switched off");
     if (!weight_.writable())
@@ -177,9 +175,7 @@ class LoRALinear {
   }
 
   /// Gives W back the bits that it had before merge(). Throws StateError unless merged reversibly.
-  void unmerge()
-    requires MergeableWeight<Frozen, T>
-  {
+  void unmerge() requires MergeableWeight<Frozen, T> {
     if (!merged_) throw StateError("LoRALinear::unmerge: the adapter is not merged");
     if (merge_mode_ == MergeMode::permanent)
       throw StateError("LoRALinear::unmerge: the adapter was merged with MergeMode::permanent");
@@ -287,13 +283,12 @@ class LoRALinear {
     require_shape(dy, x.rows(), out_features(), where, "dy");
     const auto& frame = tape.top(this, dy.rows(), where);
     if (frame.cols != 0 && frame.cols != rank())
-      throw StateError(message(where, ": the rank was ", frame.cols, " in forward and is ",
-                               rank(), " now: the adapter was replaced in between"));
+      throw StateError(message(where, ": the rank was ", frame.cols, " in forward and is ", rank(),
+                               " now: the adapter was replaced in between"));
   }
 
   // Adds the gradients, and to dx what comes through the low-rank path if dx has data.
-  void finish_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
-                       MatrixRef<T> dx) {
+  void finish_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, MatrixRef<T> dx) {
     auto& frame = tape.top(this, dy.rows(), "LoRALinear::backward");
     if (config().train_bias) bias_.grad.row(0) += dy.colwise().sum();
     // As it was in forward, whatever was switched since.

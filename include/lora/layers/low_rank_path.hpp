@@ -26,8 +26,8 @@ void forward(ConstMatrixRef<T> x, ConstMatrixRef<T> a, const DropoutMask& mask, 
   const Index n = x.rows(), in = x.cols();
   xa.setZero();
   const Index tasks = (n + tile_rows - 1) / tile_rows;
-  const double work = static_cast<double>(n) * static_cast<double>(in) *
-                      static_cast<double>(a.rows());
+  const double work =
+      static_cast<double>(n) * static_cast<double>(in) * static_cast<double>(a.rows());
   parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
     const Index row = task * tile_rows;
     const Index rows = std::min(tile_rows, n - row);
@@ -51,8 +51,8 @@ void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> a, ConstMatrixRef<T> g, T s
   const Index n = x.rows(), in = x.cols();
   const bool wants_dx = dx.size() > 0;
   const Index tasks = (in + tile_cols - 1) / tile_cols;
-  const double work = static_cast<double>(n) * static_cast<double>(in) *
-                      static_cast<double>(a.rows());
+  const double work =
+      static_cast<double>(n) * static_cast<double>(in) * static_cast<double>(a.rows());
   parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
     const Index col = task * tile_cols;
     const Index cols = std::min(tile_cols, in - col);

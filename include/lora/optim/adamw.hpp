@@ -74,8 +74,8 @@ class AdamW {
   /// Goes on from `state`. Throws StateError if it is another optimizer's or incomplete.
   void set_state(const OptimizerState<T>& state) {
     if (state.optimizer != "AdamW")
-      throw StateError(message("AdamW::set_state: the state is of ", state.optimizer,
-                               ", expected AdamW"));
+      throw StateError(
+          message("AdamW::set_state: the state is of ", state.optimizer, ", expected AdamW"));
     std::map<std::string, Entry> entries;
     for (const auto& [name, steps] : state.steps) {
       const auto m = state.tensors.find(name + ".exp_avg");

@@ -15,8 +15,8 @@ namespace lora {
 /// LoRA+ (Hayou et al., 2024) lets B learn faster than A: `{.name_contains = "lora_B",
 /// .learning_rate_ratio = 16}`.
 struct ParameterGroup {
-  std::string name_contains;              ///< part of the parameter's name; empty: every name
-  double learning_rate_ratio = 1;         ///< times the optimizer's learning rate
+  std::string name_contains;                ///< part of the parameter's name; empty: every name
+  double learning_rate_ratio = 1;           ///< times the optimizer's learning rate
   std::optional<double> weight_decay = {};  ///< instead of the optimizer's
 
   friend bool operator==(const ParameterGroup&, const ParameterGroup&) = default;

@@ -44,9 +44,9 @@ class Schedule {
     require_non_negative(config.peak, "Schedule", "peak");
     if (config.decay == Decay::constant) return;
     if (config.total_steps == 0 || config.total_steps < config.warmup_steps)
-      throw ConfigError(message("Schedule: total_steps is ", config.total_steps,
-                                ", expected at least 1 and at least warmup_steps = ",
-                                config.warmup_steps));
+      throw ConfigError(
+          message("Schedule: total_steps is ", config.total_steps,
+                  ", expected at least 1 and at least warmup_steps = ", config.warmup_steps));
   }
 
   /// Returns the learning rate of step `step`, the first being 0.
@@ -56,8 +56,8 @@ class Schedule {
     if (config_.decay == Decay::constant) return config_.peak;
     if (step >= config_.total_steps) return 0;
     const auto after = static_cast<double>(step - config_.warmup_steps);
-    const auto length = static_cast<double>(
-        std::max<std::uint64_t>(1, config_.total_steps - config_.warmup_steps));
+    const auto length =
+        static_cast<double>(std::max<std::uint64_t>(1, config_.total_steps - config_.warmup_steps));
     if (config_.decay == Decay::linear) return config_.peak * std::max(0.0, 1 - after / length);
     return config_.peak * std::max(0.0, (1 + std::cos(std::numbers::pi * after / length)) / 2);
   }

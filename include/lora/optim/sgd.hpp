@@ -68,8 +68,8 @@ class SGD {
   /// Goes on from `state`. Throws StateError if it is another optimizer's or incomplete.
   void set_state(const OptimizerState<T>& state) {
     if (state.optimizer != "SGD")
-      throw StateError(message("SGD::set_state: the state is of ", state.optimizer,
-                               ", expected SGD"));
+      throw StateError(
+          message("SGD::set_state: the state is of ", state.optimizer, ", expected SGD"));
     std::map<std::string, Entry> entries;
     for (const auto& [name, steps] : state.steps) {
       const auto momentum = state.tensors.find(name + ".momentum");
