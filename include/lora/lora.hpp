@@ -10,6 +10,7 @@
 #include "lora/core/parameter.hpp"
 #include "lora/core/parameter_list.hpp"
 #include "lora/core/philox.hpp"
+#include "lora/core/philox_group.hpp"
 #include "lora/core/product.hpp"
 #include "lora/core/random.hpp"
 #include "lora/core/scratch.hpp"

@@ -29,6 +29,11 @@ concept RowMajorReadable = std::is_same_v<typename Derived::Scalar, T> &&
                            (int(Derived::Flags) & int(Eigen::DirectAccessBit)) != 0 &&
                            int(Derived::InnerStrideAtCompileTime) == 1;
 
+/// Is satisfied by every other expression: a function that takes ConstMatrixRef refuses it by this
+/// name. Copy such an argument into a `Matrix<T>` where that is what you want.
+template <class Derived, class T>
+concept WouldHaveToBeCopied = !RowMajorReadable<Derived, T>;
+
 /// Is satisfied by a RowMajorReadable that may be written through.
 template <class Derived, class T>
 concept RowMajorWritable = RowMajorReadable<Derived, T> &&
@@ -49,6 +54,11 @@ class ConstMatrixRef : public Eigen::Map<const Matrix<T>, Eigen::Unaligned, Eige
   requires RowMajorReadable<Derived, T> ConstMatrixRef(const Eigen::MatrixBase<Derived>& matrix)
       : ConstMatrixRef(matrix.derived().data(), matrix.rows(), matrix.cols(),
                        matrix.derived().outerStride()) {}
+
+  // Deleted, not absent, so that the compiler's message shows the reason.
+  template <class Derived>
+  requires WouldHaveToBeCopied<Derived, T> ConstMatrixRef(const Eigen::MatrixBase<Derived>&)
+  = delete;
 };
 
 /// Views a row-major matrix or a block of one for writing; it never resizes what it views.

@@ -100,8 +100,7 @@ class AdamW {
   Entry& entry_of(const Parameter<T>& parameter) {
     const auto found = entries_.find(parameter.name);
     if (found != entries_.end()) {
-      require_shape(found->second.m, parameter.value.rows(), parameter.value.cols(), "AdamW::step",
-                    "the state of " + parameter.name);
+      require_same_shape(found->second.m, parameter, "AdamW::step");
       return found->second;
     }
     const Index rows = parameter.value.rows(), cols = parameter.value.cols();
@@ -138,8 +137,8 @@ class AdamW {
       Flat m(entry.m.data() + first, count);
       Flat v(entry.v.data() + first, count);
       m += w1 * (g - m);
-      v = v * beta2 + w2 * (g * g);
-      p = p * shrink - step_size * (m / (v.sqrt() / correction + epsilon));
+      v = v * beta2 + (w2 * g) * g;
+      p = p * shrink - (step_size * m) / (v.sqrt() / correction + epsilon);
     });
   }
 

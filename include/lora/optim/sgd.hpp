@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <map>
 #include <string>
 #include <utility>
@@ -36,6 +37,9 @@ class SGD {
     require_non_negative(config_.learning_rate, "SGD", "learning_rate");
     require_non_negative(config_.momentum, "SGD", "momentum");
     require_non_negative(config_.weight_decay, "SGD", "weight_decay");
+    if (!std::isfinite(config_.dampening))
+      throw ConfigError(
+          message("SGD: dampening is ", config_.dampening, ", expected a finite number"));
     if (config_.nesterov && (config_.momentum == 0 || config_.dampening != 0))
       throw ConfigError("SGD: nesterov needs momentum above 0 and dampening of 0");
     validate(config_.groups, "SGD");
@@ -104,8 +108,7 @@ class SGD {
     if (entry.momentum.size() == 0)
       entry.momentum = g;
     else {
-      require_shape(entry.momentum, parameter.value.rows(), parameter.value.cols(), "SGD::step",
-                    "the momentum of " + parameter.name);
+      require_same_shape(entry.momentum, parameter, "SGD::step");
       entry.momentum = mu * entry.momentum + static_cast<T>(1 - config_.dampening) * g;
     }
     if (config_.nesterov)

@@ -1,0 +1,18 @@
+# Compiles FILE as it should be, then as the misuse, and looks for the message in its first line.
+file(STRINGS ${FILE} first_line LIMIT_COUNT 1)
+string(REGEX REPLACE "^// rejected with: " "" expected "${first_line}")
+string(REGEX MATCH "/usr/include/eigen3|[^;$<>:]+" eigen "${EIGEN}")
+set(command ${COMPILER} -std=c++20 -fsyntax-only -I${INCLUDE} -isystem ${eigen} ${FILE})
+
+execute_process(COMMAND ${command} -DLORA_ACCEPTED RESULT_VARIABLE accepted ERROR_VARIABLE errors)
+if(NOT accepted EQUAL 0)
+  message(FATAL_ERROR "the right use does not compile:\n${errors}")
+endif()
+execute_process(COMMAND ${command} RESULT_VARIABLE accepted ERROR_VARIABLE errors)
+if(accepted EQUAL 0)
+  message(FATAL_ERROR "the misuse compiles")
+endif()
+string(FIND "${errors}" "${expected}" at)
+if(at EQUAL -1)
+  message(FATAL_ERROR "the message does not say '${expected}':\n${errors}")
+endif()

@@ -1,0 +1,10 @@
+// rejected with: FrozenWeight
+#include <lora/lora.hpp>
+
+#ifdef LORA_ACCEPTED
+using Layer = lora::LoRALinear<float, lora::MappedWeight<float>>;
+#else
+using Layer = lora::LoRALinear<float, lora::MappedWeight<double>>;
+#endif
+
+lora::Index rank_of(const Layer& layer) { return layer.rank(); }

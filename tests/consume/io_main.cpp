@@ -1,0 +1,10 @@
+#include <lora/io.hpp>
+#include <lora/lora.hpp>
+
+int main() {
+  lora::LoRALinear<float> layer(lora::DenseWeight<float>(lora::Matrix<float>::Identity(2, 2)),
+                                {.rank = 1}, 1);
+  layer.set_name("q");
+  lora::io::save_adapter("consumer-adapter", layer);
+  lora::io::load_adapter("consumer-adapter", layer);
+}

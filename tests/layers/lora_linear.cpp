@@ -1,0 +1,367 @@
+#include <lora/layers/lora_linear.hpp>
+
+#include <rapidcheck.h>
+
+#include <array>
+#include <thread>
+
+#include <lora/frozen/mapped_weight.hpp>
+
+#include "contracts/trainable_layer.hpp"
+#include "support/naive_lora.hpp"
+
+using namespace lora;
+using namespace lora::test;
+
+namespace {
+
+// A layer whose B is not zero, so that every path carries numbers.
+template <class T>
+LoRALinear<T> make_layer(Index out, Index in, const LoRAConfig& config, bool with_bias = true) {
+  Vector<T> bias;
+  if (with_bias) bias = random_matrix<T>(out, 1, 7).col(0);
+  LoRALinear<T> layer(DenseWeight<T>(random_matrix<T>(out, in, 8)), config, 9, bias);
+  layer.lora_B().value = random_matrix<T>(out, config.rank, 10);
+  return layer;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("forward is x W^T + b + s x A^T B^T", "", float, double) {
+  using T = TestType;
+  for (const Index n : {Index{0}, Index{1}, Index{7}, Index{65}})
+    for (const auto& [out, in, rank] :
+         {std::array<Index, 3>{5, 3, 2}, {31, 17, 40}, {130, 300, 8}, {1, 1, 1}})
+      for (const bool with_bias : {false, true}) {
+        CAPTURE(n, out, in, rank, with_bias);
+        const auto layer =
+            make_layer<T>(out, in, {.rank = rank, .alpha = 3, .dropout = 0.5}, with_bias);
+        const Matrix<T> x = random_matrix<T>(n, in, 1);
+        const Matrix<double> expected =
+            naive_lora(x, layer.weight().matrix(), layer.bias().value, layer.lora_A().value,
+                       layer.lora_B().value, 3.0 / static_cast<double>(rank));
+        Matrix<T> y;
+        layer.forward(x, y);
+        CHECK(largest_difference(y, expected) <= Tolerance<T>(in + rank, 3).value);
+      }
+}
+
+TEST_CASE("every gradient agrees with finite differences, over random shapes") {
+  const bool held = rc::check("gradients", [] {
+    const auto n = *rc::gen::inRange<Index>(1, 12), in = *rc::gen::inRange<Index>(1, 20),
+               out = *rc::gen::inRange<Index>(1, 20), rank = *rc::gen::inRange<Index>(1, 25);
+    const LoRAConfig config{.rank = rank,
+                            .alpha = *rc::gen::inRange(1, 9),
+                            .dropout = *rc::gen::element(0.0, 0.3),
+                            .use_rslora = *rc::gen::arbitrary<bool>(),
+                            .init = *rc::gen::element(LoRAInit::kaiming, LoRAInit::gaussian),
+                            .train_bias = *rc::gen::arbitrary<bool>()};
+    auto layer = make_layer<double>(out, in, config);
+    check_gradients(layer, n, *rc::gen::arbitrary<std::uint64_t>());
+  });
+  CHECK(held);
+}
+
+TEST_CASE("gradients agree across the tiles of the dropout path") {
+  // More rows than a tile holds; more columns need a sum over tiles in forward.
+  auto layer = make_layer<double>(4, 9, {.rank = 3, .dropout = 0.4});
+  check_gradients(layer, 70, 1);
+  auto wide = make_layer<double>(2, 300, {.rank = 2, .dropout = 0.4});
+  check_gradients(wide, 3, 2);
+}
+
+TEST_CASE("gradients agree with the adapter rescaled and switched off") {
+  auto layer = make_layer<double>(5, 4, {.rank = 2, .alpha = 3});
+  layer.set_scale(-0.5);
+  check_gradients(layer, 6, 1);
+  layer.disable_adapter();
+  Matrix<double> x = random_matrix<double>(3, 4, 1), y, dx;
+  const Matrix<double> dy = random_matrix<double>(3, 5, 2);
+  Tape<double> tape;
+  layer.forward(x, tape, y);
+  layer.backward(x, dy, tape, dx);
+  CHECK(largest_difference(dx, dy * layer.weight().matrix()) <= Tolerance<double>(5).value);
+  CHECK(layer.lora_A().grad.isZero(0));
+  CHECK(layer.lora_B().grad.isZero(0));
+}
+
+TEMPLATE_TEST_CASE("LoRALinear keeps the contract of a trainable layer", "", float, double) {
+  using T = TestType;
+  for (const double dropout : {0.0, 0.2}) {
+    auto layer =
+        make_layer<T>(130, 300, {.rank = 4, .alpha = 8, .dropout = dropout, .train_bias = true});
+    check_bad_shapes(layer);
+    check_second_step_allocates_nothing(layer, 70);
+    check_second_step_allocates_nothing(layer, 1);
+    auto large = make_layer<T>(510, 770, {.rank = 8, .dropout = dropout});
+    check_thread_independence(large, 200);
+    check_thread_independence(large, 1);
+  }
+}
+
+TEST_CASE("a new layer is its frozen weight, bit for bit, whatever A is") {
+  for (const LoRAInit init : {LoRAInit::kaiming, LoRAInit::gaussian}) {
+    const Matrix<float> w = random_matrix<float>(40, 30, 1), x = random_matrix<float>(9, 30, 2);
+    const LoRALinear<float> layer(DenseWeight<float>(w), {.rank = 4, .init = init}, 3);
+    CHECK(layer.lora_A().value.norm() > 0);
+    CHECK(layer.lora_B().value.isZero(0));
+    Matrix<float> y, base = Matrix<float>::Zero(9, 40);
+    layer.forward(x, y);
+    layer.weight().add_product(x, base);
+    CHECK(same_bits(y, base));
+  }
+}
+
+TEST_CASE("A starts as in PEFT: within 1 / sqrt(in), or with deviation 1 / rank") {
+  const Matrix<float> w = Matrix<float>::Zero(3, 400);
+  const LoRALinear<float> kaiming(DenseWeight<float>(w), {.rank = 50}, 1);
+  CHECK(kaiming.lora_A().value.cwiseAbs().maxCoeff() < 0.05F);
+  CHECK(kaiming.lora_A().value.cwiseAbs().maxCoeff() > 0.0499F);
+  const LoRALinear<double> gaussian_layer(DenseWeight<double>(w.cast<double>()),
+                                          {.rank = 50, .init = LoRAInit::gaussian}, 1);
+  const auto& a = gaussian_layer.lora_A().value;
+  const double variance = a.squaredNorm() / static_cast<double>(a.size());
+  CHECK(std::abs(variance * 2500 - 1) < 5 * std::sqrt(2.0 / static_cast<double>(a.size())));
+}
+
+TEST_CASE("merged equals unmerged, and unmerge gives back the bits, over random shapes") {
+  const bool held = rc::check("merge", [] {
+    const auto n = *rc::gen::inRange<Index>(1, 12), in = *rc::gen::inRange<Index>(1, 40),
+               out = *rc::gen::inRange<Index>(1, 40), rank = *rc::gen::inRange<Index>(1, 50);
+    auto layer = make_layer<float>(out, in, {.rank = rank, .alpha = 5});
+    const Matrix<float> x = random_matrix<float>(n, in, 1), w = layer.weight().matrix();
+    Matrix<float> apart, merged, after;
+    layer.forward(x, apart);
+    const Matrix<float> by_itself = layer.merged_weight();
+    layer.merge();
+    RC_ASSERT(layer.merged());
+    RC_ASSERT(same_bits(by_itself, layer.weight().matrix()));
+    RC_ASSERT(same_bits(by_itself, layer.merged_weight()));
+    layer.forward(x, merged);
+    RC_ASSERT(largest_difference(apart, merged) <= Tolerance<float>(in + rank, 5).value);
+    layer.unmerge();
+    RC_ASSERT(same_bits(w, layer.weight().matrix()));
+    layer.forward(x, after);
+    RC_ASSERT(same_bits(apart, after));
+  });
+  CHECK(held);
+}
+
+TEST_CASE("while merged, what would go wrong is refused") {
+  auto layer = make_layer<float>(4, 3, {.rank = 2});
+  const Matrix<float> x = random_matrix<float>(2, 3, 1), dy = random_matrix<float>(2, 4, 2);
+  Matrix<float> y, dx;
+  Tape<float> tape;
+  CHECK_THROWS_AS(layer.unmerge(), StateError);
+  layer.forward(x, tape, y);
+  layer.merge();
+  CHECK_THROWS_AS(layer.merge(), StateError);
+  CHECK_THROWS_AS(layer.forward(x, tape, y), StateError);
+  CHECK_THROWS_AS(layer.backward(x, dy, tape, dx), StateError);
+  CHECK_THROWS_AS(layer.set_scale(2), StateError);
+  CHECK_THROWS_AS(layer.disable_adapter(), StateError);
+  CHECK_THROWS_AS(layer.replace_adapter({.rank = 1}, Matrix<float>(1, 3), Matrix<float>(4, 1)),
+                  StateError);
+  layer.unmerge();
+  layer.disable_adapter();
+  CHECK_THROWS_AS(layer.merge(), StateError);
+  layer.enable_adapter();
+  layer.merge(MergeMode::permanent);
+  CHECK_THROWS_AS(layer.unmerge(), StateError);
+  CHECK_NOTHROW(layer.forward(x, y));
+}
+
+TEST_CASE("merging into memory borrowed for reading is refused; a merged copy can be had") {
+  Matrix<float> w = random_matrix<float>(4, 3, 1);
+  const Matrix<float> kept = w;
+  LoRALinear<float, MappedWeight<float>> layer(MappedWeight<float>(w.data(), 4, 3), {.rank = 2}, 1);
+  layer.lora_B().value = random_matrix<float>(4, 2, 2);
+  CHECK_THROWS_AS(layer.merge(), StateError);
+  CHECK_FALSE(layer.merged());
+  CHECK(same_bits(w, kept));
+  const Matrix<float> expected = w + 2.0F * layer.lora_B().value * layer.lora_A().value;
+  CHECK(largest_difference(layer.merged_weight(), expected) <= Tolerance<float>(2, 4).value);
+
+  // Memory that was handed over as writable takes the merge, in either layout.
+  Matrix<float> wt = w.transpose();
+  LoRALinear<float, MappedWeight<float>> writable(
+      MappedWeight<float>::writable(wt.data(), 4, 3, Layout::column_major), {.rank = 2}, 1);
+  writable.lora_B().value = layer.lora_B().value;
+  writable.merge();
+  CHECK(largest_difference(wt.transpose(), expected) <= Tolerance<float>(2, 4).value);
+  writable.unmerge();
+  CHECK(same_bits(wt.transpose(), kept));
+}
+
+TEST_CASE("the adapter can be switched off, on, and rescaled") {
+  auto layer = make_layer<double>(5, 4, {.rank = 2, .alpha = 6});
+  const Matrix<double> x = random_matrix<double>(3, 4, 1);
+  Matrix<double> on, off, half, again;
+  layer.forward(x, on);
+  CHECK(layer.scaling() == 3);
+  layer.set_scale(0.5);
+  CHECK(layer.scaling() == 1.5);
+  layer.forward(x, half);
+  layer.set_scale(1);
+  layer.disable_adapter();
+  CHECK_FALSE(layer.adapter_enabled());
+  layer.forward(x, off);
+  layer.enable_adapter();
+  layer.forward(x, again);
+  CHECK(same_bits(on, again));
+  CHECK(largest_difference(half, 0.5 * (on + off)) <= Tolerance<double>(6, 9).value);
+  CHECK_THROWS_AS(layer.set_scale(std::nan("")), ConfigError);
+  CHECK(layer.scaling() == 3);
+}
+
+TEST_CASE("dropout masks the low-rank path alone, in training alone, by a mask that recurs") {
+  const double p = 0.4;
+  auto layer = make_layer<float>(6, 300, {.rank = 3, .alpha = 3, .dropout = p});
+  const Matrix<float> x = random_matrix<float>(70, 300, 1);
+  Matrix<float> y, first, second, replay;
+  Tape<float> tape;
+  layer.forward(x, y);
+  const auto state = tape.random_state();
+  layer.forward(x, tape, first);
+  layer.forward(x, tape, second);
+  CHECK_FALSE(same_bits(first, second));
+  tape.set_random_state(state);
+  layer.forward(x, tape, replay);
+  CHECK(same_bits(first, replay));
+  Tape<float> other_stream(1);
+  layer.forward(x, other_stream, replay);
+  CHECK_FALSE(same_bits(first, replay));
+
+  // With A = 0 nothing is left to mask: dropout never touches the frozen path.
+  layer.lora_A().value.setZero();
+  Matrix<float> base;
+  layer.forward(x, base);
+  layer.forward(x, tape, first);
+  CHECK(same_bits(first, base));
+
+  // The mean over many masks is the output without dropout: 5 standard errors.
+  auto small = make_layer<double>(1, 8, {.rank = 1, .alpha = 1, .dropout = p});
+  const Matrix<double> one = random_matrix<double>(1, 8, 4);
+  Matrix<double> out, mean = Matrix<double>::Zero(1, 1), square = mean, without;
+  small.forward(one, without);
+  Tape<double> many;
+  constexpr int count = 20000;
+  for (int i = 0; i < count; ++i) {
+    many.clear();
+    small.forward(one, many, out);
+    mean += out / count;
+    square += out.cwiseAbs2() / count;
+  }
+  const double deviation = std::sqrt((square(0, 0) - mean(0, 0) * mean(0, 0)) / count);
+  CHECK(deviation > 0);
+  CHECK(std::abs(mean(0, 0) - without(0, 0)) < 5 * deviation);
+}
+
+TEST_CASE("the mask of the dropout path is DropoutMask's, with dropped inputs left out") {
+  // Tile boundaries: 64 rows, 256 columns.
+  const Index n = 130, in = 520, out = 3;
+  const double p = 0.25;
+  auto layer = make_layer<float>(out, in, {.rank = 2, .alpha = 2, .dropout = p});
+  const Matrix<float> x = random_matrix<float>(n, in, 1);
+  Tape<float> tape;
+  Matrix<float> y;
+  layer.forward(x, tape, y);
+  Matrix<float> mask(n, in);
+  const DropoutMask expected_mask(Random(9, RandomStream::dropout), 0, p, in);
+  for (Index i = 0; i < n; ++i) expected_mask.fill(i, 0, in, mask.row(i).data());
+  const Matrix<double> expected = naive_lora(x, layer.weight().matrix(), layer.bias().value,
+                                             layer.lora_A().value, layer.lora_B().value, 1, mask);
+  CHECK(largest_difference(y, expected) <= Tolerance<float>(in, 2).value);
+}
+
+TEST_CASE("settings and shapes that do not fit are refused by the constructor") {
+  const auto make = [](const LoRAConfig& config, Index bias) {
+    return LoRALinear<float>(DenseWeight<float>(Matrix<float>::Zero(4, 3)), config, 1,
+                             Vector<float>::Zero(bias));
+  };
+  CHECK_THROWS_AS(make({.rank = 0}, 0), ConfigError);
+  CHECK_THROWS_AS(make({.rank = -1}, 0), ConfigError);
+  CHECK_THROWS_AS(make({.dropout = 1}, 0), ConfigError);
+  CHECK_THROWS_AS(make({.alpha = std::nan("")}, 0), ConfigError);
+  CHECK_THROWS_AS(make({.train_bias = true}, 0), ConfigError);
+  CHECK_THROWS_AS(make({}, 3), ShapeError);
+  CHECK_NOTHROW(make({.rank = 100}, 4));  // above min(in, out), as in PEFT
+}
+
+TEST_CASE("parameters are counted and named as in PEFT") {
+  auto layer = make_layer<float>(7, 5, {.rank = 3, .train_bias = true});
+  CHECK(layer.trainable_parameters() == 3 * 12 + 7);
+  CHECK(layer.total_parameters() == 35 + 7 + 36);
+  CHECK(count_parameters(layer.parameters()) == layer.trainable_parameters());
+  layer.set_name("encoder.query");
+  const auto list = layer.parameters();
+  REQUIRE(list.size() == 3);
+  CHECK(list[0]->name == "encoder.query.lora_A.weight");
+  CHECK(list[1]->name == "encoder.query.lora_B.weight");
+  CHECK(list[2]->name == "encoder.query.base_layer.bias");
+  auto frozen_bias = make_layer<float>(7, 5, {.rank = 3});
+  CHECK(frozen_bias.parameters().size() == 2);
+  CHECK(frozen_bias.trainable_parameters() == 36);
+}
+
+TEST_CASE("replacing the adapter may change the rank, and keeps everything when it fails") {
+  auto layer = make_layer<float>(4, 3, {.rank = 2, .alpha = 2});
+  const Matrix<float> a = layer.lora_A().value;
+  layer.set_scale(0.5);
+  CHECK_THROWS_AS(layer.replace_adapter({.rank = 3}, Matrix<float>(2, 3), Matrix<float>(4, 3)),
+                  ShapeError);
+  CHECK_THROWS_AS(layer.replace_adapter({.rank = 3}, Matrix<float>(3, 3), Matrix<float>(3, 3)),
+                  ShapeError);
+  CHECK_THROWS_AS(layer.replace_adapter({.rank = 0}, Matrix<float>(0, 3), Matrix<float>(4, 0)),
+                  ConfigError);
+  CHECK(same_bits(a, layer.lora_A().value));
+  CHECK(layer.scaling() == 0.5);
+
+  Tape<float> tape;
+  Matrix<float> y;
+  const Matrix<float> x = random_matrix<float>(2, 3, 1), dy = random_matrix<float>(2, 4, 2);
+  layer.forward(x, tape, y);
+  layer.replace_adapter({.rank = 3, .alpha = 12}, random_matrix<float>(3, 3, 1),
+                        random_matrix<float>(4, 3, 2));
+  CHECK(layer.rank() == 3);
+  CHECK(layer.scaling() == 2);
+  CHECK_THROWS_AS(layer.backward(x, dy, tape), StateError);
+  tape.clear();
+  layer.forward(x, tape, y);
+  CHECK_NOTHROW(layer.backward(x, dy, tape));
+}
+
+TEST_CASE("backward runs in the reverse order of forward, one layer as often as it likes") {
+  auto one = make_layer<double>(4, 4, {.rank = 2, .dropout = 0.5});
+  auto two = make_layer<double>(4, 4, {.rank = 2});
+  const Matrix<double> x = random_matrix<double>(3, 4, 1), dy = random_matrix<double>(3, 4, 2);
+  Matrix<double> y, z;
+  Tape<double> tape;
+  one.forward(x, tape, y);
+  two.forward(y, tape, z);
+  CHECK_THROWS_AS(one.backward(x, dy, tape), StateError);
+  two.backward(y, dy, tape);
+  one.backward(x, dy, tape);
+  CHECK(tape.empty());
+  one.forward(x, tape, y);
+  one.forward(y, tape, z);
+  one.backward(y, dy, tape);
+  one.backward(x, dy, tape);
+  CHECK(tape.empty());
+}
+
+TEST_CASE("two threads share a layer") {
+  const auto layer = make_layer<float>(300, 200, {.rank = 8});
+  const Matrix<float> x = random_matrix<float>(64, 200, 1);
+  Matrix<float> alone;
+  layer.forward(x, alone);
+  std::array<Matrix<float>, 4> results;
+  {
+    std::array<std::jthread, 4> threads;
+    for (std::size_t i = 0; i < 4; ++i)
+      threads[i] = std::jthread([&, i] {
+        for (int repeat = 0; repeat < 20; ++repeat) layer.forward(x, results[i]);
+      });
+  }
+  for (const auto& y : results) CHECK(same_bits(y, alone));
+}

@@ -1,0 +1,35 @@
+#include <lora/nn/relu.hpp>
+
+#include "support/catch.hpp"
+#include "support/finite_difference.hpp"
+#include "support/random_matrix.hpp"
+#include "support/tolerance.hpp"
+
+using namespace lora;
+using namespace lora::test;
+
+TEST_CASE("relu and its gradient agree with finite differences") {
+  Matrix<double> x = random_matrix<double>(7, 5, 1);
+  const Matrix<double> c = random_matrix<double>(7, 5, 2);
+  Matrix<double> y, dx;
+  relu(x, y);
+  CHECK((y.array() >= 0).all());
+  relu_backward(y, c, dx);
+  const auto loss = [&] {
+    Matrix<double> out;
+    relu(x, out);
+    return (out.array() * c.array()).sum();
+  };
+  CHECK(relative_error(dx, finite_difference(x, loss, 1e-7)) < 1e-6);
+}
+
+TEST_CASE("relu may work in place") {
+  Matrix<float> x = random_matrix<float>(3, 4, 1), y, dy = random_matrix<float>(3, 4, 2), dx;
+  relu(x, y);
+  relu_backward(y, dy, dx);
+  relu(x, x);
+  relu_backward(x, dy, dy);
+  CHECK(same_bits(x, y));
+  CHECK(same_bits(dy, dx));
+  CHECK_THROWS_AS(relu_backward(x, random_matrix<float>(3, 5, 1), dx), ShapeError);
+}
