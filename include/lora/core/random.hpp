@@ -56,7 +56,7 @@ class Random {
                                               std::uint64_t index) const {
     const auto w = words(step, index);
     // The upper 64 bits of bits * bound, from 32-bit halves.
-    const std::uint64_t lo = std::uint64_t{w[1]}, hi = std::uint64_t{w[0]};
+    const auto lo = std::uint64_t{w[1]}, hi = std::uint64_t{w[0]};
     const std::uint64_t b_lo = bound & 0xFFFFFFFF, b_hi = bound >> 32;
     const std::uint64_t middle = hi * b_lo + (lo * b_lo >> 32);
     const std::uint64_t cross = lo * b_hi + (middle & 0xFFFFFFFF);
