@@ -1,0 +1,90 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace lora::bench {
+
+/// Maps values to [0, 1] along an axis, with its ticks. The range covers the data and ends on
+/// ticks or, on a logarithmic axis of decades, close to the data.
+class Axis {
+ public:
+  /// Makes a logarithmic axis with a tick at each power of two: ranks. 0 < low <= high.
+  [[nodiscard]] static Axis powers_of_two(double low, double high) {
+    const double first = std::floor(std::log2(low)), last = std::ceil(std::log2(high));
+    std::vector<double> ticks;
+    // Sixteen labels are as many as stand side by side.
+    const double step = std::max(1.0, std::ceil((last - first) / 16));
+    for (double power = first; power <= last; power += step) ticks.push_back(std::exp2(power));
+    return Axis(std::exp2(first), std::exp2(last), true, ticks);
+  }
+
+  /// Makes a logarithmic axis with ticks at 1, 2 and 5 times powers of ten (fewer where the range
+  /// is wide), from the tick below the data to the tick above. 0 < low <= high.
+  [[nodiscard]] static Axis decades(double low, double high) {
+    const double first = std::floor(std::log10(low)), last = std::ceil(std::log10(high));
+    std::vector<double> ticks;
+    for (double power = first; power <= last; ++power)
+      for (const double digit : {1.0, 2.0, 5.0})
+        if (last - first <= 5 || digit == 1) ticks.push_back(digit * std::pow(10.0, power));
+    const auto above =
+        std::find_if(ticks.begin(), ticks.end(), [&](double t) { return t >= high; });
+    ticks.erase(above == ticks.end() ? above : above + 1, ticks.end());
+    while (ticks.size() > 2 && ticks[1] <= low) ticks.erase(ticks.begin());
+    return Axis(std::min(low, ticks.front()), std::max(high, ticks.back()), true, ticks);
+  }
+
+  /// Makes a linear axis from the round number below `low` to that above `high`, with 4 to 10
+  /// steps of 1, 2 or 5 times a power of ten.
+  [[nodiscard]] static Axis linear(double low, double high) {
+    if (!(high > low)) high = low + std::max(1.0, std::abs(low));
+    const double power = std::pow(10.0, std::floor(std::log10(high - low)));
+    const double steps = (high - low) / power;  // 1 to 10 of the largest
+    const double step = steps >= 4 ? power : steps >= 2 ? power / 2 : power / 5;
+    const double first = std::floor(low / step), last = std::ceil(high / step);
+    std::vector<double> ticks;
+    for (double tick = first; tick <= last; ++tick) ticks.push_back(tick * step);
+    return Axis(ticks.front(), ticks.back(), false, ticks);
+  }
+
+  [[nodiscard]] double low() const { return low_; }
+  [[nodiscard]] double high() const { return high_; }
+  [[nodiscard]] const std::vector<double>& ticks() const { return ticks_; }
+
+  /// Returns where `value` lies between low (0) and high (1).
+  [[nodiscard]] double position(double value) const {
+    // One rank alone stands in the middle.
+    if (!(high_ > low_)) return 0.5;
+    if (logarithmic_) return std::log(value / low_) / std::log(high_ / low_);
+    return (value - low_) / (high_ - low_);
+  }
+
+ private:
+  Axis(double low, double high, bool logarithmic, const std::vector<double>& ticks)
+      : low_(low), high_(high), logarithmic_(logarithmic), ticks_(ticks) {}
+
+  double low_;
+  double high_;
+  bool logarithmic_;
+  std::vector<double> ticks_;
+};
+
+/// Writes a number for a reader: three significant digits, with k, M or G for thousands, millions
+/// and thousands of millions.
+[[nodiscard]] inline std::string short_number(double value) {
+  const char* suffix = "";
+  for (const char* next : {"k", "M", "G"}) {
+    if (std::abs(value) < 999.5) break;
+    value /= 1000;
+    suffix = next;
+  }
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.3g%s", value, suffix);
+  return text.data();
+}
+
+}  // namespace lora::bench
