@@ -38,13 +38,13 @@ class Axis {
     return Axis(std::min(low, ticks.front()), std::max(high, ticks.back()), true, ticks);
   }
 
-  /// Makes a linear axis from the round number below `low` to that above `high`, with 4 to 10
+  /// Makes a linear axis from the round number below `low` to that above `high`, with 2 to 6
   /// steps of 1, 2 or 5 times a power of ten.
   [[nodiscard]] static Axis linear(double low, double high) {
     if (!(high > low)) high = low + std::max(1.0, std::abs(low));
     const double power = std::pow(10.0, std::floor(std::log10(high - low)));
     const double steps = (high - low) / power;  // 1 to 10 of the largest
-    const double step = steps >= 4 ? power : steps >= 2 ? power / 2 : power / 5;
+    const double step = steps >= 5 ? 2 * power : steps >= 2 ? power : power / 2;
     const double first = std::floor(low / step), last = std::ceil(high / step);
     std::vector<double> ticks;
     for (double tick = first; tick <= last; ++tick) ticks.push_back(tick * step);

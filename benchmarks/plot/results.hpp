@@ -2,11 +2,11 @@
 
 #include <cstddef>
 #include <fstream>
-#include <iterator>
 #include <lora/core/error.hpp>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,9 +91,9 @@ namespace detail {
 [[nodiscard]] inline Results read_results(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in) throw FileError(message(file, ": cannot be opened"));
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (in.bad()) throw FileError(message(file, ": cannot be read"));
-  return parse_results(text, file);
+  std::ostringstream text;
+  if (!(text << in.rdbuf())) throw FileError(message(file, ": cannot be read, or is empty"));
+  return parse_results(text.str(), file);
 }
 
 }  // namespace lora::bench

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <lora/frozen/mapped_weight.hpp>
+#include <lora/frozen/packed_weight.hpp>
 
 #include "contracts/trainable_layer.hpp"
 #include "support/naive_lora.hpp"
@@ -364,4 +365,42 @@ TEST_CASE("two threads share a layer") {
       });
   }
   for (const auto& y : results) CHECK(same_bits(y, alone));
+}
+
+TEMPLATE_TEST_CASE("LoRALinear keeps its contract over a packed weight", "", float, double) {
+  using T = TestType;
+  for (const double dropout : {0.0, 0.2}) {
+    LoRALinear<T, PackedWeight<T>> layer(PackedWeight<T>(random_matrix<T>(130, 300, 1)),
+                                         {.rank = 4, .dropout = dropout}, 2);
+    layer.lora_B().value = random_matrix<T>(130, 4, 3);
+    check_bad_shapes(layer);
+    check_second_step_allocates_nothing(layer, 70);
+    check_second_step_allocates_nothing(layer, 1);
+    check_thread_independence(layer, 200);
+    const Matrix<T> x = random_matrix<T>(30, 300, 4);
+    Matrix<T> apart, merged;
+    layer.forward(x, apart);
+    const Matrix<T> w = layer.weight().dense();
+    layer.merge();
+    layer.forward(x, merged);
+    CHECK(largest_difference(apart, merged) <= Tolerance<T>(300, 8).value);
+    layer.unmerge();
+    CHECK(same_bits(layer.weight().dense(), w));
+  }
+}
+
+TEST_CASE("every gradient agrees with finite differences over packed and mapped weights") {
+  for (const Index n : {Index{1}, Index{5}, Index{19}})
+    for (const Index rank : {Index{1}, Index{3}, Index{20}})
+      for (const double dropout : {0.0, 0.4}) {
+        CAPTURE(n, rank, dropout);
+        const Matrix<double> w = random_matrix<double>(11, 17, 1), wt = w.transpose();
+        const LoRAConfig config{.rank = rank, .dropout = dropout};
+        LoRALinear<double, PackedWeight<double>> packed(PackedWeight<double>(w), config, 2);
+        LoRALinear<double, MappedWeight<double>> mapped(
+            MappedWeight<double>(wt.data(), 11, 17, Layout::column_major), config, 2);
+        packed.lora_B().value = mapped.lora_B().value = random_matrix<double>(11, rank, 3);
+        check_gradients(packed, n, 4);
+        check_gradients(mapped, n, 4);
+      }
 }

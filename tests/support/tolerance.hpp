@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -9,11 +10,14 @@ namespace lora::test {
 
 /// Says how far two ways of computing the same sums may differ: a sum of `depth` products in T is
 /// off by at most about depth * epsilon times the sum of their magnitudes, and in practice by its
-/// square root; 4 leaves room for the order of operations.
+/// square root; 4 leaves room for the order of operations. What tests compare with is computed in
+/// double, so no type is held to more.
 template <class T>
 struct Tolerance {
   explicit Tolerance(Index depth, double magnitude = 1)
-      : value(4 * static_cast<double>(std::numeric_limits<T>::epsilon()) *
+      : value(4 *
+              std::max(static_cast<double>(std::numeric_limits<T>::epsilon()),
+                       std::numeric_limits<double>::epsilon()) *
               std::sqrt(static_cast<double>(depth + 1)) *
               std::sqrt(static_cast<double>(depth + 1)) * magnitude) {}
   double value;

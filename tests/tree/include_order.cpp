@@ -16,7 +16,7 @@ namespace {
 const fs::path include_root = fs::path(LORA_SOURCE_DIR) / "include";
 
 // The folders in the order in which they build on each other.
-const std::vector<std::string> folders{"core",  "frozen",   "nn", "init",   "layers",
+const std::vector<std::string> folders{"core",  "kernels", "frozen",   "nn", "init",   "layers",
                                        "optim", "adapters", "io", "models", "distributed"};
 
 std::size_t place_of(const std::string& folder) {

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "lora/core/matrix.hpp"
-#include "lora/core/product.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/kernels/product.hpp"
 
 namespace lora {
 
@@ -30,6 +30,19 @@ class DenseWeight {
   void add_transposed_product(ConstMatrixRef<T> dy, MatrixRef<T> dx) const {
     lora::add_product(dx, T(1), dy, weight_);
   }
+
+  /// Gives W^T (in, out) to products whose right side it is.
+  [[nodiscard]] kernels::MatrixPanels<T> panels() const {
+    return {{weight_.data(), weight_.outerStride(), 1}};
+  }
+
+  /// Gives W (out, in) to products whose right side it is.
+  [[nodiscard]] kernels::MatrixPanels<T> transposed_panels() const {
+    return {{weight_.data(), 1, weight_.outerStride()}};
+  }
+
+  /// Tells whether panels are better than add_product, which packs nothing for a few tokens.
+  [[nodiscard]] bool panels_pay(Index tokens) const { return packing_pays(tokens); }
 
   /// Returns a copy of W.
   [[nodiscard]] Matrix<T> dense() const { return weight_; }

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "lora/core/matrix.hpp"
+#include "lora/kernels/panels.hpp"
 
 namespace lora {
 
@@ -25,6 +26,21 @@ concept FrozenWeight = std::same_as<typename W::Scalar, T> &&
   weight.add_transposed_product(in, out);
   { weight.dense() } -> std::convertible_to<Matrix<T>>;
   { weight.bytes() } -> std::convertible_to<std::size_t>;
+};
+
+/// Is satisfied by a FrozenWeight that gives the kernels its panels, so that a layer can add its
+/// low-rank path in the same pass over the result:
+///
+///     panels():             W^T (in, out) as a right side
+///     transposed_panels():  W (out, in) as a right side
+///
+/// `panels_pay(tokens)` tells whether a product of so many tokens is better made from panels than
+/// by add_product.
+template <class W, class T = typename W::Scalar>
+concept PanelWeight = FrozenWeight<W, T> && requires(const W& weight, Index tokens) {
+  { weight.panels() } -> kernels::PanelSource<T>;
+  { weight.transposed_panels() } -> kernels::PanelSource<T>;
+  { weight.panels_pay(tokens) } -> std::convertible_to<bool>;
 };
 
 /// Is satisfied by a FrozenWeight that an adapter can be merged into:

@@ -3,8 +3,8 @@
 #include <cstddef>
 
 #include "lora/core/matrix.hpp"
-#include "lora/core/product.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/kernels/product.hpp"
 
 namespace lora {
 
@@ -57,6 +57,19 @@ class MappedWeight {
     else
       lora::add_product(dx, T(1), dy, stored().transpose());
   }
+
+  /// Gives W^T (in, out) to products whose right side it is.
+  [[nodiscard]] kernels::MatrixPanels<T> panels() const {
+    return {kernels::columns_of(data_, stride_, layout_ == Layout::column_major)};
+  }
+
+  /// Gives W (out, in) to products whose right side it is.
+  [[nodiscard]] kernels::MatrixPanels<T> transposed_panels() const {
+    return {kernels::columns_of(data_, stride_, layout_ == Layout::row_major)};
+  }
+
+  /// Tells whether panels are better than add_product, which packs nothing for a few tokens.
+  [[nodiscard]] bool panels_pay(Index tokens) const { return packing_pays(tokens); }
 
   /// Returns a row-major copy of W.
   [[nodiscard]] Matrix<T> dense() const {

@@ -6,10 +6,10 @@
 
 #include "lora/core/matrix.hpp"
 #include "lora/core/parameter_list.hpp"
-#include "lora/core/product.hpp"
 #include "lora/core/random.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/init/kaiming_uniform.hpp"
+#include "lora/kernels/product.hpp"
 
 namespace lora {
 

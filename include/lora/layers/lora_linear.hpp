@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -9,12 +11,13 @@
 #include "lora/core/dropout_mask.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/parameter_list.hpp"
-#include "lora/core/product.hpp"
 #include "lora/core/random.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/frozen/dense_weight.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/kernels/product.hpp"
+#include "lora/layers/frozen_passes.hpp"
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/low_rank_path.hpp"
 
@@ -64,12 +67,11 @@ class LoRALinear {
   /// Computes y for x (N, in) without dropout; y is resized to (N, out). Throws ShapeError.
   void forward(ConstMatrixRef<T> x, Matrix<T>& y) const {
     require_cols(x, in_features(), "LoRALinear::forward", "x", "in_features");
+    y.resize(x.rows(), out_features());
     Scratch scratch;
-    start_output(x, y);
-    if (!low_rank_is_active()) return;
-    MatrixRef<T> xa = scratch.matrix<T>(x.rows(), rank());
-    low_rank_input(x, xa);
-    add_low_rank_output(xa, y);
+    MatrixRef<T> xa = scratch.matrix<T>(x.rows(), low_rank_is_active() ? rank() : 0);
+    if (low_rank_is_active()) low_rank_input(x, {}, xa);
+    finish_forward(x, xa, y);
   }
 
   /// Computes y for x (N, in) with dropout, and leaves on the tape what backward needs:
@@ -77,18 +79,11 @@ class LoRALinear {
   void forward(ConstMatrixRef<T> x, Tape<T>& tape, Matrix<T>& y) const {
     require_cols(x, in_features(), "LoRALinear::forward", "x", "in_features");
     require_unmerged("LoRALinear::forward(x, tape, y)");
+    y.resize(x.rows(), out_features());
     auto& frame = tape.push(this, x.rows());
-    if (low_rank_is_active()) {
-      MatrixRef<T> xa = frame.keep(rank());
-      if (config().dropout > 0)
-        low_rank_path::forward<T>(x, adapter_.a().value, mask(tape, frame.step), xa);
-      else
-        low_rank_input(x, xa);
-      start_output(x, y);
-      add_low_rank_output(xa, y);
-    } else {
-      start_output(x, y);
-    }
+    const MatrixRef<T> xa = frame.keep(low_rank_is_active() ? rank() : 0);
+    if (low_rank_is_active()) low_rank_input(x, dropout_mask(tape, frame.step), xa);
+    finish_forward(x, xa, y);
   }
 
   /// Adds to the gradients of A, B (and the bias, if trained), and computes the gradient of x:
@@ -101,16 +96,14 @@ class LoRALinear {
   void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, Matrix<T>& dx) {
     check_backward(x, dy, tape);
     dx.resize(x.rows(), in_features());
-    dx.setZero();
-    weight_.add_transposed_product(dy, dx);
-    finish_backward(x, dy, tape, MatrixRef<T>(dx));
+    run_backward(x, dy, tape, MatrixRef<T>(dx));
   }
 
   /// Does the same without the gradient of x, as the first layer of a network needs: dy W is not
   /// computed at all.
   void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape) {
     check_backward(x, dy, tape);
-    finish_backward(x, dy, tape, MatrixRef<T>(nullptr, 0, 0, 0));
+    run_backward(x, dy, tape, MatrixRef<T>(nullptr, 0, 0, 0));
   }
 
   // ---- The adapter ----
@@ -137,6 +130,15 @@ class LoRALinear {
 
   /// Returns the factor s of the low-rank path as it is now.
   [[nodiscard]] double scaling() const { return scaling_; }
+
+  /// Returns the mask that x has in the forward `step` of `tape`, or nothing without dropout.
+  [[nodiscard]] std::optional<DropoutMask> dropout_mask(const Tape<T>& tape,
+                                                        std::uint64_t step) const {
+    if (config().dropout == 0) return {};
+    // The tape's stream in the upper bits: no two tapes ever share a step.
+    return DropoutMask(dropout_random_, tape.random_state().stream << 40 ^ step, config().dropout,
+                       in_features());
+  }
 
   /// Replaces the adapter's settings and factors, a (rank, in) and b (out, rank): what loading
   /// does; the rank may change. Keeps the factor of set_scale. Throws ConfigError, ShapeError, and
@@ -250,29 +252,18 @@ class LoRALinear {
  private:
   [[nodiscard]] bool low_rank_is_active() const { return enabled_ && !merged_; }
 
-  [[nodiscard]] DropoutMask mask(const Tape<T>& tape, std::uint64_t step) const {
-    // The tape's stream in the upper bits: no two tapes ever share a step.
-    return {dropout_random_, tape.random_state().stream << 40 ^ step, config().dropout,
-            in_features()};
+  void low_rank_input(ConstMatrixRef<T> x, const std::optional<DropoutMask>& mask,
+                      MatrixRef<T> xa) const {
+    const low_rank_path::Input<T> input{adapter_.a().value, xa, mask};
+    low_rank_path::forward<T>(x, std::span(&input, 1));
   }
 
-  // y = x W^T + b
-  void start_output(ConstMatrixRef<T> x, Matrix<T>& y) const {
-    y.resize(x.rows(), out_features());
-    if (has_bias())
-      y.rowwise() = bias_.value.row(0);
-    else
-      y.setZero();
-    weight_.add_product(x, y);
-  }
-
-  void low_rank_input(ConstMatrixRef<T> x, MatrixRef<T> xa) const {
-    xa.setZero();
-    add_product(xa, T(1), x, adapter_.a().value.transpose());
-  }
-
-  void add_low_rank_output(ConstMatrixRef<T> xa, Matrix<T>& y) const {
-    add_product(y, static_cast<T>(scaling_), xa, adapter_.b().value.transpose());
+  // y = b + x W^T + s xa B^T, without the last term where xa has no columns.
+  void finish_forward(ConstMatrixRef<T> x, ConstMatrixRef<T> xa, MatrixRef<T> y) const {
+    const Matrix<T>& b = adapter_.b().value;
+    frozen_passes::forward<T>(
+        weight_, x, has_bias() ? bias_.value.data() : nullptr,
+        {xa, kernels::columns_of(b.data(), b.outerStride(), false), static_cast<T>(scaling_)}, y);
   }
 
   void check_backward(const ConstMatrixRef<T>& x, const ConstMatrixRef<T>& dy,
@@ -287,27 +278,31 @@ class LoRALinear {
                                " now: the adapter was replaced in between"));
   }
 
-  // Adds the gradients, and to dx what comes through the low-rank path if dx has data.
-  void finish_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, MatrixRef<T> dx) {
+  // Adds the gradients of what trains, and computes dx if it has rows.
+  void run_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, MatrixRef<T> dx) {
     auto& frame = tape.top(this, dy.rows(), "LoRALinear::backward");
+    const bool wants_dx = dx.cols() > 0;
     if (config().train_bias) bias_.grad.row(0) += dy.colwise().sum();
     // As it was in forward, whatever was switched since.
-    if (frame.cols != 0) {
-      const T s = static_cast<T>(scaling_);
-      const Matrix<T>& a = adapter_.a().value;
-      Matrix<T>& da = adapter_.a().grad;
-      const MatrixRef<T> xa = frame.kept();
-      Scratch scratch;
-      MatrixRef<T> g = scratch.matrix<T>(x.rows(), rank());
-      g.setZero();
-      add_product(g, T(1), dy, adapter_.b().value);
-      add_product(adapter_.b().grad, s, dy.transpose(), xa);
-      if (config().dropout > 0) {
-        low_rank_path::backward<T>(x, a, g, s, mask(tape, frame.step), da, dx);
-      } else {
-        add_product(da, s, g.transpose(), x);
-        if (dx.size() > 0) add_product(dx, s, g, a);
-      }
+    const Index r = frame.cols;
+    const T s = static_cast<T>(scaling_);
+    const Matrix<T>& a = adapter_.a().value;
+    const MatrixRef<T> xa = frame.kept();
+    Scratch scratch;
+    MatrixRef<T> g = scratch.matrix<T>(dy.rows(), r);  // dy B
+    if (r != 0) low_rank_path::gradient_of_xa<T>(dy, adapter_.b().value, g);
+    const auto mask = r != 0 ? dropout_mask(tape, frame.step) : std::nullopt;
+    // A mask stands between s g A and dx; without one both come in one pass.
+    const ConstMatrixRef<T> joined = g.leftCols(mask ? 0 : r);
+    if (wants_dx)
+      frozen_passes::backward<T>(
+          weight_, dy, {joined, kernels::columns_of(a.data(), a.outerStride(), true), s}, dx);
+    if (mask) low_rank_path::backward<T>(x, a, g, s, *mask, adapter_.a().grad, dx);
+    if (r != 0) {
+      MatrixRef<T> da = adapter_.a().grad;
+      const low_rank_path::Gradients<T> path{
+          g, dy, xa, s, da.leftCols(mask ? 0 : da.cols()), adapter_.b().grad};
+      low_rank_path::add_gradients<T>(x, std::span(&path, 1));
     }
     tape.pop();
   }

@@ -1,4 +1,4 @@
-#include <lora/core/product.hpp>
+#include <lora/kernels/product.hpp>
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"

@@ -1,0 +1,156 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include "lora/core/matrix.hpp"
+#include "lora/core/parallel.hpp"
+#include "lora/core/scratch.hpp"
+#include "lora/frozen/frozen_weight.hpp"
+#include "lora/frozen/packed_panels.hpp"
+#include "lora/kernels/pack.hpp"
+#include "lora/kernels/panel_product.hpp"
+#include "lora/kernels/row_product.hpp"
+#include "lora/kernels/simd.hpp"
+
+namespace lora {
+
+/// Owns a frozen weight W (out_features, in_features) in the order in which the kernels read it, so
+/// that no product packs it again: from one token to some dozens, a product costs one reading of W.
+///
+/// One copy serves both y = x W^T and dx = dy W. It takes out * in scalars, out rounded up to a
+/// whole vector; a weight that it was made from is no longer needed.
+template <class T>
+class PackedWeight {
+ public:
+  using Scalar = T;
+
+  /// Packs a copy of `weight` (out, in).
+  explicit PackedWeight(ConstMatrixRef<T> weight)
+      : out_(weight.rows()), in_(weight.cols()), panels_(packed_size()) {
+    assign(weight);
+  }
+
+  [[nodiscard]] Index out_features() const { return out_; }
+  [[nodiscard]] Index in_features() const { return in_; }
+
+  /// Adds x W^T to y: x (N, in), y (N, out).
+  void add_product(ConstMatrixRef<T> x, MatrixRef<T> y) const {
+    if (x.rows() == 0 || out_ == 0 || in_ == 0) return;
+    if (x.rows() == 1) return add_row_product(x.data(), y);
+    kernels::add_panel_product<T>(x, panels(), T(1), y);
+  }
+
+  /// Adds dy W to dx: dy (N, out), dx (N, in).
+  void add_transposed_product(ConstMatrixRef<T> dy, MatrixRef<T> dx) const {
+    if (dy.rows() == 0 || out_ == 0 || in_ == 0) return;
+    kernels::add_panel_product<T>(dy, transposed_panels(), T(1), dx);
+  }
+
+  /// Gives W^T (in, out) to products whose right side it is.
+  [[nodiscard]] PackedPanels<T> panels() const { return {panels_.data(), out_, in_}; }
+
+  /// Gives W (out, in) to products whose right side it is.
+  [[nodiscard]] TransposedPackedPanels<T> transposed_panels() const {
+    return {panels_.data(), out_, in_};
+  }
+
+  /// One token is bound by reading W, which the kernel of one row does best.
+  [[nodiscard]] bool panels_pay(Index tokens) const { return tokens > 1; }
+
+  /// Returns a row-major copy of W.
+  [[nodiscard]] Matrix<T> dense() const {
+    Matrix<T> weight(out_, in_);
+    for (Index o = 0; o < out_; ++o)
+      for (Index i = 0; i < in_; ++i) weight(o, i) = *panels().at(o, i);
+    return weight;
+  }
+
+  /// Returns the bytes of the packed W.
+  [[nodiscard]] std::size_t bytes() const {
+    return static_cast<std::size_t>(panels_.size()) * sizeof(T);
+  }
+
+  [[nodiscard]] bool writable() const { return true; }
+
+  /// Adds scale * b a to W, in one reading and one writing of W: b (out, R), a (R, in).
+  void add_low_rank(T scale, ConstMatrixRef<T> b, ConstMatrixRef<T> a) {
+    // A panel is itself a row-major matrix (in, outputs), to which scale a^T b^T is added.
+    const Index rank = b.cols();
+    if (rank == 0 || out_ == 0 || in_ == 0) return;
+    Scratch scratch;
+    T* const memory = scratch.take<T>(kernels::packed_left_size(in_, rank));
+    const kernels::Term<T, kernels::MatrixPanels<T>> term{
+        kernels::pack_left<T>({a.data(), 1, a.outerStride()}, in_, rank, memory),
+        {kernels::columns_of(b.data(), b.outerStride(), false)},
+        scale};
+    for_each_panel([&](Index column, Index count) {
+      const kernels::PanelTasks<T> one(in_, count);
+      const Index wide = panels().width_at(column);
+      MatrixRef<T> panel(panels_.data() + column * in_, in_, count, wide);
+      const auto columns = term.right.columns;
+      const kernels::Term<T, kernels::MatrixPanels<T>> part{
+          term.left, {{columns.at(column, 0), columns.across, columns.along}}, scale};
+      for (Index task = 0; task < one.count; ++task)
+        kernels::panel_task(one, task, panel, {}, part);
+    });
+  }
+
+  /// Overwrites W with `weight` (out, in).
+  void assign(ConstMatrixRef<T> weight) {
+    for_each_panel([&](Index column, Index count) {
+      const kernels::Strips<T> strips{weight.data() + column * weight.outerStride(),
+                                      weight.outerStride(), 1};
+      kernels::pack_panel(strips, count, in_, panels_.data() + column * in_);
+    });
+  }
+
+ private:
+  using Panels = PackedPanels<T>;
+
+  [[nodiscard]] Index packed_size() const {
+    return kernels::round_up(out_, kernels::Simd<T>::width) * in_;
+  }
+
+  // Calls action(first output, outputs) for every panel, several at a time.
+  template <class Action>
+  void for_each_panel(const Action& action) {
+    constexpr Index width = Panels::columns;
+    const Index count = (out_ + width - 1) / width;
+    const double work = 4 * static_cast<double>(out_) * static_cast<double>(in_);
+    parallel_for(count, threads_for(count, work), [&](Index panel) {
+      action(panel * width, std::min(width, out_ - panel * width));
+    });
+  }
+
+  // y (1, out) += W x: bound by reading W, of which four panels are read side by side.
+  void add_row_product(const T* x, MatrixRef<T> y) const {
+    constexpr Index group = kernels::row_product_panels * Panels::columns;
+    const Index tasks = (out_ + group - 1) / group;
+    const double work = static_cast<double>(out_) * static_cast<double>(in_);
+    parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
+      const Index column = task * group;
+      const Index count = std::min(group, out_ - column);
+      if (count < group) {
+        for (Index j = column; j < out_; j += Panels::columns)
+          kernels::tile_of<T>(1, panels().width_at(j) / kernels::Simd<T>::width, x,
+                              panels().at(j, 0), panels().width_at(j), in_,
+                              {.c = y.data() + j, .columns = std::min(Panels::columns, out_ - j)});
+        return;
+      }
+      std::array<const T*, kernels::row_product_panels> data;
+      for (std::size_t p = 0; p < data.size(); ++p)
+        data[p] = panels().at(column + static_cast<Index>(p) * Panels::columns, 0);
+      std::array<T, static_cast<std::size_t>(group)> out;
+      kernels::row_product<T>(x, in_, data, out.data());
+      for (Index j = 0; j < group; ++j) y(0, column + j) += out[static_cast<std::size_t>(j)];
+    });
+  }
+
+  Index out_;
+  Index in_;
+  Vector<T> panels_;
+};
+
+}  // namespace lora

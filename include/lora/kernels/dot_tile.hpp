@@ -1,0 +1,120 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+
+#include "lora/core/matrix.hpp"
+#include "lora/kernels/pack.hpp"
+#include "lora/kernels/simd.hpp"
+
+namespace lora::kernels {
+
+/// Says how many scalar products `dot_tile` forms at a time: as many as a packet has scalars, so
+/// that one transposition in registers sums the lanes of all of them.
+template <class T>
+struct DotShape {
+  static constexpr bool has_packets = detail::FittingPacket<T, Simd<T>::width>::size > 1;
+  static constexpr Index left = has_packets ? std::min<Index>(4, Simd<T>::width) : 1;
+  static constexpr Index right = has_packets ? Simd<T>::width / left : 1;
+};
+
+namespace detail {
+
+// Returns the sums of the lanes of Simd<T>::width packets, one in each lane.
+template <class T>
+[[nodiscard]] typename Simd<T>::Packet lane_sums(
+    const typename Simd<T>::Packet (&sums)[DotShape<T>::left * DotShape<T>::right]) {
+  namespace ei = Eigen::internal;
+  if constexpr (DotShape<T>::has_packets) {
+    constexpr Index width = Simd<T>::width;
+    using Packet = typename FittingPacket<T, width>::type;
+    ei::PacketBlock<Packet, int(width)> block;
+    unroll<width>([&](auto i) { block.packet[i] = sums[i]; });
+    ei::ptranspose(block);
+    unroll<width - 1>(
+        [&](auto i) { block.packet[0] = ei::padd(block.packet[0], block.packet[i + 1]); });
+    return block.packet[0];
+  } else {
+    return sums[0];
+  }
+}
+
+}  // namespace detail
+
+/// Computes results[i * DotShape<T>::right + j] = sum over k < depth of left[i][k] right[j][k] for
+/// rows that lie element by element in memory.
+template <class T>
+void dot_tile(const std::array<const T*, DotShape<T>::left>& left,
+              const std::array<const T*, DotShape<T>::right>& right, Index depth,
+              std::array<T, DotShape<T>::left * DotShape<T>::right>& results) {
+  namespace ei = Eigen::internal;
+  using Packet = typename Simd<T>::Packet;
+  constexpr Index width = Simd<T>::width;
+  constexpr Index rows = DotShape<T>::left, columns = DotShape<T>::right;
+  const Index whole = DotShape<T>::has_packets ? depth / width * width : 0;
+  if constexpr (DotShape<T>::has_packets) {
+    Packet sums[rows * columns];
+    unroll<rows * columns>([&](auto i) { sums[i] = ei::pset1<Packet>(T(0)); });
+    for (Index k = 0; k < whole; k += width) {
+      Packet l[rows];
+      unroll<rows>([&](auto i) { l[i] = ei::ploadu<Packet>(left[i] + k); });
+      unroll<columns>([&](auto j) {
+        const Packet r = ei::ploadu<Packet>(right[j] + k);
+        unroll<rows>(
+            [&](auto i) { sums[i * columns + j] = ei::pmadd(l[i], r, sums[i * columns + j]); });
+      });
+    }
+    ei::pstoreu(results.data(), detail::lane_sums<T>(sums));
+  } else {
+    results.fill(T(0));
+  }
+  for (Index k = whole; k < depth; ++k)
+    for (Index i = 0; i < rows; ++i)
+      for (Index j = 0; j < columns; ++j)
+        results[static_cast<std::size_t>(i * columns + j)] +=
+            left[static_cast<std::size_t>(i)][k] * right[static_cast<std::size_t>(j)][k];
+}
+
+/// Where the results of add_dot_products go: c(n, r) at data[n * row_stride + r * column_stride].
+template <class T>
+struct DotTarget {
+  T* data;
+  Index row_stride;
+  Index column_stride;
+};
+
+/// Adds alpha x f^T to c, for rows [first, last) of x (N, K) and all of f (R, K), which has few
+/// rows: both are read where they lie, x once from memory.
+template <class T>
+void add_dot_products(ConstMatrixRef<T> x, ConstMatrixRef<T> f, T alpha, const DotTarget<T>& c,
+                      Index first, Index last) {
+  constexpr Index left_rows = DotShape<T>::left, right_rows = DotShape<T>::right;
+  // Rows of x for one round over f stay in the first-level cache.
+  constexpr Index deep = 2048;
+  for (Index k = 0; k < x.cols(); k += deep) {
+    const Index depth = std::min(deep, x.cols() - k);
+    for (Index n = first; n < last; n += right_rows) {
+      // Rows that do not exist repeat the last one, and their results are dropped.
+      std::array<const T*, right_rows> right;
+      for (Index j = 0; j < right_rows; ++j)
+        right[static_cast<std::size_t>(j)] =
+            x.data() + std::min(n + j, last - 1) * x.outerStride() + k;
+      for (Index r = 0; r < f.rows(); r += left_rows) {
+        std::array<const T*, left_rows> left;
+        for (Index i = 0; i < left_rows; ++i)
+          left[static_cast<std::size_t>(i)] =
+              f.data() + std::min(r + i, f.rows() - 1) * f.outerStride() + k;
+        std::array<T, left_rows * right_rows> results;
+        dot_tile<T>(left, right, depth, results);
+        const Index rows = std::min(left_rows, f.rows() - r);
+        const Index columns = std::min(right_rows, last - n);
+        for (Index j = 0; j < columns; ++j)
+          for (Index i = 0; i < rows; ++i)
+            c.data[(n + j) * c.row_stride + (r + i) * c.column_stride] +=
+                alpha * results[static_cast<std::size_t>(i * right_rows + j)];
+      }
+    }
+  }
+}
+
+}  // namespace lora::kernels

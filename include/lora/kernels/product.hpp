@@ -1,0 +1,96 @@
+#pragma once
+
+#include <algorithm>
+
+#include "lora/core/matrix.hpp"
+#include "lora/core/parallel.hpp"
+#include "lora/core/scratch.hpp"
+#include "lora/kernels/dot_tile.hpp"
+#include "lora/kernels/pack.hpp"
+#include "lora/kernels/panel_product.hpp"
+#include "lora/kernels/panels.hpp"
+
+namespace lora {
+
+/// Rows of a left side for which packing a right side costs more than multiplying with it.
+inline constexpr Index few_rows = 16;
+
+/// Tells whether products of so many rows should pack their right side: with a BLAS, whose business
+/// that is, never.
+[[nodiscard]] constexpr bool packing_pays(Index rows) {
+#ifdef EIGEN_USE_BLAS
+  return static_cast<void>(rows), false;
+#else
+  return rows > few_rows;
+#endif
+}
+
+namespace detail {
+
+// c (1 x n) += alpha * a (1 x k) * b (k x n): one token, bound by reading b once.
+template <class T, class A, class B>
+void one_row_product(MatrixRef<T>& c, T alpha, const A& a, const B& b) {
+  // Long runs where b lies row by row, so that each of its rows is read in useful lengths.
+  constexpr Index step = B::IsRowMajor ? 1024 : 128;
+  const Index n = b.cols();
+  const Index tasks = (n + step - 1) / step;
+  const double work = static_cast<double>(n) * static_cast<double>(b.rows());
+  parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
+    const Index j = task * step;
+    const Index width = std::min(step, n - j);
+    c.row(0).segment(j, width).transpose().noalias() +=
+        alpha * (b.middleCols(j, width).transpose() * a.row(0).transpose());
+  });
+}
+
+// c (m x n) += alpha * a * b with a's rows and b's columns contiguous: a few tokens, for which
+// packing b would cost more than multiplying with it.
+template <class T>
+void few_rows_product(MatrixRef<T>& c, T alpha, ConstMatrixRef<T> a, ConstMatrixRef<T> b_columns) {
+  constexpr Index step = 64;
+  const Index n = c.cols();
+  const Index tasks = (n + step - 1) / step;
+  const double work = static_cast<double>(a.size()) * static_cast<double>(n);
+  parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
+    kernels::add_dot_products<T>(b_columns, a, alpha, {c.data(), 1, c.outerStride()}, task * step,
+                                 std::min(n, (task + 1) * step));
+  });
+}
+
+}  // namespace detail
+
+/// Computes c += alpha * a * b for c (m, n), a (m, k), b (k, n).
+///
+/// a and b are matrices in memory or transposes of such; c is row-major and overlaps neither. The
+/// result is the same bit for bit for any number of OpenMP threads, and a second call of the same
+/// shape allocates nothing. With EIGEN_USE_BLAS the product is the BLAS's and both promises are
+/// its own. Throws ShapeError.
+template <class A, class B>
+void add_product(MatrixRef<typename A::Scalar> c, typename A::Scalar alpha,
+                 const Eigen::MatrixBase<A>& a_base, const Eigen::MatrixBase<B>& b_base) {
+  using T = typename A::Scalar;
+  static_assert(std::is_same_v<T, typename B::Scalar>, "a and b must hold the same scalar type");
+  static_assert((int(A::Flags) & int(B::Flags) & int(Eigen::DirectAccessBit)) != 0,
+                "a and b must be matrices in memory (or transposes of such): evaluate them first");
+  const A& a = a_base.derived();
+  const B& b = b_base.derived();
+  if (a.cols() != b.rows() || c.rows() != a.rows() || c.cols() != b.cols())
+    throw ShapeError(message("add_product: c ", shape_of(c), " += a ", shape_of(a), " * b ",
+                             shape_of(b), ": the shapes do not fit"));
+  if (c.rows() == 0 || c.cols() == 0 || a.cols() == 0) return;
+#ifdef EIGEN_USE_BLAS
+  c.noalias() += alpha * a * b;
+#else
+  if (c.rows() == 1) return detail::one_row_product<T>(c, alpha, a, b);
+  if constexpr (bool(A::IsRowMajor) && !bool(B::IsRowMajor))
+    if (c.rows() <= few_rows) {
+      const ConstMatrixRef<T> b_columns(b.data(), b.cols(), b.rows(), b.outerStride());
+      return detail::few_rows_product<T>(c, alpha, a, b_columns);
+    }
+  const auto left = kernels::columns_of(a.data(), a.outerStride(), !bool(A::IsRowMajor));
+  const auto right = kernels::columns_of(b.data(), b.outerStride(), bool(B::IsRowMajor));
+  kernels::add_panel_product<T>(left, kernels::MatrixPanels<T>{right}, a.cols(), alpha, c);
+#endif
+}
+
+}  // namespace lora

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <array>
+
+#include "lora/core/matrix.hpp"
+#include "lora/kernels/simd.hpp"
+
+namespace lora::kernels {
+
+/// Panels that row_product reads side by side: one stream from memory is too few to keep it busy.
+inline constexpr Index row_product_panels = 4;
+
+/// Computes out[p * TileShape<T>::columns + j] = sum over k < depth of
+/// x[k] panels[p][k * TileShape<T>::columns + j]: one row times four full panels.
+template <class T>
+void row_product(const T* x, Index depth, const std::array<const T*, row_product_panels>& panels,
+                 T* out) {
+  namespace ei = Eigen::internal;
+  using Packet = typename Simd<T>::Packet;
+  constexpr Index width = Simd<T>::width, vectors = TileShape<T>::vectors;
+  constexpr Index columns = TileShape<T>::columns;
+  // In rows of a panel: a page or so.
+  constexpr Index ahead = 24;
+  Packet sums[row_product_panels * vectors];
+  unroll<row_product_panels * vectors>([&](auto i) { sums[i] = ei::pset1<Packet>(T(0)); });
+  for (Index k = 0; k < depth; ++k) {
+    const Packet l = ei::pset1<Packet>(x[k]);
+    unroll<row_product_panels>([&](auto p) {
+      const T* const row = panels[static_cast<std::size_t>(p)] + k * columns;
+      unroll<vectors>([&](auto v) {
+        constexpr Index i = decltype(p)::value * vectors + decltype(v)::value;
+        ei::prefetch(row + ahead * columns + v * width);
+        sums[i] = ei::pmadd(l, ei::ploadu<Packet>(row + v * width), sums[i]);
+      });
+    });
+  }
+  unroll<row_product_panels * vectors>([&](auto i) { ei::pstoreu(out + i * width, sums[i]); });
+}
+
+}  // namespace lora::kernels
