@@ -23,6 +23,7 @@
 #include "lora/kernels/panels.hpp"
 #include "lora/kernels/product.hpp"
 #include "lora/kernels/row_product.hpp"
+#include "lora/kernels/shallow_product.hpp"
 #include "lora/kernels/simd.hpp"
 #include "lora/kernels/tile.hpp"
 
@@ -47,6 +48,7 @@
 #include "lora/layers/low_rank_path.hpp"
 
 #include "lora/optim/adamw.hpp"
+#include "lora/optim/adamw_update.hpp"
 #include "lora/optim/clip.hpp"
 #include "lora/optim/optimizer_state.hpp"
 #include "lora/optim/parameter_group.hpp"

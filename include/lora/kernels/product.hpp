@@ -9,6 +9,7 @@
 #include "lora/kernels/pack.hpp"
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/panels.hpp"
+#include "lora/kernels/shallow_product.hpp"
 
 namespace lora {
 
@@ -89,6 +90,8 @@ void add_product(MatrixRef<typename A::Scalar> c, typename A::Scalar alpha,
     }
   const auto left = kernels::columns_of(a.data(), a.outerStride(), !bool(A::IsRowMajor));
   const auto right = kernels::columns_of(b.data(), b.outerStride(), bool(B::IsRowMajor));
+  if (kernels::is_shallow(c.rows(), c.cols(), a.cols()))
+    return kernels::add_shallow_product<T>(left, right, a.cols(), alpha, c);
   kernels::add_panel_product<T>(left, kernels::MatrixPanels<T>{right}, a.cols(), alpha, c);
 #endif
 }

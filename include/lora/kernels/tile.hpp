@@ -71,7 +71,13 @@ void tile(const T* left, const T* right, Index right_stride, Index depth,
   // first-level cache when its turn comes.
   constexpr Index ahead = 16;
   Packet sums[Rows * Vectors];
-  unroll<Rows * Vectors>([&](auto i) { sums[i] = ei::pset1<Packet>(T(0)); });
+  unroll<Rows>([&](auto i) {
+    unroll<Vectors>([&](auto v) {
+      sums[i * Vectors + v] = ei::pset1<Packet>(T(0));
+      // The results of the tile below, whose turn is next.
+      ei::prefetch(target.c + (Rows + i) * target.stride + v * width);
+    });
+  });
   for (Index k = 0; k < depth; ++k) {
     Packet r[Vectors];
     unroll<Vectors>([&](auto v) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
@@ -9,6 +10,7 @@
 
 #include "lora/core/parallel.hpp"
 #include "lora/core/parameter_list.hpp"
+#include "lora/optim/adamw_update.hpp"
 #include "lora/optim/optimizer_state.hpp"
 #include "lora/optim/parameter_group.hpp"
 
@@ -117,28 +119,21 @@ class AdamW {
     const auto t = static_cast<double>(entry.steps);
     const double rate = learning_rate_ * entry.group.learning_rate_ratio;
     const double decay = entry.group.weight_decay.value_or(config_.weight_decay);
-    const T shrink = static_cast<T>(1 - rate * decay);
-    const T step_size = static_cast<T>(rate / (1 - std::pow(config_.beta1, t)));
-    const T correction = static_cast<T>(std::sqrt(1 - std::pow(config_.beta2, t)));
-    const T w1 = static_cast<T>(1 - config_.beta1);
-    const T w2 = static_cast<T>(1 - config_.beta2);
-    const T beta2 = static_cast<T>(config_.beta2);
-    const T epsilon = static_cast<T>(config_.epsilon);
+    const AdamWStep<T> step{.shrink = static_cast<T>(1 - rate * decay),
+                            .w1 = static_cast<T>(1 - config_.beta1),
+                            .beta2 = static_cast<T>(config_.beta2),
+                            .w2 = static_cast<T>(1 - config_.beta2),
+                            .step_size = static_cast<T>(rate / (1 - std::pow(config_.beta1, t))),
+                            .correction = static_cast<T>(std::sqrt(1 - std::pow(config_.beta2, t))),
+                            .epsilon = static_cast<T>(config_.epsilon)};
 
-    using Flat = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
-    constexpr Index run = 4096;  // elements whose four arrays pass through the first-level cache
+    constexpr Index run = 4096;  // elements a task: whole packets, so that a cut changes no bit
     const Index size = parameter.size();
     const Index tasks = (size + run - 1) / run;
     parallel_for(tasks, threads_for(tasks, static_cast<double>(size) * 8), [&](Index task) {
       const Index first = task * run;
-      const Index count = std::min(run, size - first);
-      Flat p(parameter.value.data() + first, count);
-      const Flat g(parameter.grad.data() + first, count);
-      Flat m(entry.m.data() + first, count);
-      Flat v(entry.v.data() + first, count);
-      m += w1 * (g - m);
-      v = v * beta2 + (w2 * g) * g;
-      p = p * shrink - (step_size * m) / (v.sqrt() / correction + epsilon);
+      adamw_update(step, std::min(run, size - first), parameter.value.data() + first,
+                   parameter.grad.data() + first, entry.m.data() + first, entry.v.data() + first);
     });
   }
 

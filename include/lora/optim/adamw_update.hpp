@@ -1,0 +1,57 @@
+#pragma once
+
+#include "lora/core/matrix.hpp"
+#include "lora/kernels/simd.hpp"
+
+namespace lora {
+
+/// Holds the numbers of one AdamW step that are the same for every element of a parameter.
+template <class T>
+struct AdamWStep {
+  T shrink;      ///< 1 - lr weight_decay
+  T w1;          ///< 1 - beta1
+  T beta2;       ///< beta2
+  T w2;          ///< 1 - beta2
+  T step_size;   ///< lr / (1 - beta1^t)
+  T correction;  ///< sqrt(1 - beta2^t)
+  T epsilon;     ///< added to the denominator
+};
+
+namespace detail {
+
+// Updates one packet, or one scalar, at the four addresses.
+template <class Packet, class T>
+EIGEN_STRONG_INLINE void adamw_elements(const AdamWStep<T>& step, T* p, const T* g, T* m, T* v) {
+  namespace ei = Eigen::internal;
+  const auto all = [](T value) { return ei::pset1<Packet>(value); };
+  const Packet grad = ei::ploadu<Packet>(g);
+  const Packet old_m = ei::ploadu<Packet>(m);
+  const Packet new_m = ei::padd(old_m, ei::pmul(all(step.w1), ei::psub(grad, old_m)));
+  const Packet new_v = ei::padd(ei::pmul(ei::ploadu<Packet>(v), all(step.beta2)),
+                                ei::pmul(ei::pmul(all(step.w2), grad), grad));
+  const Packet denominator =
+      ei::padd(ei::pdiv(ei::psqrt(new_v), all(step.correction)), all(step.epsilon));
+  const Packet moved = ei::pdiv(ei::pmul(all(step.step_size), new_m), denominator);
+  ei::pstoreu(m, new_m);
+  ei::pstoreu(v, new_v);
+  ei::pstoreu(p, ei::psub(ei::pmul(ei::ploadu<Packet>(p), all(step.shrink)), moved));
+}
+
+}  // namespace detail
+
+/// Updates `count` elements of a parameter p with gradient g and moments m and v, each read and
+/// written once, in PyTorch's order of operations:
+///
+///     m = m + w1 (g - m),  v = beta2 v + (w2 g) g,
+///     p = p shrink - (step_size m) / (sqrt(v) / correction + epsilon)
+template <class T>
+void adamw_update(const AdamWStep<T>& step, Index count, T* p, const T* g, T* m, T* v) {
+  using Packet = typename kernels::Simd<T>::Packet;
+  constexpr Index width = kernels::Simd<T>::width;
+  Index i = 0;
+  for (; i + width <= count; i += width)
+    detail::adamw_elements<Packet>(step, p + i, g + i, m + i, v + i);
+  for (; i < count; ++i) detail::adamw_elements<T>(step, p + i, g + i, m + i, v + i);
+}
+
+}  // namespace lora
