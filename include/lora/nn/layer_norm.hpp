@@ -69,14 +69,18 @@ class LayerNorm {
   /// resized to (N, D) and may be dy or x itself. Throws ShapeError and StateError, before anything
   /// changes.
   void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, Matrix<T>& dx) {
-    namespace ei = Eigen::internal;
     require_shape(x, dy.rows(), features(), "LayerNorm::backward", "x");
-    finish_backward(x, dy, tape, dx, "LayerNorm::backward", [](T mean, T r) {
-      const Packet<T> scale = ei::pset1<Packet<T>>(r), shift = ei::pset1<Packet<T>>(-mean * r);
-      return [scale, shift](const Packet<T>& v, const Packet<T>&, const Packet<T>&) {
-        return ei::pmadd(v, scale, shift);
-      };
-    });
+    finish_backward(x, dy, tape, dx, "LayerNorm::backward", from_input);
+  }
+
+  /// Does the same without the gradient of x.
+  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape) {
+    constexpr const char* where = "LayerNorm::backward";
+    require_shape(x, dy.rows(), features(), where, "x");
+    require_cols(dy, features(), where, "dy", "features");
+    const MatrixRef<T> kept = tape.top(this, dy.rows(), where).kept();
+    if (config_.trainable) add_parameter_gradients(x, dy, kept, from_input);
+    tape.pop();
   }
 
   /// Does what backward does from the output, z = (y - beta) / gamma, so that x need not be kept: a
@@ -84,16 +88,11 @@ class LayerNorm {
   /// StateError where invertible() is false, else as backward. dx may be dy but not y.
   void backward_from_output(ConstMatrixRef<T> y, ConstMatrixRef<T> dy, Tape<T>& tape,
                             Matrix<T>& dx) {
-    namespace ei = Eigen::internal;
     constexpr const char* where = "LayerNorm::backward_from_output";
     require_shape(y, dy.rows(), features(), where, "y");
     if (!invertible())
       throw StateError(message(where, ": an element of gamma is too small to divide by"));
-    finish_backward(y, dy, tape, dx, where, [](T, T) {
-      return [](const Packet<T>& v, const Packet<T>& gamma, const Packet<T>& beta) {
-        return ei::pdiv(ei::psub(v, beta), gamma);
-      };
-    });
+    finish_backward(y, dy, tape, dx, where, from_output);
   }
 
   /// Tells whether the input can be had back from the output within 1000 roundings:
@@ -128,6 +127,23 @@ class LayerNorm {
   }
 
  private:
+  // Makes the function from (x, gamma, beta) to z for a row of this mean and r.
+  static constexpr auto from_input = [](T mean, T r) {
+    namespace ei = Eigen::internal;
+    const Packet<T> scale = ei::pset1<Packet<T>>(r), center = ei::pset1<Packet<T>>(mean);
+    return [scale, center](const Packet<T>& v, const Packet<T>&, const Packet<T>&) {
+      return ei::pmul(ei::psub(v, center), scale);
+    };
+  };
+
+  // Makes the function from (y, gamma, beta) to z.
+  static constexpr auto from_output = [](T, T) {
+    namespace ei = Eigen::internal;
+    return [](const Packet<T>& v, const Packet<T>& gamma, const Packet<T>& beta) {
+      return ei::pdiv(ei::psub(v, beta), gamma);
+    };
+  };
+
   // Each row is read from memory once: it stays in the first-level cache for the second and third
   // pass. Two passes for the variance, because a sum of squares loses digits.
   template <class Keep>
@@ -164,7 +180,7 @@ class LayerNorm {
     });
   }
 
-  // `source` is x or y, and normalise(mean, r) makes the function from (source, gamma, beta) to z.
+  // `source` is x or y, and `normalise` from_input or from_output.
   template <class Normalise>
   void finish_backward(ConstMatrixRef<T> source, ConstMatrixRef<T> dy, Tape<T>& tape, Matrix<T>& dx,
                        const char* where, const Normalise& normalise) {
