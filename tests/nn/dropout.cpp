@@ -76,6 +76,7 @@ TEST_CASE("Dropout may work in place, gives the same bits for any threads, alloc
     y = x;
     dropout.backward(y, tape, y);
     CHECK(same_bits(y, expected));
+    const Threads countable(countable_threads(count));
     CHECK(allocations_of([&] {
             dropout.forward(x, tape, y);
             dropout.backward(x, tape, y);

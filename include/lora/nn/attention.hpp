@@ -180,6 +180,7 @@ class Attention {
 
   // Rows [from, to) of the sequence, columns of head `head`.
   void zero_rows(const Place& at, Index head, Index from, Index to, Matrix<T>& out) const {
+    if (from == to) return;  // there may be no memory at all
     const Index d = head_features();
     out.block(at.sequence->begin + from, head * d, to - from, d).setZero();
   }
