@@ -14,6 +14,12 @@ template class DenseWeight<float>;
 template class DenseWeight<double>;
 template class MappedWeight<float>;
 template class MappedWeight<double>;
+template class Attention<float>;
+template class Attention<double>;
+template class Dropout<float>;
+template class Dropout<double>;
+template class LayerNorm<float>;
+template class LayerNorm<double>;
 template class LoRAAdapter<float>;
 template class LoRALinear<float>;
 template class LoRALinear<double>;
@@ -29,6 +35,8 @@ template class AdamW<double>;
 
 // Any Eigen scalar that compiles: extended precision, and half precision for inference.
 template class LoRALinear<long double>;
+template class Attention<long double>;
+template class LayerNorm<long double>;
 template class LoRALinear<Eigen::half>;
 template class LoRALinear<Eigen::bfloat16>;
 

@@ -107,6 +107,7 @@ void check_second_step_allocates_nothing(Layer& layer, Index n) {
     layer.backward(x, dy, tape);
     layer.forward(x, inferred);
   };
+  const Threads threads(countable_threads(2));
   step();
   CHECK(allocations_of(step).count == 0);
 }

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <lora/core/parallel.hpp>
+
+#include "support/allocations.hpp"
+
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -28,5 +32,13 @@ class Threads {
  private:
   int before_ = 1;
 };
+
+/// Returns `count`, or 1 where the OpenMP runtime takes memory from the heap for every parallel
+/// region by itself, as LLVM's does: what the library allocates can be counted on so many threads.
+[[nodiscard]] inline int countable_threads(int count) {
+  const auto region = [count] { parallel_for(count, count, [](Index) {}); };
+  region();  // starts the threads
+  return allocations_of(region).count == 0 ? count : 1;
+}
 
 }  // namespace lora::test

@@ -80,6 +80,12 @@ class Tape {
     if (depth_ > 0) --depth_;
   }
 
+  /// Returns the step at which the dropout masks of `frame`'s forward are drawn: the tape's stream
+  /// in the upper bits, so that no two tapes share one.
+  [[nodiscard]] std::uint64_t mask_step(const Frame& frame) const {
+    return random_state_.stream << 40 ^ frame.step;
+  }
+
   /// Forgets all frames, as after a step that was abandoned. Keeps the memory and random state.
   void clear() { depth_ = 0; }
 

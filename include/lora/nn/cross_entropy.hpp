@@ -1,51 +1,158 @@
 #pragma once
 
 #include <cmath>
+#include <optional>
 #include <span>
 #include <type_traits>
 
+#include "lora/core/elementwise.hpp"
 #include "lora/core/matrix.hpp"
+#include "lora/core/scratch.hpp"
 
 namespace lora {
 
-/// Computes the mean over the batch of -log softmax(logits)[label] and its gradient
-/// dlogits = (softmax(logits) - onehot(label)) / N.
-///
-/// logits (N, C), labels N numbers in [0, C), dlogits is resized to (N, C) and may be logits
-/// itself. An empty batch gives 0. Throws ShapeError for a wrong number of labels or a label
-/// outside [0, C), before anything changes. As torch.nn.functional.cross_entropy.
+/// Says how the losses of the rows become one number.
+enum class Reduction {
+  mean,  ///< the sum over the total weight of the rows' labels
+  sum,   ///< the sum: to be divided by the caller, as over several small batches
+};
+
+/// Sets up a cross_entropy; the words and defaults are those of torch.nn.functional.cross_entropy.
 template <class T>
-T cross_entropy(std::type_identity_t<ConstMatrixRef<T>> logits, std::span<const int> labels,
-                Matrix<T>& dlogits) {
-  const Index n = logits.rows(), classes = logits.cols();
+struct CrossEntropyOptions {
+  std::span<const T> class_weights = {};   ///< w (C), none negative; all 1 if empty
+  double label_smoothing = 0;              ///< e in [0, 1]
+  std::optional<int> ignore_index = -100;  ///< a label whose rows count nothing; none if empty
+  Reduction reduction = Reduction::mean;   ///< how the rows are combined
+};
+
+namespace detail {
+
+template <class T>
+void check_cross_entropy(Index n, Index classes, std::span<const int> labels,
+                         const CrossEntropyOptions<T>& options) {
   if (static_cast<Index>(labels.size()) != n)
     throw ShapeError(message("cross_entropy: ", labels.size(), " labels, expected one for each of ",
                              n, " rows of logits"));
   for (std::size_t i = 0; i < labels.size(); ++i)
-    if (labels[i] < 0 || labels[i] >= classes)
+    if (labels[i] != options.ignore_index && (labels[i] < 0 || labels[i] >= classes))
       throw ShapeError(message("cross_entropy: label ", i, " is ", labels[i],
                                ", expected a class in [0, ", classes, ")"));
-  dlogits.resize(n, classes);
-  T loss = 0;
-  for (Index i = 0; i < n; ++i) {
-    const Index label = labels[static_cast<std::size_t>(i)];
-    const T label_logit = logits(i, label);
-    const T largest = logits.row(i).maxCoeff();
-    dlogits.row(i) = (logits.row(i).array() - largest).exp();
-    const T sum = dlogits.row(i).sum();
-    loss += std::log(sum) + largest - label_logit;
-    dlogits.row(i) /= sum * static_cast<T>(n);
-    dlogits(i, label) -= T(1) / static_cast<T>(n);
-  }
-  return n == 0 ? T(0) : loss / static_cast<T>(n);
+  if (!options.class_weights.empty() && static_cast<Index>(options.class_weights.size()) != classes)
+    throw ShapeError(message("cross_entropy: ", options.class_weights.size(),
+                             " class weights, expected one for each of ", classes, " classes"));
+  for (const T weight : options.class_weights)
+    if (!(weight >= T(0) && std::isfinite(weight)))
+      throw ConfigError(message("cross_entropy: a class weight is ", weight,
+                                ", expected a finite number of at least 0"));
+  if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
+    throw ConfigError(message("cross_entropy: label_smoothing is ", options.label_smoothing,
+                              ", expected 0 to 1"));
 }
 
-/// Computes the mean loss alone, as the overload with a gradient does.
+}  // namespace detail
+
+/// Computes the cross entropy of softmax(logits) and the labels, and its gradient. With a row's
+/// target t_c = (1 - e) w_label [c = label] + e w_c / C and p = softmax(logits of the row),
+///
+///     loss = sum over rows and classes of -t_c log p_c / W,  dlogits = (p sum(t) - t) / W,
+///
+/// W the sum of w_label over the rows that are not ignored, or 1 for Reduction::sum. logits (N, C),
+/// labels N numbers, dlogits is resized to (N, C) and may be logits itself. Where W = 0 (an empty
+/// batch, every row ignored) the result is 0, where PyTorch's is NaN. Throws ShapeError for a wrong
+/// number of labels or weights or a label outside [0, C), ConfigError for options out of range,
+/// before anything changes.
+template <class T>
+T cross_entropy(std::type_identity_t<ConstMatrixRef<T>> logits, std::span<const int> labels,
+                const std::type_identity_t<CrossEntropyOptions<T>>& options, Matrix<T>& dlogits) {
+  namespace ei = Eigen::internal;
+  const Index n = logits.rows(), classes = logits.cols();
+  detail::check_cross_entropy<T>(n, classes, labels, options);
+  const T* weights = options.class_weights.empty() ? nullptr : options.class_weights.data();
+  const auto weight_of = [&](int label) {
+    if (label == options.ignore_index) return T(0);
+    return weights == nullptr ? T(1) : weights[label];
+  };
+  T total = 1;
+  if (options.reduction == Reduction::mean) {
+    total = 0;
+    for (const int label : labels) total += weight_of(label);
+  }
+  const T scale = total > T(0) ? T(1) / total : T(0);
+  const T hard = static_cast<T>(1 - options.label_smoothing);
+  const T soft =
+      classes == 0 ? T(0) : static_cast<T>(options.label_smoothing / static_cast<double>(classes));
+  T weight_sum = static_cast<T>(classes);
+  if (weights != nullptr) {
+    weight_sum = 0;
+    for (Index c = 0; c < classes; ++c) weight_sum += weights[c];
+  }
+
+  dlogits.resize(n, classes);
+  Scratch scratch;
+  T* losses = scratch.take<T>(n);  // summed in one order, whatever the threads
+  for_each_row(n, classes, 32, [&](Index row) {
+    const int label = labels[static_cast<std::size_t>(row)];
+    const T* in = logits.data() + row * logits.outerStride();
+    T* out = dlogits.data() + row * classes;
+    if (label == options.ignore_index || scale == T(0)) {
+      std::fill_n(out, classes, T(0));
+      losses[row] = T(0);
+      return;
+    }
+    const T largest = packets::largest(classes, in);
+    const Packet<T> shift = ei::pset1<Packet<T>>(largest);
+    const T label_weight = hard * weight_of(label), target_sum = label_weight + soft * weight_sum;
+    T loss = label_weight * (largest - in[label]);
+    if (soft > T(0)) {
+      const auto below = [&](const Packet<T>& v) { return ei::psub(shift, v); };
+      loss += soft * (weights == nullptr ? packets::sum<T>(classes, below, in)
+                                         : packets::sum<T>(
+                                               classes,
+                                               [&](const Packet<T>& v, const Packet<T>& w) {
+                                                 return ei::pmul(below(v), w);
+                                               },
+                                               in, weights));
+    }
+    const T sum = packets::transform_and_sum(
+        classes, out, [&](const Packet<T>& v) { return packets::exp<T>(ei::psub(v, shift)); }, in);
+    using std::log;
+    losses[row] = (loss + target_sum * log(sum)) * scale;
+    const Packet<T> factor = ei::pset1<Packet<T>>(target_sum / sum * scale);
+    const Packet<T> smooth = ei::pset1<Packet<T>>(soft * scale);
+    if (weights == nullptr || soft == T(0))
+      packets::transform(
+          classes, out, [&](const Packet<T>& e) { return ei::psub(ei::pmul(e, factor), smooth); },
+          out);
+    else
+      packets::transform(
+          classes, out,
+          [&](const Packet<T>& e, const Packet<T>& w) {
+            return ei::psub(ei::pmul(e, factor), ei::pmul(w, smooth));
+          },
+          out, weights);
+    out[label] -= label_weight * scale;
+  });
+  T loss = 0;
+  for (Index row = 0; row < n; ++row) loss += losses[row];
+  return loss;
+}
+
+/// Computes the mean loss and its gradient with PyTorch's defaults: the mean over the batch of
+/// -log softmax(logits)[label], and dlogits = (softmax(logits) - onehot(label)) / N.
+template <class T>
+T cross_entropy(std::type_identity_t<ConstMatrixRef<T>> logits, std::span<const int> labels,
+                Matrix<T>& dlogits) {
+  return cross_entropy<T>(logits, labels, CrossEntropyOptions<T>{}, dlogits);
+}
+
+/// Computes the loss alone, as the overloads with a gradient do.
 template <class Derived>
-[[nodiscard]] typename Derived::Scalar cross_entropy(const Eigen::MatrixBase<Derived>& logits,
-                                                     std::span<const int> labels) {
+[[nodiscard]] typename Derived::Scalar cross_entropy(
+    const Eigen::MatrixBase<Derived>& logits, std::span<const int> labels,
+    const CrossEntropyOptions<typename Derived::Scalar>& options = {}) {
   Matrix<typename Derived::Scalar> gradient;
-  return cross_entropy(logits.derived(), labels, gradient);
+  return cross_entropy(logits.derived(), labels, options, gradient);
 }
 
 }  // namespace lora

@@ -1,0 +1,322 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include "lora/core/dropout_mask.hpp"
+#include "lora/core/matrix.hpp"
+#include "lora/core/packets.hpp"
+#include "lora/core/parallel.hpp"
+#include "lora/kernels/product.hpp"
+#include "lora/core/random.hpp"
+#include "lora/core/scratch.hpp"
+#include "lora/core/tape.hpp"
+#include "lora/nn/sequences.hpp"
+
+namespace lora {
+
+/// Sets up an Attention.
+struct AttentionConfig {
+  Index heads = 1;                     ///< H, of the queries
+  Index head_features = 1;             ///< D, columns of one head
+  std::optional<Index> kv_heads = {};  ///< G, of keys and values: a divisor of H; H if left out
+  bool causal = false;                 ///< a token sees itself and what stands before it
+  double dropout = 0;                  ///< in [0, 1): of the probabilities, in training
+  std::optional<double> scaling = {};  ///< of q k^T; 1 / sqrt(D) if left out
+};
+
+/// Computes softmax attention within each sequence of a batch (Vaswani et al., "Attention is all
+/// you need", 2017; torch's scaled_dot_product_attention):
+///
+///     y_h = drop(P) v_g,  P = softmax(s q_h k_g^T) over the tokens that a token sees,
+///
+/// for each head h and its key head g = h G / H. q and y are (N, H D), k and v (N, G D); columns
+/// [h D, (h + 1) D) are head h. Only tokens are computed: padding is neither seen nor does it see,
+/// its rows of y and of the gradients are zeros, and it costs nothing.
+///
+/// Backward computes the probabilities again, from q, k and the logarithm of each row's sum of
+/// exponentials (N, H), which is all that the tape keeps: memory is O(S), not O(S^2). Dropout's
+/// masks are functions of (seed, tape's step, head, token, token). The result is the same bit for
+/// bit for any number of threads, and a second call of the same shapes allocates nothing.
+template <class T>
+class Attention {
+ public:
+  using Scalar = T;
+
+  /// Throws ConfigError for sizes below 1, heads that kv_heads does not divide, dropout outside
+  /// [0, 1) and a scaling that is not finite.
+  explicit Attention(const AttentionConfig& config, std::uint64_t seed = 0,
+                     std::uint64_t substream = 0)
+      : config_(config),
+        kv_heads_(config.kv_heads.value_or(config.heads)),
+        random_(seed, RandomStream::dropout, substream) {
+    if (config.heads < 1 || config.head_features < 1 || kv_heads_ < 1 ||
+        config.heads % kv_heads_ != 0)
+      throw ConfigError(message("Attention: heads = ", config.heads, ", kv_heads = ", kv_heads_,
+                                ", head_features = ", config.head_features,
+                                ", expected at least 1 each and heads a multiple of kv_heads"));
+    if (!(config.dropout >= 0 && config.dropout < 1))
+      throw ConfigError(message("Attention: dropout is ", config.dropout, ", expected 0 <= p < 1"));
+    const double scaling =
+        config.scaling.value_or(1 / std::sqrt(static_cast<double>(config.head_features)));
+    if (!std::isfinite(scaling))
+      throw ConfigError(message("Attention: scaling is ", scaling, ", expected a finite number"));
+    scaling_ = static_cast<T>(scaling);
+  }
+
+  /// Computes y, which is resized, without dropout. y may be q itself. Throws ShapeError.
+  void forward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v,
+               const Sequences& sequences, Matrix<T>& y) const {
+    check(q, k, v, sequences, "Attention::forward");
+    y.resize(q.rows(), q.cols());
+    for_each_head(sequences, heads(),
+                  [&](const Place& at) { forward_head(at, q, k, v, y, nullptr, nullptr); });
+  }
+
+  /// Computes y, which is resized, with dropout, and keeps the logarithms on the tape. y is none
+  /// of q, k, v. Throws ShapeError.
+  void forward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v,
+               const Sequences& sequences, Tape<T>& tape, Matrix<T>& y) const {
+    check(q, k, v, sequences, "Attention::forward");
+    auto& frame = tape.push(this, q.rows());
+    MatrixRef<T> log_sums = frame.keep(heads());
+    const DropoutMask mask = mask_of(tape, frame, sequences);
+    y.resize(q.rows(), q.cols());
+    for_each_head(sequences, heads(), [&](const Place& at) {
+      forward_head(at, q, k, v, y, &log_sums, config_.dropout > 0 ? &mask : nullptr);
+    });
+  }
+
+  /// Computes the gradients of q, k and v from dy (N, H D); with M the mask, * by element:
+  ///
+  ///     dv = (P * M)^T dy,  dP = M * (dy v^T),  dS = P * (dP - rowsum(P * dP)),
+  ///     dq = s dS k,  dk = s dS^T q
+  ///
+  /// q, k, v and sequences are the forward's; dq, dk and dv are resized. dq may be dy itself, no
+  /// other two may be the same. Throws ShapeError and StateError, before anything changes.
+  void backward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v, ConstMatrixRef<T> dy,
+                const Sequences& sequences, Tape<T>& tape, Matrix<T>& dq, Matrix<T>& dk,
+                Matrix<T>& dv) const {
+    constexpr const char* where = "Attention::backward";
+    check(q, k, v, sequences, where);
+    require_shape(dy, q.rows(), q.cols(), where, "dy");
+    auto& frame = tape.top(this, dy.rows(), where);
+    const MatrixRef<T> log_sums = frame.kept();
+    const DropoutMask mask = mask_of(tape, frame, sequences);
+    dq.resize(q.rows(), q.cols());
+    dk.resize(k.rows(), k.cols());
+    dv.resize(v.rows(), v.cols());
+    const Index group = heads() / kv_heads_;
+    for_each_head(sequences, kv_heads_, [&](Place at) {
+      const Index g = at.head;
+      zero_rows(at, g, 0, at.sequence->rows, dk);
+      zero_rows(at, g, 0, at.sequence->rows, dv);
+      for (at.head = g * group; at.head < (g + 1) * group; ++at.head)
+        backward_head(at, q, k, v, dy, log_sums, config_.dropout > 0 ? &mask : nullptr, dq, dk, dv);
+    });
+    tape.pop();
+  }
+
+  [[nodiscard]] const AttentionConfig& config() const { return config_; }
+  [[nodiscard]] Index heads() const { return config_.heads; }
+  [[nodiscard]] Index kv_heads() const { return kv_heads_; }
+  [[nodiscard]] Index head_features() const { return config_.head_features; }
+
+ private:
+  // One head of one sequence.
+  struct Place {
+    const Sequences* sequences;
+    const Sequences::Sequence* sequence;
+    Index head;
+
+    [[nodiscard]] Index begin() const { return sequence->begin + sequence->first; }
+    [[nodiscard]] Index length() const { return sequence->last - sequence->first; }
+    [[nodiscard]] bool is_padding(Index i) const {
+      return sequence->holes && !sequences->is_token(begin() + i);
+    }
+  };
+
+  void check(const ConstMatrixRef<T>& q, const ConstMatrixRef<T>& k, const ConstMatrixRef<T>& v,
+             const Sequences& sequences, const char* where) const {
+    const Index n = sequences.rows(), d = head_features();
+    require_shape(q, n, heads() * d, where, "q");
+    require_shape(k, n, kv_heads_ * d, where, "k");
+    require_shape(v, n, kv_heads_ * d, where, "v");
+  }
+
+  [[nodiscard]] DropoutMask mask_of(const Tape<T>& tape, const typename Tape<T>::Frame& frame,
+                                    const Sequences& sequences) const {
+    return {random_, tape.mask_step(frame), config_.dropout, sequences.longest()};
+  }
+
+  // Head by head, and within a head sequence by sequence: threads then share the work evenly even
+  // where lengths differ.
+  template <class Body>
+  void for_each_head(const Sequences& sequences, Index count, const Body& body) const {
+    double pairs = 0;
+    for (Index b = 0; b < sequences.size(); ++b) {
+      const double length = static_cast<double>(sequences[b].last - sequences[b].first);
+      pairs += length * length;
+    }
+    const double work = pairs * static_cast<double>(heads() * (2 * head_features() + 32));
+    const Index tasks = sequences.size() * count;
+    parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
+      body(Place{&sequences, &sequences[task % sequences.size()], task / sequences.size()});
+    });
+  }
+
+  // Queries that are taken at a time: their probabilities stay in the second-level cache.
+  [[nodiscard]] static Index block_rows(Index length) {
+    constexpr Index elements = Index{1} << 15;
+    return std::min(length, std::max<Index>(16, elements / std::max<Index>(1, length)));
+  }
+
+  [[nodiscard]] Index visible(Index query, Index length) const {
+    return config_.causal ? query + 1 : length;
+  }
+
+  // Rows [from, to) of the sequence, columns of head `head`.
+  void zero_rows(const Place& at, Index head, Index from, Index to, Matrix<T>& out) const {
+    if (from == to) return;  // there may be no memory at all
+    const Index d = head_features();
+    out.block(at.sequence->begin + from, head * d, to - from, d).setZero();
+  }
+
+  void forward_head(const Place& at, const ConstMatrixRef<T>& q, const ConstMatrixRef<T>& k,
+                    const ConstMatrixRef<T>& v, Matrix<T>& y, MatrixRef<T>* log_sums,
+                    const DropoutMask* mask) const {
+    namespace ei = Eigen::internal;
+    const Index d = head_features(), begin = at.begin(), n = at.length();
+    const Index column = at.head * d, kv_column = at.head * kv_heads_ / heads() * d;
+    zero_rows(at, at.head, 0, at.sequence->first, y);
+    zero_rows(at, at.head, at.sequence->last, at.sequence->rows, y);
+    const Index step = block_rows(n);
+    Scratch scratch;
+    T* memory = scratch.take<T>(step * n);
+    T* factors = scratch.take<T>(step);
+    T* mask_row = scratch.take<T>(mask != nullptr ? n : 0);
+    for (Index first = 0; first < n; first += step) {
+      const Index rows = std::min(step, n - first), keys = visible(first + rows - 1, n);
+      MatrixRef<T> p(memory, rows, keys, keys);
+      p.setZero();
+      add_product(p, scaling_, q.block(begin + first, column, rows, d),
+                  k.block(begin, kv_column, keys, d).transpose());
+      for (Index i = 0; i < rows; ++i) {
+        const Index query = first + i, seen = visible(query, n);
+        T* row = memory + i * keys;
+        if (at.is_padding(query)) {
+          std::fill_n(row, keys, T(0));
+          factors[i] = T(0);
+          continue;
+        }
+        hide_padding(at, seen, row);
+        const T largest = packets::largest(seen, row);
+        const Packet<T> shift = ei::pset1<Packet<T>>(largest);
+        const T sum = packets::transform_and_sum(
+            seen, row,
+            [&](const Packet<T>& score) { return packets::exp<T>(ei::psub(score, shift)); }, row);
+        std::fill(row + seen, row + keys, T(0));
+        // The rows of y are divided instead of those of P, which are longer.
+        factors[i] = T(1) / sum;
+        if (log_sums != nullptr) (*log_sums)(begin + query, at.head) = largest + std::log(sum);
+        if (mask != nullptr) {
+          mask->fill(mask_index(at, query), 0, seen, mask_row);
+          packets::transform(
+              seen, row, [](const Packet<T>& a, const Packet<T>& b) { return ei::pmul(a, b); }, row,
+              mask_row);
+        }
+      }
+      MatrixRef<T> out(y.block(begin + first, column, rows, d));
+      out.setZero();
+      add_product(out, T(1), p, v.block(begin, kv_column, keys, d));
+      for (Index i = 0; i < rows; ++i) out.row(i) *= factors[i];
+    }
+  }
+
+  void backward_head(const Place& at, const ConstMatrixRef<T>& q, const ConstMatrixRef<T>& k,
+                     const ConstMatrixRef<T>& v, const ConstMatrixRef<T>& dy,
+                     const MatrixRef<T>& log_sums, const DropoutMask* mask, Matrix<T>& dq,
+                     Matrix<T>& dk, Matrix<T>& dv) const {
+    namespace ei = Eigen::internal;
+    const Index d = head_features(), begin = at.begin(), n = at.length();
+    const Index column = at.head * d, kv_column = at.head * kv_heads_ / heads() * d;
+    zero_rows(at, at.head, 0, at.sequence->first, dq);
+    zero_rows(at, at.head, at.sequence->last, at.sequence->rows, dq);
+    const Index step = block_rows(n);
+    Scratch scratch;
+    T* p_memory = scratch.take<T>(step * n);
+    T* ds_memory = scratch.take<T>(step * n);
+    T* mask_row = scratch.take<T>(mask != nullptr ? n : 0);
+    for (Index first = 0; first < n; first += step) {
+      const Index rows = std::min(step, n - first), keys = visible(first + rows - 1, n);
+      const auto q_rows = q.block(begin + first, column, rows, d);
+      const auto dy_rows = dy.block(begin + first, column, rows, d);
+      const auto k_rows = k.block(begin, kv_column, keys, d);
+      const auto v_rows = v.block(begin, kv_column, keys, d);
+      MatrixRef<T> p(p_memory, rows, keys, keys), ds(ds_memory, rows, keys, keys);
+      p.setZero();
+      add_product(p, scaling_, q_rows, k_rows.transpose());
+      ds.setZero();
+      add_product(ds, T(1), dy_rows, v_rows.transpose());  // dP before the mask
+      for (Index i = 0; i < rows; ++i) {
+        const Index query = first + i, seen = visible(query, n);
+        T* p_row = p_memory + i * keys;
+        T* ds_row = ds_memory + i * keys;
+        if (at.is_padding(query)) {
+          std::fill_n(p_row, keys, T(0));
+          std::fill_n(ds_row, keys, T(0));
+          continue;
+        }
+        hide_padding(at, seen, p_row);
+        const Packet<T> shift = ei::pset1<Packet<T>>(log_sums(begin + query, at.head));
+        packets::transform(
+            seen, p_row,
+            [&](const Packet<T>& score) { return packets::exp<T>(ei::psub(score, shift)); }, p_row);
+        const auto multiply = [](const Packet<T>& a, const Packet<T>& b) { return ei::pmul(a, b); };
+        if (mask != nullptr) {
+          mask->fill(mask_index(at, query), 0, seen, mask_row);
+          packets::transform(seen, ds_row, multiply, ds_row, mask_row);
+        }
+        const Packet<T> mean = ei::pset1<Packet<T>>(packets::sum<T>(seen, multiply, p_row, ds_row));
+        packets::transform(
+            seen, ds_row,
+            [&](const Packet<T>& probability, const Packet<T>& dp) {
+              return ei::pmul(probability, ei::psub(dp, mean));
+            },
+            p_row, ds_row);
+        if (mask != nullptr) packets::transform(seen, p_row, multiply, p_row, mask_row);
+        std::fill(p_row + seen, p_row + keys, T(0));
+        std::fill(ds_row + seen, ds_row + keys, T(0));
+      }
+      add_product(MatrixRef<T>(dv.block(begin, kv_column, keys, d)), T(1), p.transpose(), dy_rows);
+      // Last, because dq may be dy.
+      MatrixRef<T> dq_rows(dq.block(begin + first, column, rows, d));
+      dq_rows.setZero();
+      add_product(dq_rows, scaling_, ds, k_rows);
+      add_product(MatrixRef<T>(dk.block(begin, kv_column, keys, d)), scaling_, ds.transpose(),
+                  q_rows);
+    }
+  }
+
+  // Scores of padding inside the run become minus infinity, whose exponential is zero.
+  static void hide_padding(const Place& at, Index seen, T* scores) {
+    if (!at.sequence->holes) return;
+    for (Index j = 0; j < seen; ++j)
+      if (at.is_padding(j)) scores[j] = -std::numeric_limits<T>::infinity();
+  }
+
+  // The mask's row of a query: one for each head and row of the activations.
+  static Index mask_index(const Place& at, Index query) {
+    return at.head * at.sequences->rows() + at.begin() + query;
+  }
+
+  AttentionConfig config_;
+  Index kv_heads_;
+  Random random_;
+  T scaling_ = T(1);
+};
+
+}  // namespace lora

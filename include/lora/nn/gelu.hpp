@@ -1,0 +1,89 @@
+#pragma once
+
+#include "lora/core/elementwise.hpp"
+#include "lora/nn/normal_cdf.hpp"
+
+namespace lora {
+
+/// Chooses between the two functions that the field calls GELU (Hendrycks and Gimpel, "Gaussian
+/// error linear units", 2016).
+enum class GeluForm {
+  exact,  ///< x Phi(x): "gelu" in a config.json, torch's approximate="none"
+  tanh,   ///< x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2: "gelu_new", approximate="tanh"
+};
+
+namespace detail {
+
+inline constexpr double gelu_slope = 1.5957691216057308;  // 2 sqrt(2 / pi)
+inline constexpr double gelu_cubic = 0.044715;
+
+// The tanh form is x sigmoid(w), w = 2 sqrt(2/pi) (x + 0.044715 x^3). Returns sigmoid(w), as exact
+// zero or one where float has no digits left.
+template <class T>
+[[nodiscard]] Packet<T> gelu_sigmoid(const Packet<T>& x, const Packet<T>& x_squared) {
+  namespace ei = Eigen::internal;
+  const Packet<T> one = ei::pset1<Packet<T>>(T(1));
+  const Packet<T> slope = ei::pmadd(ei::pset1<Packet<T>>(static_cast<T>(gelu_slope * gelu_cubic)),
+                                    x_squared, ei::pset1<Packet<T>>(static_cast<T>(gelu_slope)));
+  const Packet<T> w = ei::pmul(slope, x);
+  const Packet<T> e = packets::exp<T>(ei::pnegate(ei::pabs(w)));
+  const Packet<T> negative = ei::pcmp_lt(w, ei::pset1<Packet<T>>(T(0)));
+  return ei::pdiv(ei::pselect(negative, e, one), ei::padd(one, e));
+}
+
+}  // namespace detail
+
+/// Computes y = gelu(x) for x (N, D); y is resized to (N, D) and may be x itself, but backward
+/// needs x.
+template <class T>
+void gelu(std::type_identity_t<ConstMatrixRef<T>> x, Matrix<T>& y,
+          GeluForm form = GeluForm::exact) {
+  namespace ei = Eigen::internal;
+  y.resize(x.rows(), x.cols());
+  if (form == GeluForm::exact) {
+    elementwise(
+        y, 32, [](const Packet<T>& v) { return ei::pmul(v, normal_cdf<T>(v).cdf); }, x);
+  } else {
+    elementwise(
+        y, 32,
+        [](const Packet<T>& v) { return ei::pmul(v, detail::gelu_sigmoid<T>(v, ei::pmul(v, v))); },
+        x);
+  }
+}
+
+/// Computes dx = dy gelu'(x) for x and dy (N, D), with gelu'(x) = Phi(x) + x phi(x) or the
+/// derivative of the tanh form; dx is resized to (N, D) and may be dy or x itself. Throws
+/// ShapeError.
+template <class T>
+void gelu_backward(std::type_identity_t<ConstMatrixRef<T>> x,
+                   std::type_identity_t<ConstMatrixRef<T>> dy, Matrix<T>& dx,
+                   GeluForm form = GeluForm::exact) {
+  namespace ei = Eigen::internal;
+  require_shape(dy, x.rows(), x.cols(), "gelu_backward", "dy");
+  dx.resize(x.rows(), x.cols());
+  if (form == GeluForm::exact) {
+    elementwise(
+        dx, 32,
+        [](const Packet<T>& v, const Packet<T>& g) {
+          const NormalCdf<T> normal = normal_cdf<T>(v);
+          return ei::pmul(g, ei::pmadd(v, normal.density, normal.cdf));
+        },
+        x, dy);
+  } else {
+    // d/dx x s(w) = s + x s (1 - s) w', w' = 2 sqrt(2/pi) (1 + 3 * 0.044715 x^2)
+    elementwise(
+        dx, 32,
+        [](const Packet<T>& v, const Packet<T>& g) {
+          const Packet<T> square = ei::pmul(v, v);
+          const Packet<T> s = detail::gelu_sigmoid<T>(v, square);
+          const Packet<T> slope = ei::pmadd(
+              ei::pset1<Packet<T>>(static_cast<T>(3 * detail::gelu_slope * detail::gelu_cubic)),
+              square, ei::pset1<Packet<T>>(static_cast<T>(detail::gelu_slope)));
+          const Packet<T> rest = ei::psub(ei::pset1<Packet<T>>(T(1)), s);
+          return ei::pmul(g, ei::pmadd(ei::pmul(ei::pmul(s, rest), slope), v, s));
+        },
+        x, dy);
+  }
+}
+
+}  // namespace lora

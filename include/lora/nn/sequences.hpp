@@ -1,0 +1,161 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "lora/core/matrix.hpp"
+
+namespace lora {
+
+/// Says where the sequences of a batch lie among the rows of its activations, and which rows hold
+/// tokens and which are padding.
+///
+/// Two layouts: padded, where every sequence has the same number of rows, as Hugging Face's
+/// tokenizers give; and packed, where the sequences follow each other without padding, so that no
+/// layer spends time on it. Setting a layout again reuses the memory.
+class Sequences {
+ public:
+  /// One sequence: rows [begin, begin + rows), of which [begin + first, begin + last) are the run
+  /// from its first to its last token. With `holes`, some rows of the run are padding too.
+  struct Sequence {
+    Index begin = 0;
+    Index rows = 0;
+    Index first = 0;
+    Index last = 0;
+    Index tokens = 0;
+    bool holes = false;
+  };
+
+  /// Makes the batch of no sequences.
+  Sequences() = default;
+
+  /// Returns a batch of sequences of `length` rows each, of which the first lengths[b] are tokens.
+  /// Throws ShapeError for a length outside [0, length].
+  [[nodiscard]] static Sequences padded(std::span<const int> lengths, Index length) {
+    Sequences sequences;
+    sequences.set_padded(lengths, length);
+    return sequences;
+  }
+
+  /// Returns a batch of sequences of `length` rows each whose tokens are where `mask`, (sequences x
+  /// length) as a tokenizer's attention_mask, is 1. Throws ShapeError for other values than 0 and 1
+  /// and a size that is no multiple of `length`.
+  [[nodiscard]] static Sequences masked(std::span<const int> mask, Index length) {
+    Sequences sequences;
+    sequences.set_masked(mask, length);
+    return sequences;
+  }
+
+  /// Returns a batch of sequences of lengths[b] rows, all of them tokens, one after the other.
+  /// Throws ShapeError for a negative length.
+  [[nodiscard]] static Sequences packed(std::span<const int> lengths) {
+    Sequences sequences;
+    sequences.set_packed(lengths);
+    return sequences;
+  }
+
+  /// Becomes what `padded` returns; unchanged when it throws.
+  void set_padded(std::span<const int> lengths, Index length) {
+    require_length(length, 0, "Sequences::padded");
+    for (std::size_t b = 0; b < lengths.size(); ++b)
+      if (lengths[b] < 0 || lengths[b] > length)
+        throw ShapeError(message("Sequences::padded: length ", b, " is ", lengths[b],
+                                 ", expected 0 to ", length));
+    clear();
+    for (const int tokens : lengths) add({rows(), length, 0, tokens, tokens, false});
+  }
+
+  /// Becomes what `masked` returns; unchanged when it throws.
+  void set_masked(std::span<const int> mask, Index length) {
+    require_length(length, 1, "Sequences::masked");
+    if (static_cast<Index>(mask.size()) % length != 0)
+      throw ShapeError(message("Sequences::masked: the mask has ", mask.size(),
+                               " elements, expected a multiple of the length ", length));
+    for (std::size_t i = 0; i < mask.size(); ++i)
+      if (mask[i] != 0 && mask[i] != 1)
+        throw ShapeError(message("Sequences::masked: element ", i, " of the mask is ", mask[i],
+                                 ", expected 0 or 1"));
+    clear();
+    for (auto row = mask.begin(); row != mask.end(); row += length) {
+      const auto end = row + length;
+      const Index tokens = std::count(row, end, 1);
+      Sequence sequence{rows(), length, 0, 0, tokens, false};
+      if (tokens > 0) {
+        sequence.first = std::find(row, end, 1) - row;
+        for (sequence.last = length; row[sequence.last - 1] == 0;) --sequence.last;
+      }
+      sequence.holes = sequence.last - sequence.first != tokens;
+      add(sequence);
+      if (sequence.holes) std::copy(row, end, is_token_.end() - length);
+    }
+  }
+
+  /// Becomes what `packed` returns; unchanged when it throws.
+  void set_packed(std::span<const int> lengths) {
+    for (std::size_t b = 0; b < lengths.size(); ++b)
+      if (lengths[b] < 0)
+        throw ShapeError(
+            message("Sequences::packed: length ", b, " is ", lengths[b], ", expected at least 0"));
+    clear();
+    for (const int tokens : lengths) add({rows(), tokens, 0, tokens, tokens, false});
+  }
+
+  /// Returns the number of sequences.
+  [[nodiscard]] Index size() const { return static_cast<Index>(sequences_.size()); }
+
+  /// Returns sequence `b` in [0, size()).
+  [[nodiscard]] const Sequence& operator[](Index b) const {
+    return sequences_[static_cast<std::size_t>(b)];
+  }
+
+  /// Returns the rows of the activations, padding included.
+  [[nodiscard]] Index rows() const { return static_cast<Index>(is_token_.size()); }
+
+  /// Returns the rows that hold tokens.
+  [[nodiscard]] Index tokens() const { return tokens_; }
+
+  /// Returns the largest `last - first`: the columns of an attention mask.
+  [[nodiscard]] Index longest() const { return longest_; }
+
+  /// Tells whether `row` in [0, rows()) holds a token.
+  [[nodiscard]] bool is_token(Index row) const {
+    return is_token_[static_cast<std::size_t>(row)] != 0;
+  }
+
+  /// Returns each row's place in its sequence, counted from the sequence's first row: BERT's
+  /// position ids.
+  [[nodiscard]] std::span<const int> positions() const { return positions_; }
+
+ private:
+  static void require_length(Index length, Index least, const char* where) {
+    if (length < least)
+      throw ShapeError(message(where, ": length is ", length, ", expected at least ", least));
+  }
+
+  void clear() {
+    sequences_.clear();
+    is_token_.clear();
+    positions_.clear();
+    tokens_ = longest_ = 0;
+  }
+
+  void add(const Sequence& sequence) {
+    sequences_.push_back(sequence);
+    for (Index i = 0; i < sequence.rows; ++i) {
+      is_token_.push_back(i >= sequence.first && i < sequence.last ? 1 : 0);
+      positions_.push_back(static_cast<int>(i));
+    }
+    tokens_ += sequence.tokens;
+    longest_ = std::max(longest_, sequence.last - sequence.first);
+  }
+
+  std::vector<Sequence> sequences_;
+  std::vector<std::uint8_t> is_token_;
+  std::vector<int> positions_;
+  Index tokens_ = 0;
+  Index longest_ = 0;
+};
+
+}  // namespace lora

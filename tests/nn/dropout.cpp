@@ -1,0 +1,101 @@
+#include <lora/nn/dropout.hpp>
+
+#include <cmath>
+
+#include "support/allocations.hpp"
+#include "support/catch.hpp"
+#include "support/random_matrix.hpp"
+#include "support/threads.hpp"
+#include "support/tolerance.hpp"
+
+using namespace lora;
+using namespace lora::test;
+
+TEST_CASE("Dropout drops a share p, scales the rest, and backward draws the same mask") {
+  const double p = 0.3;
+  const Dropout<double> dropout(p, 1);
+  const Matrix<double> ones = Matrix<double>::Ones(200, 301);
+  Tape<double> tape;
+  Matrix<double> y, dx;
+  dropout.forward(ones, tape, y);
+  const auto dropped = static_cast<double>((y.array() == 0).count());
+  CHECK(((y.array() == 0) || (y.array() == 1 / (1 - p))).all());
+  const auto n = static_cast<double>(y.size());
+  CHECK(std::abs(dropped - p * n) < 5 * std::sqrt(n * p * (1 - p)));
+  dropout.backward(ones, tape, dx);
+  CHECK(same_bits(dx, y));
+  CHECK(tape.empty());
+  CHECK(tape.bytes() == 0);
+  // Another forward, another mask; another substream too.
+  Matrix<double> next, other;
+  dropout.forward(ones, tape, next);
+  CHECK_FALSE(same_bits(next, y));
+  Tape<double> fresh;
+  Dropout<double>(p, 1, 1).forward(ones, fresh, other);
+  CHECK_FALSE(same_bits(other, y));
+}
+
+TEST_CASE("Dropout run again from the same random state draws the same mask") {
+  const Dropout<float> dropout(0.5, 7);
+  const Matrix<float> x = random_matrix<float>(5, 40, 1);
+  Tape<float> tape(3), again;
+  Matrix<float> y, z;
+  dropout.forward(x, tape, y);
+  const auto state = tape.random_state();
+  dropout.forward(x, tape, y);
+  again.set_random_state(state);
+  dropout.forward(x, again, z);
+  CHECK(same_bits(y, z));
+}
+
+TEST_CASE("Dropout does nothing in inference and with p = 0") {
+  const Matrix<float> x = random_matrix<float>(5, 40, 1);
+  Matrix<float> y;
+  Dropout<float>(0.5).forward(x, y);
+  CHECK(same_bits(x, y));
+  Tape<float> tape;
+  const Dropout<float> none(0);
+  none.forward(x, tape, y);
+  CHECK(same_bits(x, y));
+  none.backward(x, tape, y);
+  CHECK(same_bits(x, y));
+}
+
+TEST_CASE("Dropout may work in place, gives the same bits for any threads, allocates nothing") {
+  const Matrix<float> x = random_matrix<float>(300, 301, 1);
+  const Dropout<float> dropout(0.1, 1);
+  Matrix<float> expected;
+  Tape<float> first;
+  dropout.forward(x, first, expected);
+  for (const int count : {1, 2, 3}) {
+    const Threads threads(count);
+    Tape<float> tape;
+    Matrix<float> y = x;
+    dropout.forward(y, tape, y);
+    CHECK(same_bits(y, expected));
+    y = x;
+    dropout.backward(y, tape, y);
+    CHECK(same_bits(y, expected));
+    const Threads countable(countable_threads(count));
+    CHECK(allocations_of([&] {
+            dropout.forward(x, tape, y);
+            dropout.backward(x, tape, y);
+            dropout.forward(x, y);
+          }).count == 0);
+  }
+}
+
+TEST_CASE("Dropout refuses a p outside [0, 1) and shapes that were not its forward's") {
+  CHECK_THROWS_AS(Dropout<float>(1.0), ConfigError);
+  CHECK_THROWS_AS(Dropout<float>(-0.1), ConfigError);
+  CHECK_THROWS_AS(Dropout<float>(std::nan("")), ConfigError);
+  const Dropout<float> dropout(0.5);
+  Tape<float> tape;
+  const Matrix<float> x = random_matrix<float>(5, 40, 1);
+  Matrix<float> y;
+  CHECK_THROWS_AS(dropout.backward(x, tape, y), StateError);
+  dropout.forward(x, tape, y);
+  CHECK_THROWS_AS(dropout.backward(x.leftCols(3), tape, y), ShapeError);
+  CHECK_THROWS_AS(dropout.backward(x.topRows(3), tape, y), ShapeError);
+  CHECK_THROWS_AS(Dropout<float>(0.5).backward(x, tape, y), StateError);
+}

@@ -1,0 +1,74 @@
+#include <lora/nn/mean_pooling.hpp>
+
+#include <array>
+#include <vector>
+
+#include "support/allocations.hpp"
+#include "support/catch.hpp"
+#include "support/finite_difference.hpp"
+#include "support/golden.hpp"
+#include "support/random_matrix.hpp"
+#include "support/threads.hpp"
+#include "support/tolerance.hpp"
+
+using namespace lora;
+using namespace lora::test;
+
+TEST_CASE("mean_pooling and its gradient are sentence-transformers'") {
+  const Golden<float> golden("nn_pooling_f32");
+  const auto& numbers = golden["mask"];
+  std::vector<int> mask;
+  for (Index i = 0; i < numbers.size(); ++i) mask.push_back(static_cast<int>(numbers.data()[i]));
+  const auto sequences = Sequences::masked(mask, numbers.cols());
+  Matrix<float> y, dx;
+  mean_pooling(golden["x"], sequences, y);
+  mean_pooling_backward(golden["dy"], sequences, dx);
+  CHECK(largest_difference(y, golden["y"]) <= Tolerance<float>(4).value);
+  CHECK(largest_difference(dx, golden["dx"]) <= Tolerance<float>(1).value);
+}
+
+TEST_CASE("mean_pooling's gradient agrees with finite differences") {
+  const auto sequences = Sequences::masked(std::array{1, 0, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1}, 4);
+  Matrix<double> x = random_matrix<double>(12, 5, 1), dx;
+  const Matrix<double> c = random_matrix<double>(3, 5, 2);
+  mean_pooling_backward(c, sequences, dx);
+  const auto loss = [&] {
+    Matrix<double> y;
+    mean_pooling(x, sequences, y);
+    return (y.array() * c.array()).sum();
+  };
+  CHECK(relative_error(dx, finite_difference(x, loss)) < 1e-6);
+}
+
+TEST_CASE("mean_pooling gives the same bits for any number of threads, allocates nothing again") {
+  const std::vector<int> lengths(64, 30);
+  const auto sequences = Sequences::padded(lengths, 50);
+  const Matrix<float> x = random_matrix<float>(sequences.rows(), 301, 1);
+  Matrix<float> y_one, dx_one;
+  for (const int count : {1, 2, 3}) {
+    const Threads threads(count);
+    Matrix<float> y, dx;
+    const auto step = [&] {
+      mean_pooling(x, sequences, y);
+      mean_pooling_backward(y, sequences, dx);
+    };
+    step();
+    if (count == 1) {
+      y_one = y;
+      dx_one = dx;
+    }
+    CHECK(same_bits(y, y_one));
+    CHECK(same_bits(dx, dx_one));
+    const Threads countable(countable_threads(count));
+    step();
+    CHECK(allocations_of(step).count == 0);
+  }
+}
+
+TEST_CASE("mean_pooling refuses what does not fit") {
+  const auto sequences = Sequences::packed(std::array{2, 1});
+  Matrix<float> y;
+  CHECK_THROWS_AS(mean_pooling(random_matrix<float>(4, 2, 1), sequences, y), ShapeError);
+  CHECK_THROWS_AS(mean_pooling_backward(random_matrix<float>(3, 2, 1), sequences, y), ShapeError);
+  CHECK(y.size() == 0);
+}

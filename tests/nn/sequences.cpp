@@ -1,0 +1,58 @@
+#include <lora/nn/sequences.hpp>
+
+#include <array>
+#include <vector>
+
+#include "support/catch.hpp"
+
+using namespace lora;
+
+TEST_CASE("Sequences pads on the right") {
+  const auto sequences = Sequences::padded(std::array{3, 0, 4}, 4);
+  CHECK(sequences.size() == 3);
+  CHECK(sequences.rows() == 12);
+  CHECK(sequences.tokens() == 7);
+  CHECK(sequences.longest() == 4);
+  CHECK(sequences[2].begin == 8);
+  CHECK(sequences[0].last == 3);
+  CHECK((sequences.is_token(2) && !sequences.is_token(3) && !sequences.is_token(4)));
+  CHECK(sequences.positions()[7] == 3);
+}
+
+TEST_CASE("Sequences reads a mask with padding anywhere") {
+  const std::vector<int> mask{1, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0};
+  const auto sequences = Sequences::masked(mask, 4);
+  CHECK(sequences.size() == 3);
+  CHECK(sequences.tokens() == 4);
+  for (Index row = 0; row < 12; ++row)
+    CHECK(sequences.is_token(row) == (mask[static_cast<std::size_t>(row)] == 1));
+  CHECK_FALSE(sequences[0].holes);
+  CHECK(sequences[1].holes);
+  CHECK((sequences[1].first == 1 && sequences[1].last == 4 && sequences[1].tokens == 2));
+  CHECK((sequences[2].first == 0 && sequences[2].last == 0 && sequences[2].tokens == 0));
+  CHECK(sequences.longest() == 3);
+}
+
+TEST_CASE("Sequences packs without padding") {
+  const auto sequences = Sequences::packed(std::array{3, 0, 2});
+  CHECK(sequences.rows() == 5);
+  CHECK(sequences.tokens() == 5);
+  CHECK(sequences[2].begin == 3);
+  CHECK(std::vector<int>(sequences.positions().begin(), sequences.positions().end()) ==
+        std::vector<int>{0, 1, 2, 0, 1});
+}
+
+TEST_CASE("Sequences refuses what is not a batch and stays as it was") {
+  auto sequences = Sequences::padded(std::array{1}, 2);
+  CHECK_THROWS_WITH(sequences.set_padded(std::array{1, 3}, 2),
+                    "Sequences::padded: length 1 is 3, expected 0 to 2");
+  CHECK_THROWS_AS(sequences.set_padded(std::array{-1}, 2), ShapeError);
+  CHECK_THROWS_AS(sequences.set_padded(std::array{0}, -1), ShapeError);
+  CHECK_THROWS_AS(sequences.set_masked(std::array{1, 0, 1}, 2), ShapeError);
+  CHECK_THROWS_AS(sequences.set_masked(std::array{1, 2}, 2), ShapeError);
+  CHECK_THROWS_AS(sequences.set_masked(std::array{1, 1}, 0), ShapeError);
+  CHECK_THROWS_AS(sequences.set_packed(std::array{1, -1}), ShapeError);
+  CHECK(sequences.rows() == 2);
+  sequences.set_packed({});
+  CHECK((sequences.size() == 0 && sequences.rows() == 0 && sequences.longest() == 0));
+}
