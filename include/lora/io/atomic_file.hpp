@@ -1,13 +1,13 @@
 #pragma once
 
-#include <atomic>
 #include <cerrno>
-#include <cstdint>
+#include <cstddef>
 #include <filesystem>
 #include <random>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "lora/io/mapped_file.hpp"
 
@@ -18,9 +18,9 @@
 namespace lora::io {
 
 /// Writes a file so that a reader, and whoever comes after a crash, finds the old one or the new
-/// one and never a part: the bytes go to a temporary file in the same directory, which commit()
-/// brings to the disk and renames over the target. Without commit() the temporary is removed and
-/// the target untouched; a process that is killed leaves the temporary (`.lora-*.tmp`) behind.
+/// one and never a part: the bytes go to a temporary file in the same directory, which is brought
+/// to the disk and renamed over the target. Without commit() the temporary is removed and the
+/// target untouched; a process that is killed leaves the temporary (`.lora-*.tmp`) behind.
 class AtomicFile {
  public:
   /// Opens the temporary. Throws FileError.
@@ -33,16 +33,23 @@ class AtomicFile {
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
 
-  /// Puts the new file in the place of the old one; call it once, last. Throws FileError. If only
-  /// the last step fails, bringing the directory to the disk, the new file is in place already.
+  /// Brings what was written to the disk, so that commit() has only a renaming left to do. For
+  /// files that belong together: flush them all, then commit them all. Throws FileError.
+  void flush();
+
+  /// Puts the new file in the place of the old one, flushed; call it once, last. Throws FileError.
+  /// If only the last step fails, bringing the directory to the disk, the new file is in place.
   void commit();
+
+  [[nodiscard]] const std::filesystem::path& path() const { return target_; }
 
  private:
   static std::string temporary_name() {
-    // Names must differ between processes, threads and calls; the file is opened exclusively, so
-    // that an accident is an error and not a mixture.
-    static std::atomic<std::uint64_t> counter{std::random_device{}()};
-    return message(".lora-", std::random_device{}(), "-", counter++, ".tmp");
+    // 64 bits, so that names differ between processes, threads and calls; the file is opened
+    // exclusively, so that an accident would be an error and not a mixture.
+    std::random_device random;
+    const auto high = random(), low = random();
+    return message(".lora-", high, "-", low, ".tmp");
   }
 
   std::filesystem::path target_;
@@ -95,11 +102,16 @@ inline void AtomicFile::write(std::span<const std::byte> bytes) {
   }
 }
 
-inline void AtomicFile::commit() {
+inline void AtomicFile::flush() {
+  if (file_ < 0) return;
   if (::fsync(file_) != 0) throw_system_error(target_, "cannot bring it to the disk", errno);
   const int closed = ::close(file_);
   file_ = -1;
   if (closed != 0) throw_system_error(target_, "cannot close", errno);
+}
+
+inline void AtomicFile::commit() {
+  flush();
   if (::rename(temporary_.c_str(), target_.c_str()) != 0)
     throw_system_error(target_, "cannot put the new file in its place", errno);
   temporary_.clear();
@@ -129,14 +141,19 @@ inline void AtomicFile::write(std::span<const std::byte> bytes) {
     throw FileError(target_.string() + ": cannot write");
 }
 
-inline void AtomicFile::commit() {
+inline void AtomicFile::flush() {
+  if (!file_.is_open()) return;
   file_.close();
   if (!file_) throw FileError(target_.string() + ": cannot close");
+}
+
+inline void AtomicFile::commit() {
+  flush();
   std::error_code error;
   std::filesystem::rename(temporary_, target_, error);
   if (error)
-    throw FileError(target_.string() + ": cannot put the new file in its place: " +
-                    error.message());
+    throw FileError(target_.string() +
+                    ": cannot put the new file in its place: " + error.message());
   temporary_.clear();
 }
 

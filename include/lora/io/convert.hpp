@@ -47,13 +47,17 @@ template <class To, class From>
 template <class Action>
 void with_floating_type(DType dtype, const std::string& what, const Action& action) {
   switch (dtype) {
-    case DType::F64: return action(double{});
-    case DType::F32: return action(float{});
-    case DType::F16: return action(Eigen::half{});
-    case DType::BF16: return action(Eigen::bfloat16{});
+    case DType::F64:
+      return action(double{});
+    case DType::F32:
+      return action(float{});
+    case DType::F16:
+      return action(Eigen::half{});
+    case DType::BF16:
+      return action(Eigen::bfloat16{});
     default:
-      throw FileError(message(what, ": dtype is ", name_of(dtype),
-                              ", expected one of F64, F32, F16, BF16"));
+      throw FileError(
+          message(what, ": dtype is ", name_of(dtype), ", expected one of F64, F32, F16, BF16"));
   }
 }
 

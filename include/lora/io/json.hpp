@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -11,24 +12,23 @@
 
 namespace lora::io {
 
-/// JSON whose objects keep the order of the file.
-using OrderedJson = nlohmann::ordered_json;
+/// JSON whose objects are sorted by key: looking a key up is cheap in large objects too.
+using Json = nlohmann::json;
 
-/// JSON whose objects are sorted by key; looking a key up is cheap in large objects too.
-using SortedJson = nlohmann::json;
-
-/// Says how much of a JSON text nobody has vouched for is accepted.
+/// Says how much of a JSON text that nobody has vouched for is accepted.
 struct JsonLimits {
-  std::size_t depth = 32;        ///< objects and arrays inside each other
-  std::size_t keys = 1'000'000;  ///< keys of one object
+  std::size_t depth = 32;  ///< objects and arrays inside each other
 };
+
+/// Is told every key in the order of the text, with the depth of its object: 1 for the outermost.
+using JsonKeyObserver = std::function<void(std::size_t depth, const std::string& key)>;
 
 /// Parses `text` as one JSON value. Throws FileError, beginning with `where`, for what is not JSON
 /// or not UTF-8, for a key that stands twice in an object, and beyond the limits.
-template <class Json>
-[[nodiscard]] Json parse_json(std::string_view text, const std::string& where,
-                              const JsonLimits& limits = {}) {
-  using Event = typename Json::parse_event_t;
+[[nodiscard]] inline Json parse_json(std::string_view text, const std::string& where,
+                                     const JsonLimits& limits = {},
+                                     const JsonKeyObserver& on_key = {}) {
+  using Event = Json::parse_event_t;
   std::vector<std::set<std::string>> open;  // the keys of each enclosing object; empty for arrays
   const auto check = [&](int, Event event, Json& parsed) {
     if (event == Event::object_start || event == Event::array_start) {
@@ -38,28 +38,35 @@ template <class Json>
     } else if (event == Event::object_end || event == Event::array_end) {
       open.pop_back();
     } else if (event == Event::key) {
-      auto& keys = open.back();
-      const auto& key = parsed.template get_ref<const std::string&>();
-      if (keys.size() == limits.keys)
-        throw FileError(message(where, ": a JSON object has more than ", limits.keys, " keys"));
-      if (!keys.insert(key).second)
+      const auto& key = parsed.get_ref<const std::string&>();
+      if (!open.back().insert(key).second)
         throw FileError(message(where, ": the key \"", key, "\" stands twice in one object"));
+      if (on_key) on_key(open.size(), key);
     }
     return true;
   };
   try {
     return Json::parse(text.begin(), text.end(), check);
-  } catch (const typename Json::exception& error) {
+  } catch (const Json::exception& error) {
     throw FileError(message(where, ": not valid JSON: ", error.what()));
   }
+}
+
+/// Returns the JSON text of a value for messages, cut short where it is long.
+[[nodiscard]] inline std::string excerpt(const Json& value) {
+  constexpr std::size_t most = 80;
+  if (value.is_structured() && value.size() > most) return message(value.size(), " elements");
+  std::string text = value.dump(-1, ' ', true);
+  if (text.size() > most) text.replace(most, std::string::npos, " ...");
+  return text;
 }
 
 /// Returns the JSON text of a string, quoted and escaped. Throws FileError, naming `where`, unless
 /// it is UTF-8.
 [[nodiscard]] inline std::string quoted(const std::string& text, const std::string& where) {
   try {
-    return SortedJson(text).dump();
-  } catch (const SortedJson::exception&) {
+    return Json(text).dump();
+  } catch (const Json::exception&) {
     throw FileError(message(where, ": a name or a value is not UTF-8"));
   }
 }

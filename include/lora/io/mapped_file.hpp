@@ -24,8 +24,7 @@ namespace lora::io {
 /// Throws FileError "path: what: <the text of the system's error>". For `error` = errno.
 [[noreturn]] inline void throw_system_error(const std::filesystem::path& path, const char* what,
                                             int error) {
-  throw FileError(
-      message(path.string(), ": ", what, ": ", std::generic_category().message(error)));
+  throw FileError(message(path.string(), ": ", what, ": ", std::generic_category().message(error)));
 }
 
 /// Maps a whole file into memory for reading; without mmap it is read into a buffer. The file must

@@ -23,6 +23,9 @@ class NamePattern {
   explicit NamePattern(std::string_view pattern)
       : program_(detail::NamePatternParser(pattern).parse()) {}
 
+  /// Returns the length of the automaton, to which memory and time are proportional.
+  [[nodiscard]] std::size_t steps() const { return program_.size(); }
+
   /// Tells whether the pattern matches all of `name`: re.fullmatch(PATTERN, name).
   [[nodiscard]] bool matches(std::string_view name) const { return run(name, false); }
 
@@ -73,9 +76,14 @@ class NamePattern {
       const Step& instruction = program_[i];
       switch (instruction.kind) {
         case Step::Kind::character:
-        case Step::Kind::match: break;
-        case Step::Kind::split: pending.push_back(target(i, instruction.other)); [[fallthrough]];
-        case Step::Kind::jump: pending.push_back(target(i, instruction.next)); break;
+        case Step::Kind::match:
+          break;
+        case Step::Kind::split:
+          pending.push_back(target(i, instruction.other));
+          [[fallthrough]];
+        case Step::Kind::jump:
+          pending.push_back(target(i, instruction.next));
+          break;
         default:
           if (holds(instruction.kind, name, at)) pending.push_back(i + 1);
       }
@@ -85,7 +93,8 @@ class NamePattern {
   [[nodiscard]] static bool holds(Step::Kind assertion, std::string_view name, std::size_t at) {
     if (assertion == Step::Kind::begin) return at == 0;
     if (assertion == Step::Kind::end) return at == name.size();
-    const bool before = at > 0 && detail::word_characters()[static_cast<unsigned char>(name[at - 1])];
+    const bool before =
+        at > 0 && detail::word_characters()[static_cast<unsigned char>(name[at - 1])];
     const bool after =
         at < name.size() && detail::word_characters()[static_cast<unsigned char>(name[at])];
     return (before != after) == (assertion == Step::Kind::word_boundary);

@@ -48,6 +48,7 @@ class NamePatternParser {
   explicit NamePatternParser(std::string_view pattern) : pattern_(pattern) {}
 
   [[nodiscard]] std::vector<PatternStep> parse() {
+    if (pattern_.size() > most_steps) throw ConfigError("the pattern is too long");
     Program program = alternatives();
     if (at_ < pattern_.size()) fail("an unbalanced )");
     program.emplace_back();
@@ -124,6 +125,8 @@ class NamePatternParser {
       if (next_is('+')) fail("a possessive quantifier");
     }
     if (next_is('*') || next_is('+') || next_is('?') || next_is('{')) fail("a repeated quantifier");
+    const bool is_assertion = atom.size() == 1 && atom[0].kind >= Kind::begin;
+    if (is_assertion && !pattern_.substr(0, at_).ends_with(')')) fail("a quantifier of nothing");
     Program program;
     for (std::size_t i = 0; i < least; ++i) append(program, atom);
     if (!most) {
@@ -166,16 +169,22 @@ class NamePatternParser {
     if (c == '{') fail("a { that begins no {m,n}");
     ++at_;
     switch (c) {
-      case '(': return group();
-      case '[': return {{Kind::character, bracketed()}};
-      case '^': return {{Kind::begin}};
-      case '$': return {{Kind::end}};
-      case '.': return {{Kind::character, characters_where([](int any) { return any != '\n'; })}};
+      case '(':
+        return group();
+      case '[':
+        return {{Kind::character, bracketed()}};
+      case '^':
+        return {{Kind::begin}};
+      case '$':
+        return {{Kind::end}};
+      case '.':
+        return {{Kind::character, characters_where([](int any) { return any != '\n'; })}};
       case '\\':
         if (take('b')) return {{Kind::word_boundary}};
         if (take('B')) return {{Kind::no_word_boundary}};
         return {{Kind::character, escaped()}};
-      default: return {{Kind::character, only(c)}};
+      default:
+        return {{Kind::character, only(c)}};
     }
   }
 
@@ -224,18 +233,30 @@ class NamePatternParser {
     const auto digit = [](int d) { return d >= '0' && d <= '9'; };
     const auto space = [](int s) { return s == ' ' || (s >= '\t' && s <= '\r'); };
     switch (c) {
-      case 'd': return characters_where(digit);
-      case 'D': return ~characters_where(digit);
-      case 's': return characters_where(space);
-      case 'S': return ~characters_where(space);
-      case 'w': return word_characters();
-      case 'W': return ~word_characters();
-      case 't': return only('\t');
-      case 'n': return only('\n');
-      case 'r': return only('\r');
-      case 'f': return only('\f');
-      case 'v': return only('\v');
-      default: break;
+      case 'd':
+        return characters_where(digit);
+      case 'D':
+        return ~characters_where(digit);
+      case 's':
+        return characters_where(space);
+      case 'S':
+        return ~characters_where(space);
+      case 'w':
+        return word_characters();
+      case 'W':
+        return ~word_characters();
+      case 't':
+        return only('\t');
+      case 'n':
+        return only('\n');
+      case 'r':
+        return only('\r');
+      case 'f':
+        return only('\f');
+      case 'v':
+        return only('\v');
+      default:
+        break;
     }
     if (word_characters()[static_cast<unsigned char>(c)] && c != '_')
       fail(std::string("the escape \\") + c);

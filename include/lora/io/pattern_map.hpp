@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,9 +20,13 @@ class PatternMap {
     Value value;
   };
 
-  /// Appends a pattern. Throws ConfigError if it has a construct that is not known.
+  /// Appends a pattern. Throws ConfigError if it has a construct that is not known, or if all of
+  /// them together would need more memory than honest ones do (some 100 MB).
   void add(std::string pattern, Value value) {
     NamePattern compiled(pattern);
+    if (steps_ + compiled.steps() > most_steps)
+      throw ConfigError(message("the patterns are too many: with \"", pattern, "\" they have over ",
+                                most_steps, " steps"));
     entries_.push_back({std::move(pattern), std::move(value)});
     try {
       compiled_.push_back(std::move(compiled));
@@ -29,6 +34,7 @@ class PatternMap {
       entries_.pop_back();
       throw;
     }
+    steps_ += compiled_.back().steps();
   }
 
   /// Returns the value for `name`, or null.
@@ -42,6 +48,9 @@ class PatternMap {
   [[nodiscard]] bool empty() const { return entries_.empty(); }
 
  private:
+  static constexpr std::size_t most_steps = 2'000'000;
+
+  std::size_t steps_ = 0;
   std::vector<Entry> entries_;
   std::vector<NamePattern> compiled_;
 };

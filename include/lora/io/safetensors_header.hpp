@@ -36,7 +36,7 @@ class SafetensorsHeaderReader {
   SafetensorsHeader read() {
     const std::string_view text = header_text();
     if (text.empty() || text.front() != '{') fail("the header does not begin with {");
-    const auto json = parse_json<SortedJson>(text, where_, {.depth = 4});
+    const auto json = parse_json(text, where_, {.depth = 4});
     SafetensorsHeader header;
     for (const auto& [name, value] : json.items()) {
       if (name == "__metadata__")
@@ -60,14 +60,14 @@ class SafetensorsHeaderReader {
       fail(message("the header's length is ", length, ", expected at most ",
                    safetensors_header_limit));
     if (length > file_.size() - sizeof(length))
-      fail(message("the header's length is ", length, ", but only ",
-                   file_.size() - sizeof(length), " bytes follow"));
+      fail(message("the header's length is ", length, ", but only ", file_.size() - sizeof(length),
+                   " bytes follow"));
     const auto size = static_cast<std::size_t>(length);
     data_ = file_.subspan(sizeof(length) + size);
     return {reinterpret_cast<const char*>(file_.data()) + sizeof(length), size};
   }
 
-  void read_metadata(const SortedJson& json, std::map<std::string, std::string>& metadata) const {
+  void read_metadata(const Json& json, std::map<std::string, std::string>& metadata) const {
     if (!json.is_object()) fail("__metadata__ is not an object");
     for (const auto& [key, value] : json.items()) {
       if (!value.is_string()) fail("__metadata__ \"" + key + "\" is not a string");
@@ -75,27 +75,27 @@ class SafetensorsHeaderReader {
     }
   }
 
-  [[nodiscard]] const SortedJson& field(const std::string& name, const SortedJson& tensor,
-                                        const char* key) const {
+  [[nodiscard]] const Json& field(const std::string& name, const Json& tensor,
+                                  const char* key) const {
     const auto found = tensor.find(key);
     if (found == tensor.end()) fail("tensor \"" + name + "\" has no " + key);
     return *found;
   }
 
-  [[nodiscard]] TensorView read_tensor(const std::string& name, const SortedJson& json) const {
+  [[nodiscard]] TensorView read_tensor(const std::string& name, const Json& json) const {
     if (!json.is_object()) fail("tensor \"" + name + "\" is not described by an object");
     const auto& dtype_name = field(name, json, "dtype");
     const auto dtype = dtype_name.is_string()
                            ? dtype_named(dtype_name.get_ref<const std::string&>())
                            : std::nullopt;
-    if (!dtype) fail("tensor \"" + name + "\": unknown dtype " + dtype_name.dump());
+    if (!dtype) fail("tensor \"" + name + "\": unknown dtype " + excerpt(dtype_name));
     Shape shape = read_shape(name, field(name, json, "shape"));
     const std::uint64_t size = byte_size(name, *dtype, shape);
 
     const auto& offsets = field(name, json, "data_offsets");
     if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
         !offsets[1].is_number_unsigned())
-      fail("tensor \"" + name + "\": data_offsets is " + offsets.dump() +
+      fail("tensor \"" + name + "\": data_offsets is " + excerpt(offsets) +
            ", expected [begin, end]");
     const auto begin = offsets[0].get<std::uint64_t>(), end = offsets[1].get<std::uint64_t>();
     if (begin > end || end > data_.size())
@@ -108,17 +108,16 @@ class SafetensorsHeaderReader {
             data_.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(size))};
   }
 
-  [[nodiscard]] Shape read_shape(const std::string& name, const SortedJson& json) const {
+  [[nodiscard]] Shape read_shape(const std::string& name, const Json& json) const {
     const auto bad = [&] {
-      fail("tensor \"" + name + "\": shape is " + json.dump() +
+      fail("tensor \"" + name + "\": shape is " + excerpt(json) +
            ", expected a list of integers of at least 0");
     };
     if (!json.is_array()) bad();
     Shape shape;
     for (const auto& size : json) {
       if (!size.is_number_unsigned() ||
-          size.get<std::uint64_t>() >
-              static_cast<std::uint64_t>(std::numeric_limits<Index>::max()))
+          size.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<Index>::max()))
         bad();
       shape.push_back(size.get<Index>());
     }
@@ -135,8 +134,7 @@ class SafetensorsHeaderReader {
         fail("tensor \"" + name + "\": the shape " + shape_text(shape) + " is too large");
       bits *= factor;
     }
-    if (bits % 8 != 0)
-      fail("tensor \"" + name + "\": its elements do not fill whole bytes");
+    if (bits % 8 != 0) fail("tensor \"" + name + "\": its elements do not fill whole bytes");
     return bits / 8;
   }
 

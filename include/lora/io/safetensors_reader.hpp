@@ -25,9 +25,7 @@ class SafetensorsReader {
   }
 
   /// Lists the tensors by name; the views live as long as this object.
-  [[nodiscard]] const std::map<std::string, TensorView>& tensors() const {
-    return header_.tensors;
-  }
+  [[nodiscard]] const std::map<std::string, TensorView>& tensors() const { return header_.tensors; }
 
   [[nodiscard]] bool contains(const std::string& name) const {
     return header_.tensors.contains(name);

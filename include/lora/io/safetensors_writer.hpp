@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -101,26 +102,34 @@ inline void require_writable(const Tensor& tensor, std::set<std::string>& names,
 
 }  // namespace detail
 
-/// Writes a safetensors file atomically (AtomicFile), laid out as the reference implementation
-/// does: larger element types first, then by name, so that every tensor is aligned. Throws
-/// FileError for names that repeat or are not UTF-8, bytes that do not fit their shape, and when
-/// the file cannot be written; then an old file is as it was.
+/// Writes the bytes of a safetensors file, laid out as the reference implementation does: larger
+/// element types first, then by name, so that every tensor is aligned. Does not commit `file`.
+/// Throws FileError for names that repeat or are not UTF-8, for bytes that do not fit their shape,
+/// and when the file cannot be written.
 inline void write_safetensors(
-    const std::filesystem::path& path, std::vector<Tensor> tensors,
+    AtomicFile& file, std::vector<Tensor> tensors,
     const std::map<std::string, std::string>& metadata = pytorch_metadata()) {
+  const std::string where = file.path().string();
   std::set<std::string> names;
-  for (const Tensor& tensor : tensors) detail::require_writable(tensor, names, path.string());
+  for (const Tensor& tensor : tensors) detail::require_writable(tensor, names, where);
   std::sort(tensors.begin(), tensors.end(), [](const Tensor& a, const Tensor& b) {
     return a.dtype != b.dtype ? a.dtype > b.dtype : a.name < b.name;
   });
-  const std::string header = detail::safetensors_header_text(tensors, metadata, path.string());
+  const std::string header = detail::safetensors_header_text(tensors, metadata, where);
   if (header.size() > safetensors_header_limit)
-    throw FileError(path.string() + ": the header would be larger than readers accept");
+    throw FileError(where + ": the header would be larger than readers accept");
   const std::uint64_t length = header.size();
-  AtomicFile file(path);
   file.write(std::as_bytes(std::span(&length, 1)));
   file.write(header);
   for (const Tensor& tensor : tensors) file.write(tensor.bytes);
+}
+
+/// Writes a safetensors file atomically (AtomicFile); if it throws, an old file is as it was.
+inline void write_safetensors(
+    const std::filesystem::path& path, std::vector<Tensor> tensors,
+    const std::map<std::string, std::string>& metadata = pytorch_metadata()) {
+  AtomicFile file(path);
+  write_safetensors(file, std::move(tensors), metadata);
   file.commit();
 }
 

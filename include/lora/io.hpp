@@ -1,0 +1,27 @@
+#pragma once
+
+// Everything that reads and writes files; it needs Eigen and nlohmann-json (target lora::io).
+
+#include "lora/io/adapter.hpp"
+#include "lora/io/adapter_description.hpp"
+#include "lora/io/adapter_files.hpp"
+#include "lora/io/adapter_reader.hpp"
+#include "lora/io/adapter_writer.hpp"
+#include "lora/io/atomic_file.hpp"
+#include "lora/io/checkpoint.hpp"
+#include "lora/io/convert.hpp"
+#include "lora/io/dtype.hpp"
+#include "lora/io/json.hpp"
+#include "lora/io/mapped_file.hpp"
+#include "lora/io/module_selection.hpp"
+#include "lora/io/name_pattern.hpp"
+#include "lora/io/name_pattern_parser.hpp"
+#include "lora/io/pattern_map.hpp"
+#include "lora/io/peft_config.hpp"
+#include "lora/io/peft_config_parser.hpp"
+#include "lora/io/peft_config_text.hpp"
+#include "lora/io/safetensors.hpp"
+#include "lora/io/safetensors_header.hpp"
+#include "lora/io/safetensors_reader.hpp"
+#include "lora/io/safetensors_writer.hpp"
+#include "lora/io/tensor_view.hpp"
