@@ -58,7 +58,7 @@ namespace detail {
   return NamePattern("(?:(^|.*\\.)" + entry + "($|\\..*))[\\s\\S]*").matches(name);
 }
 
-/// Returns the number after the first dot from `begin` on and before the next, or nothing.
+/// Returns the number that stands between `begin` and the next dot, or nothing.
 [[nodiscard]] inline std::optional<Index> index_at(std::string_view name, std::size_t begin) {
   const std::size_t end = name.find('.', begin);
   if (end == std::string_view::npos || end == begin) return std::nullopt;
@@ -68,28 +68,27 @@ namespace detail {
   return is_number ? std::optional(index) : std::nullopt;
 }
 
-/// Returns the number of the layer that the module is in: what stands behind the first list called
-/// `list` (a dot in it is any character), or for an empty one the first number from the third part
-/// of the name on; another part follows it.
+/// Returns the number of the layer that the module is in: what stands behind the first list whose
+/// name the pattern `list` matches, or for an empty one the first number from the third part of the
+/// name on; another part follows it. Where a list's name could end in several places, the last is
+/// taken, as greedy patterns do.
 [[nodiscard]] inline std::optional<Index> layer_index(std::string_view name,
-                                                      std::string_view list) {
+                                                      const std::string& list) {
+  std::optional<Index> index;
   if (list.empty()) {
     std::size_t dot = name.find('.');
-    if (dot != std::string_view::npos) dot = name.find('.', dot + 1);
-    for (; dot != std::string_view::npos; dot = name.find('.', dot + 1))
-      if (const auto index = index_at(name, dot + 1)) return index;
-    return std::nullopt;
+    while (!index && dot != std::string_view::npos && (dot = name.find('.', dot + 1)) < name.size())
+      index = index_at(name, dot + 1);
+    return index;
   }
-  const auto same = [](char c, char expected) { return expected == '.' || c == expected; };
-  for (std::size_t begin = 0; begin + list.size() < name.size(); ++begin) {
+  const NamePattern pattern(list);
+  for (std::size_t begin = 0; !index && begin < name.size(); ++begin) {
     if (begin > 0 && name[begin - 1] != '.') continue;
-    const std::size_t end = begin + list.size();
-    if (name[end] == '.' &&
-        std::equal(list.begin(), list.end(), name.begin() + static_cast<std::ptrdiff_t>(begin),
-                   [&](char expected, char c) { return same(c, expected); }))
-      if (const auto index = index_at(name, end + 1)) return index;
+    for (const std::size_t end : pattern.ends_from(name, begin))
+      if (end < name.size() && name[end] == '.')
+        if (const auto number = index_at(name, end + 1)) index = number;
   }
-  return std::nullopt;
+  return index;
 }
 
 [[nodiscard]] inline bool is_in_chosen_layer(const PeftConfig& config, std::string_view name) {

@@ -27,11 +27,22 @@ class NamePattern {
   [[nodiscard]] std::size_t steps() const { return program_.size(); }
 
   /// Tells whether the pattern matches all of `name`: re.fullmatch(PATTERN, name).
-  [[nodiscard]] bool matches(std::string_view name) const { return run(name, false); }
+  [[nodiscard]] bool matches(std::string_view name) const {
+    const auto all = ends(name, 0, false);
+    return !all.empty() && all.back() == name.size();
+  }
 
   /// Tells whether it matches all of `name` or all that follows one of its dots:
   /// re.match(r"(.*\.)?(PATTERN)$", name), the rule of PEFT's get_pattern_key.
-  [[nodiscard]] bool matches_end(std::string_view name) const { return run(name, true); }
+  [[nodiscard]] bool matches_end(std::string_view name) const {
+    const auto all = ends(name, 0, true);
+    return !all.empty() && all.back() == name.size();
+  }
+
+  /// Returns where in `name` the matches end that begin at `begin`, in rising order.
+  [[nodiscard]] std::vector<std::size_t> ends_from(std::string_view name, std::size_t begin) const {
+    return ends(name, begin, false);
+  }
 
  private:
   using Step = detail::PatternStep;
@@ -42,13 +53,17 @@ class NamePattern {
     std::vector<bool> seen;
   };
 
-  [[nodiscard]] bool run(std::string_view name, bool after_dots) const {
+  // The ends of the matches that begin at `begin` or, with after_dots, behind a dot after it.
+  [[nodiscard]] std::vector<std::size_t> ends(std::string_view name, std::size_t begin,
+                                              bool after_dots) const {
+    std::vector<std::size_t> found;
     Front now, then;
     std::vector<std::size_t> pending;
-    for (std::size_t at = 0;; ++at) {
-      now.seen.resize(program_.size());
-      if (at == 0 || (after_dots && name[at - 1] == '.')) advance(0, name, at, now, pending);
-      if (at == name.size()) break;
+    now.seen.resize(program_.size());
+    for (std::size_t at = begin;; ++at) {
+      if (at == begin || (after_dots && name[at - 1] == '.')) advance(0, name, at, now, pending);
+      if (now.seen.back()) found.push_back(at);  // the last step is the match
+      if (at == name.size() || (now.steps.empty() && !after_dots)) return found;
       then.steps.clear();
       then.seen.assign(program_.size(), false);
       for (const std::size_t step : now.steps)
@@ -57,7 +72,6 @@ class NamePattern {
           advance(step + 1, name, at + 1, then, pending);
       std::swap(now, then);
     }
-    return now.seen[program_.size() - 1];  // the last step is the match
   }
 
   // Adds to `front` what can be reached from `step` without taking a character.

@@ -191,17 +191,14 @@ class PeftConfigParser {
     if (std::holds_alternative<std::string>(config.target_modules) &&
         (!layers.is_null() || !names.is_null()))
       fail("layers_to_transform and layers_pattern go with a list of target_modules only");
-    for (const std::string& name : config.layers_pattern) require_plain(name);
+    for (const std::string& name : config.layers_pattern) require_one_name(name);
   }
 
-  // In PEFT a regular expression inside another; as names of lists are what it is used for, only
-  // those are built. A dot is any character, as there.
-  void require_plain(const std::string& name) const {
-    const auto is_plain = [](unsigned char c) {
-      return c == '.' || c == '-' || detail::word_characters()[c];
-    };
-    if (!std::all_of(name.begin(), name.end(), is_plain))
-      fail("layers_pattern \"" + name + "\" has more than letters, digits, '_', '-' and '.'");
+  // PEFT puts it into a larger pattern as it is, where a | would cut that in two.
+  void require_one_name(const std::string& pattern) const {
+    require_pattern("layers_pattern", pattern);
+    if (pattern.find('|') != std::string::npos)
+      fail("layers_pattern \"" + pattern + "\" has a |: write a list of names instead");
   }
 
   // Those that leave the base weights as they are: a loaded adapter is then B A beside W.

@@ -1,0 +1,43 @@
+#include <lora/io/mapped_file.hpp>
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "support/temporary_directory.hpp"
+#include "support/throws.hpp"
+#include "support/whole_file.hpp"
+
+using namespace lora;
+using namespace lora::io;
+using namespace lora::test;
+
+TEST_CASE("a mapped file shows the file's bytes, and can be moved") {
+  const TemporaryDirectory directory;
+  write_whole(directory / "f", std::string("a\0b", 3));
+  MappedFile file(directory / "f");
+  const std::byte* where = file.bytes().data();
+  MappedFile moved(std::move(file));
+  CHECK(moved.bytes().data() == where);
+  CHECK(moved.bytes().size() == 3);
+  CHECK(moved.bytes()[2] == std::byte{'b'});
+  CHECK(moved.path() == directory / "f");
+  write_whole(directory / "g", "xy");
+  moved = MappedFile(directory / "g");
+  CHECK(moved.bytes()[1] == std::byte{'y'});
+}
+
+TEST_CASE("what is not a file with bytes is an error that names it") {
+  const TemporaryDirectory directory;
+  const auto refused = [&](const std::string& name, const std::string& why) {
+    check_throws<FileError>([&] { MappedFile file(directory / name); }, name);
+    check_throws<FileError>([&] { MappedFile file(directory / name); }, why);
+  };
+  write_whole(directory / "empty", "");
+  std::filesystem::create_directory(directory / "folder");
+  REQUIRE(::mkfifo((directory / "pipe").c_str(), 0600) == 0);
+  refused("missing", "cannot open: No such file");
+  refused("empty", "is empty");
+  refused("folder", "is not a regular file");
+  refused("pipe", "is not a regular file");  // and does not wait for a writer
+}
