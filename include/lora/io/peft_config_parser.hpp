@@ -35,7 +35,7 @@ class PeftConfigParser {
   PeftConfig parse() {
     require_lora();
     PeftConfig config;
-    config.r = rank("r", take("r", 8));
+    config.r = rank("r", take("r", 8U));
     config.lora_alpha = number("lora_alpha", take("lora_alpha", 8));
     config.use_rslora = boolean("use_rslora", false);
     read_patterns("rank_pattern", config.rank_pattern,
