@@ -33,3 +33,35 @@ template class LoRALinear<Eigen::half>;
 template class LoRALinear<Eigen::bfloat16>;
 
 }  // namespace lora
+
+#ifdef LORA_TEST_IO
+namespace lora::io {
+
+template class PatternMap<Index>;
+template class PatternMap<double>;
+template struct Checkpoint<float>;
+template struct Checkpoint<double>;
+template struct AdapterSaveOptions<float>;
+template struct AdapterLoadOptions<float>;
+template void save_adapter<float>(const std::filesystem::path&,
+                                  const std::vector<AdapterSlot<float>>&,
+                                  const AdapterSaveOptions<float>&);
+template void save_adapter<double>(const std::filesystem::path&,
+                                   const std::vector<AdapterSlot<double>>&,
+                                   const AdapterSaveOptions<double>&);
+template PeftConfig load_adapter<float>(const std::filesystem::path&,
+                                        const std::vector<AdapterSlot<float>>&,
+                                        const AdapterLoadOptions<float>&);
+template PeftConfig load_adapter<double>(const std::filesystem::path&,
+                                         const std::vector<AdapterSlot<double>>&,
+                                         const AdapterLoadOptions<double>&);
+template void save_checkpoint<float>(const std::filesystem::path&, const Checkpoint<float>&);
+template void save_checkpoint<double>(const std::filesystem::path&, const Checkpoint<double>&);
+template Checkpoint<float> load_checkpoint<float>(const std::filesystem::path&);
+template Checkpoint<double> load_checkpoint<double>(const std::filesystem::path&);
+template void set_values<float>(ParameterSpan<float>, const std::map<std::string, Matrix<float>>&);
+template void set_values<double>(ParameterSpan<double>,
+                                 const std::map<std::string, Matrix<double>>&);
+
+}  // namespace lora::io
+#endif
