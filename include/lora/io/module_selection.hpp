@@ -165,16 +165,16 @@ namespace detail {
   }
 
   ModuleSelection selection;
-  for (const auto& [name, kind] : modules) {
+  for (const ModuleName& module : modules) {
+    const std::string& name = module.name;
     if (is_targeted(resolved, name)) {
-      if (kind == ModuleKind::no_layer)
+      if (module.kind == ModuleKind::no_layer)
         throw ConfigError("target_modules selects \"" + name + "\", which cannot be adapted");
       selection.adapted.push_back(name);
     }
     const auto& saved = resolved.modules_to_save;
-    if (std::any_of(saved.begin(), saved.end(), [&](const std::string& entry) {
-          return std::string_view(name).ends_with(entry);
-        }))
+    if (std::any_of(saved.begin(), saved.end(),
+                    [&](const std::string& entry) { return name.ends_with(entry); }))
       selection.saved.push_back(name);
   }
   if (selection.adapted.empty())

@@ -76,8 +76,10 @@ namespace detail {
     text += quoted(tensor.name, where) + ":{\"dtype\":\"";
     text += name_of(tensor.dtype);
     text += "\",\"shape\":[";
-    for (std::size_t i = 0; i < tensor.shape.size(); ++i)
-      text += (i == 0 ? "" : ",") + std::to_string(tensor.shape[i]);
+    for (const Index size : tensor.shape) {
+      if (text.back() != '[') text += ',';
+      text += std::to_string(size);
+    }
     text += "],\"data_offsets\":[" + std::to_string(offset) + ",";
     offset += tensor.bytes.size();
     text += std::to_string(offset) + "]}";

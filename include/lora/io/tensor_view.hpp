@@ -17,8 +17,10 @@ using Shape = std::vector<Index>;
 /// Returns "(2, 3)" for messages.
 [[nodiscard]] inline std::string shape_text(const Shape& shape) {
   std::string text = "(";
-  for (std::size_t i = 0; i < shape.size(); ++i)
-    text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  for (const Index size : shape) {
+    if (text.size() > 1) text += ", ";
+    text += std::to_string(size);
+  }
   return text + (shape.size() == 1 ? ",)" : ")");
 }
 
