@@ -283,23 +283,34 @@ def ask(c):
             normalizers.NFD().normalize_str(character))
 
 
+def ask_words():
+    """Returns the code points that count as parts of words beside a single_word token."""
+    tokenizer = Tokenizer(models.WordLevel({"x": 0}, unk_token="x"))
+    tokenizer.add_tokens([AddedToken("<ent>", single_word=True, normalized=False)])
+    return {c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF and
+            tokenizer.encode("<ent>" + chr(c)).ids[0] == 0}
+
+
 def write_characters():
     """Every code point: runs `first last flags` (c removed, w white space, p punctuation, m nonspacing
-    mark, k CJK), then `L code lower` and `D code decomposition ...` without Hangul; hexadecimal."""
+    mark, k CJK, x part of a word), then `lower code ...` and `parts code ...` without Hangul;
+    hexadecimal."""
+    words = ask_words()
     runs, lower, decomposed = [], [], []
     for c in range(0x110000):
         if 0xD800 <= c <= 0xDFFF:
             continue
         flags, low, parts = ask(c)
+        flags += "x" if c in words else ""
         if flags:
             if runs and runs[-1][1] == c - 1 and runs[-1][2] == flags:
                 runs[-1][1] = c
             else:
                 runs.append([c, c, flags])
         if low != chr(c):
-            lower.append(f"L {c:X} " + " ".join(f"{ord(x):X}" for x in low))
+            lower.append(f"lower {c:X} " + " ".join(f"{ord(x):X}" for x in low))
         if parts != chr(c) and not 0xAC00 <= c <= 0xD7A3:
-            decomposed.append(f"D {c:X} " + " ".join(f"{ord(x):X}" for x in parts))
+            decomposed.append(f"parts {c:X} " + " ".join(f"{ord(x):X}" for x in parts))
     lines = [f"{a:X} {b:X} {flags}" for a, b, flags in runs] + lower + decomposed
     (OUT / "characters.txt").write_text("\n".join(lines) + "\n")
 
@@ -397,6 +408,13 @@ def print_tables():
     print("newer_normalization", ranges(normalization, lambda g: g in asked and (g in normalization or (
         asked[g][2] == chr(g) and not first_class[g] and not last_class[g] and same(g)))))
     print("not plain in the tokenizers", odd)
+    words = ask_words()
+    for name, category in (("newer_words", lambda c: library.utf8proc_category_string(c).decode()),
+                           ("words in newer data only", lambda c: newest.category(chr(c)))):
+        known = {c for c in codes if category(c)[0] in "LM" or category(c) in ("Nd", "Nl", "Pc") or
+                 c in (0x200C, 0x200D) or 0x24B6 <= c <= 0x24E9 or 0x1F130 <= c <= 0x1F149 or
+                 0x1F150 <= c <= 0x1F169 or 0x1F170 <= c <= 0x1F189}
+        print(name, ranges(words - known if name == "newer_words" else known - words, lambda g: False))
     print("newer_lowercase", [(hex(c), [hex(ord(x)) for x in asked[c][1]]) for c in codes
                               if chr(library.utf8proc_tolower(c)) != asked[c][1]])
 

@@ -17,7 +17,7 @@ namespace lora::text {
 /// A token that is recognised as it stands in the text, before words are cut: [CLS], [MASK] ...;
 /// the fields are those of tokenizer.json.
 struct AddedToken {
-  std::string content;
+  std::string content = {};
   int id = 0;
   bool single_word = false;  ///< counts only where no word character touches it
   bool lstrip = false;       ///< takes the white space before it

@@ -14,11 +14,11 @@ namespace lora::text {
 /// Cleans a text as BERT's models expect it: the component BertNormalizer of Hugging Face's
 /// tokenizers, by their names and with their defaults.
 struct BertNormalizer {
-  bool clean_text = true;             ///< removes NUL, U+FFFD and control characters; all white
-                                      ///< space becomes a space
-  bool handle_chinese_chars = true;   ///< puts spaces around CJK ideographs
-  std::optional<bool> strip_accents;  ///< decomposes and removes nonspacing marks; if absent, as
-                                      ///< lowercase is
+  bool clean_text = true;            ///< removes NUL, U+FFFD and control characters; all white
+                                     ///< space becomes a space
+  bool handle_chinese_chars = true;  ///< puts spaces around CJK ideographs
+  std::optional<bool> strip_accents = std::nullopt;  ///< decomposes and removes nonspacing marks;
+                                                     ///< if absent, as lowercase is
   bool lowercase = true;
 
   /// Returns the normalized text; every character keeps the bytes that it came from.

@@ -72,7 +72,8 @@ namespace lora::text {
   return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) ||
          category == UTF8PROC_CATEGORY_PC || c == 0x200C || c == 0x200D ||
          (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
-         (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
+         (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189) ||
+         find_range(newer_words, c) != nullptr;
 }
 
 /// Returns the lower case of one code point without regard to its neighbours; U+0130, whose lower
