@@ -2,32 +2,26 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include <lora/io/json.hpp>
 #include <lora/text/encoding.hpp>
 #include <lora/text/tokenizer_json.hpp>
 
+#include "support/whole_file.hpp"
+
 namespace lora::test {
 
 inline const std::filesystem::path text_data =
     std::filesystem::path(LORA_TEST_DATA_DIR) / "tokenizer";
 
-inline std::string read_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::runtime_error("cannot read " + path.string());
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-inline io::SortedJson read_json(const std::filesystem::path& path) {
-  return io::parse_json<io::SortedJson>(read_text(path), path.string());
+inline io::Json read_json(const std::filesystem::path& path) {
+  return io::parse_json(read_whole(path), path.string());
 }
 
 /// The golden file of tests/data/make_tokenizer_golden.py; read once.
-inline const io::SortedJson& golden_text() {
-  static const io::SortedJson golden = read_json(text_data / "golden.json");
+inline const io::Json& golden_text() {
+  static const io::Json golden = read_json(text_data / "golden.json");
   return golden;
 }
 
@@ -42,7 +36,7 @@ inline std::uint32_t checksum(const text::Encoding& encoding) {
 }
 
 /// The tokenizer of the golden files, with its normalizer's fields replaced by those of `changes`.
-inline text::BertTokenizer golden_tokenizer(const io::SortedJson& changes = {}) {
+inline text::BertTokenizer golden_tokenizer(const io::Json& changes = {}) {
   auto json = read_json(text_data / "tokenizer.json");
   for (const auto& [key, value] : changes.items()) json["normalizer"][key] = value;
   return text::parse_tokenizer_json(json.dump(), "tokenizer.json");

@@ -2,32 +2,22 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include <lora/text/load_bert_tokenizer.hpp>
 
 #include "support/catch.hpp"
+#include "support/temporary_directory.hpp"
+#include "support/whole_file.hpp"
 #include "text/golden_text.hpp"
 
 using namespace lora;
 using namespace lora::text;
-using Json = io::SortedJson;
+using Json = io::Json;
 
 namespace {
 
 const std::string special = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
-
-// A folder of the test's own, gone with it.
-struct Folder {
-  std::filesystem::path path =
-      std::filesystem::temp_directory_path() / ("lora-vocab-" + std::to_string(std::rand()));
-  Folder() { std::filesystem::create_directories(path); }
-  ~Folder() { std::filesystem::remove_all(path); }
-  void write(const char* name, const std::string& text) const {
-    std::ofstream(path / name, std::ios::binary) << text;
-  }
-};
 
 }  // namespace
 
@@ -96,15 +86,16 @@ TEST_CASE("tokenizer_config.json sets what it names") {
 }
 
 TEST_CASE("a folder's tokenizer.json goes before its vocab.txt") {
-  const Folder folder;
-  CHECK_THROWS_WITH(load_bert_tokenizer(folder.path),
-                    folder.path.string() + ": has neither tokenizer.json nor vocab.txt");
-  folder.write("vocab.txt", special + "É\ne\nÉ\n");
-  CHECK(load_bert_tokenizer(folder.path).encode("É").ids == std::vector{2, 6, 3});
-  folder.write("tokenizer_config.json", R"({"do_lower_case": false})");
-  CHECK(load_bert_tokenizer(folder.path).encode("É").ids == std::vector{2, 7, 3});
-  folder.write("tokenizer.json", test::read_text(test::text_data / "tokenizer.json"));
-  CHECK(load_bert_tokenizer(folder.path).model().size() > 100);
+  const test::TemporaryDirectory folder;
+  CHECK_THROWS_WITH(load_bert_tokenizer(folder.path()),
+                    folder.path().string() + ": has neither tokenizer.json nor vocab.txt");
+  test::write_whole(folder / "vocab.txt", special + "É\ne\nÉ\n");
+  CHECK(load_bert_tokenizer(folder.path()).encode("É").ids == std::vector{2, 6, 3});
+  test::write_whole(folder / "tokenizer_config.json", R"({"do_lower_case": false})");
+  CHECK(load_bert_tokenizer(folder.path()).encode("É").ids == std::vector{2, 7, 3});
+  test::write_whole(folder / "tokenizer.json",
+                    test::read_whole(test::text_data / "tokenizer.json"));
+  CHECK(load_bert_tokenizer(folder.path()).model().size() > 100);
 }
 
 // WARN, because Catch2 2 cannot skip a test.

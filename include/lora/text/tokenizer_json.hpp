@@ -173,7 +173,7 @@ class TokenizerJsonReader {
 /// Throws FileError, beginning with `where`.
 [[nodiscard]] inline BertTokenizer parse_tokenizer_json(std::string_view text,
                                                         const std::string& where) {
-  const auto json = io::parse_json<io::SortedJson>(text, where);
+  const auto json = io::parse_json(text, where);
   const JsonFields root(json, where);
   try {
     return detail::TokenizerJsonReader(root).read();

@@ -33,7 +33,7 @@ struct VocabTxtConfig {
 /// for do_basic_tokenize = false and never_split, which tokenizers cannot do.
 [[nodiscard]] inline VocabTxtConfig parse_tokenizer_config(std::string_view text,
                                                            const std::string& where) {
-  const auto json = io::parse_json<io::SortedJson>(text, where);
+  const auto json = io::parse_json(text, where);
   const JsonFields root(json, where);
   VocabTxtConfig config;
   config.do_lower_case = root.boolean("do_lower_case").value_or(true);
