@@ -29,6 +29,18 @@ if(LORA_IO)
     REPOSITORY https://github.com/nlohmann/json.git TAG v3.11.3)
 endif()
 
+if(LORA_TEXT)
+  # Its 2.8 asks for a CMake that CMake 4 no longer imitates unless told to, and whose options did
+  # not look at variables.
+  set(CMAKE_POLICY_VERSION_MINIMUM 3.5)
+  set(CMAKE_POLICY_DEFAULT_CMP0077 NEW)
+  set(UTF8PROC_INSTALL ${LORA_INSTALL})
+  lora_dependency(utf8proc TARGET utf8proc::utf8proc
+    REPOSITORY https://github.com/JuliaStrings/utf8proc.git TAG v2.8.0)
+  unset(CMAKE_POLICY_VERSION_MINIMUM)
+  unset(CMAKE_POLICY_DEFAULT_CMP0077)
+endif()
+
 if(LORA_OPENMP)
   find_package(OpenMP COMPONENTS CXX QUIET)
 endif()

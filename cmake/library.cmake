@@ -1,5 +1,6 @@
 # lora::lora    the headers that need Eigen alone
 # lora::io      files: JSON and safetensors
+# lora::text    text for language models: lora::io and utf8proc
 # lora::native  this machine's best compiler flags, for whoever wants them
 
 add_library(lora INTERFACE)
@@ -24,6 +25,20 @@ if(LORA_IO)
   add_library(lora::io ALIAS lora_io)
   set_target_properties(lora_io PROPERTIES EXPORT_NAME io)
   target_link_libraries(lora_io INTERFACE lora nlohmann_json::nlohmann_json)
+endif()
+
+if(LORA_TEXT)
+  add_library(lora_text INTERFACE)
+  add_library(lora::text ALIAS lora_text)
+  set_target_properties(lora_text PROPERTIES EXPORT_NAME text)
+  # utf8proc may be a part of this build, under a name of its own that no export set knows; the
+  # installed package finds it by the usual one.
+  set(lora_utf8proc utf8proc::utf8proc)
+  if(NOT TARGET utf8proc::utf8proc)
+    set(lora_utf8proc utf8proc)
+  endif()
+  target_link_libraries(lora_text INTERFACE lora_io
+    $<BUILD_INTERFACE:${lora_utf8proc}> $<INSTALL_INTERFACE:utf8proc::utf8proc>)
 endif()
 
 # GCC's -march=native also tunes for the processor at hand, and its tuning for recent AMD and Intel

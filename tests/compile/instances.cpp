@@ -3,6 +3,9 @@
 #ifdef LORA_TEST_IO
 #include <lora/io.hpp>
 #endif
+#ifdef LORA_TEST_TEXT
+#include <lora/text.hpp>
+#endif
 
 namespace lora {
 

@@ -1,6 +1,11 @@
-# Configures, builds and runs the consumer in ${WAY}, from an empty folder.
-set(build ${WORK}/${WAY})
-set(prefix ${WORK}/prefix)
+# Configures, builds and runs the consumer in ${WAY}, from an empty folder; where WITHOUT names a
+# package, on a machine that lacks it. TEXT says whether there must be a lora::text.
+set(build ${WORK}/${WAY}${WITHOUT})
+set(prefix ${WORK}/prefix${WITHOUT})
+set(without "")
+if(WITHOUT)
+  set(without -DCMAKE_DISABLE_FIND_PACKAGE_${WITHOUT}=ON)
+endif()
 file(REMOVE_RECURSE ${build})
 
 function(run)
@@ -17,6 +22,6 @@ if(WAY STREQUAL "find_package")
 endif()
 run(${CMAKE_COMMAND} -S ${SOURCE}/tests/consume/${WAY} -B ${build} -G ${GENERATOR}
   -DCMAKE_CXX_COMPILER=${COMPILER} "-DCMAKE_PREFIX_PATH=${prefix};${PREFIX_PATH}"
-  -DLORA_SOURCE=${SOURCE})
+  -DLORA_SOURCE=${SOURCE} -DEXPECT_TEXT=${TEXT} ${without})
 run(${CMAKE_COMMAND} --build ${build})
 run(${build}/consumer)

@@ -2,6 +2,9 @@
 #ifdef LORA_TEST_IO
 #include <lora/io.hpp>
 #endif
+#ifdef LORA_TEST_TEXT
+#include <lora/text.hpp>
+#endif
 
 float second_unit(lora::LoRALinear<float>& layer);
 

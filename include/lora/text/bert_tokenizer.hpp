@@ -1,0 +1,214 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "lora/core/error.hpp"
+#include "lora/text/added_tokens.hpp"
+#include "lora/text/bert_normalizer.hpp"
+#include "lora/text/encoding.hpp"
+#include "lora/text/token_batch.hpp"
+#include "lora/text/token_template.hpp"
+#include "lora/text/truncation.hpp"
+#include "lora/text/word_piece.hpp"
+
+namespace lora::text {
+
+/// Says how a text is encoded.
+struct EncodeOptions {
+  std::size_t max_length = 0;      ///< the most tokens, with the model's own; 0 for no limit
+  bool add_special_tokens = true;  ///< puts the model's own tokens around the text
+};
+
+/// Turns text into the ids that a BERT model was trained with, equal to Hugging Face's tokenizers
+/// for any UTF-8; bytes that are not UTF-8 count as U+FFFD, as Python's errors="replace" has it.
+/// Calls are const and may run in parallel; work is bounded by the text's length times the longest
+/// token's.
+///
+/// The text is split at added tokens, normalized, split at white space and around punctuation, and
+/// its words are cut into pieces.
+class BertTokenizer {
+ public:
+  /// Puts a tokenizer together. `pad_id` is what pad() fills with. Throws ConfigError for an added
+  /// token of which normalization leaves nothing.
+  BertTokenizer(WordPiece model, const BertNormalizer& normalizer, std::vector<AddedToken> added,
+                TokenTemplate templates, int pad_id)
+      : model_(std::move(model)),
+        normalizer_(normalizer),
+        added_(std::move(added)),
+        templates_(std::move(templates)),
+        pad_id_(pad_id) {
+    std::vector<AddedToken> plain, normalized;
+    std::vector<std::u32string> plain_contents, normalized_contents;
+    for (const AddedToken& token : added_) {
+      if (!token.normalized) {
+        plain.push_back(token);
+        plain_contents.push_back(utf32(token.content));
+        continue;
+      }
+      std::u32string content;
+      for (const Character& c : normalizer_(characters_of(token.content)))
+        content.push_back(c.value);
+      normalized.push_back(token);
+      normalized_contents.push_back(std::move(content));
+    }
+    as_they_came_ = AddedTokens(std::move(plain), plain_contents);
+    in_normalized_ = AddedTokens(std::move(normalized), normalized_contents);
+  }
+
+  [[nodiscard]] const WordPiece& model() const { return model_; }
+  [[nodiscard]] const BertNormalizer& normalizer() const { return normalizer_; }
+  [[nodiscard]] const std::vector<AddedToken>& added_tokens() const { return added_; }
+  [[nodiscard]] int pad_id() const { return pad_id_; }
+
+  /// Returns the id of a token of the vocabulary or an added one.
+  [[nodiscard]] std::optional<int> id_of(const std::string& token) const {
+    for (const AddedToken& added : added_)
+      if (added.content == token) return added.id;
+    return model_.id_of(token);
+  }
+
+  /// Returns the token with that id, or nullptr.
+  [[nodiscard]] const std::string* token_of(int id) const {
+    for (const AddedToken& added : added_)
+      if (added.id == id) return &added.content;
+    return model_.token_of(id);
+  }
+
+  /// Encodes one text. Throws ConfigError if max_length is too small for the model's own tokens.
+  [[nodiscard]] Encoding encode(std::string_view text, const EncodeOptions& options = {}) const {
+    return assemble(tokens(text), nullptr, options);
+  }
+
+  /// Encodes two texts as one input; the longer is truncated first.
+  [[nodiscard]] Encoding encode(std::string_view first, std::string_view second,
+                                const EncodeOptions& options = {}) const {
+    const Encoding other = tokens(second);
+    return assemble(tokens(first), &other, options);
+  }
+
+  /// Encodes a text that was split into words before; Encoding::words counts these, and offsets are
+  /// within them.
+  [[nodiscard]] Encoding encode_words(std::span<const std::string> words,
+                                      const EncodeOptions& options = {}) const {
+    Encoding all;
+    for (std::size_t i = 0; i < words.size(); ++i)
+      append_tokens(words[i], static_cast<Index>(i), all);
+    return assemble(all, nullptr, options);
+  }
+
+  /// Pads encodings to a batch with this tokenizer's padding token.
+  [[nodiscard]] TokenBatch pad(std::span<const Encoding> encodings, Padding padding = {}) const {
+    padding.pad_id = pad_id_;
+    return text::pad(encodings, padding);
+  }
+
+ private:
+  [[nodiscard]] Encoding tokens(std::string_view text) const {
+    Encoding encoding;
+    append_tokens(text, std::nullopt, encoding);
+    return encoding;
+  }
+
+  // Appends the tokens of a text; without `word` its words are counted from 0.
+  void append_tokens(std::string_view text, std::optional<Index> word, Encoding& out) const {
+    const std::vector<Character> characters = characters_of(text);
+    Index counted = 0;
+    std::vector<AddedTokens::Part> parts, inner;
+    std::vector<WordPiece::Piece> pieces;
+    const auto push = [&](std::span<const Character> of, int id) {
+      out.push_back(id, 0, word.value_or(counted), {of.front().origin.begin, of.back().origin.end});
+    };
+    const auto push_word = [&](std::span<const Character> of) {
+      pieces.clear();
+      model_.cut(of, pieces);
+      for (const auto& piece : pieces)
+        push(of.subspan(piece.begin, piece.end - piece.begin), piece.id);
+      ++counted;
+    };
+    const auto push_added = [&](std::span<const Character> of, int id) {
+      push(of, id);
+      ++counted;
+    };
+    as_they_came_.split(characters, parts);
+    for (const auto& part : parts) {
+      const auto raw = std::span(characters).subspan(part.begin, part.end - part.begin);
+      if (part.id) {
+        push_added(raw, *part.id);
+        continue;
+      }
+      const std::vector<Character> normalized = normalizer_(raw);
+      inner.clear();
+      in_normalized_.split(normalized, inner);
+      for (const auto& piece : inner) {
+        const auto clean = std::span(normalized).subspan(piece.begin, piece.end - piece.begin);
+        if (piece.id)
+          push_added(clean, *piece.id);
+        else
+          for_each_word(clean, push_word);
+      }
+    }
+  }
+
+  // Words are what white space separates; each punctuation character is a word of its own.
+  template <class Function>
+  static void for_each_word(std::span<const Character> text, const Function& function) {
+    std::size_t begin = 0;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      const bool space = is_whitespace(text[at].value);
+      const bool punctuation = !space && is_punctuation(text[at].value);
+      if (!space && !punctuation) continue;
+      if (at > begin) function(text.subspan(begin, at - begin));
+      if (punctuation) function(text.subspan(at, 1));
+      begin = at + 1;
+    }
+    if (begin < text.size()) function(text.subspan(begin));
+  }
+
+  [[nodiscard]] Encoding assemble(const Encoding& first, const Encoding* second,
+                                  const EncodeOptions& options) const {
+    const auto& parts = second != nullptr ? templates_.pair : templates_.single;
+    std::size_t first_length = first.size();
+    std::size_t second_length = second != nullptr ? second->size() : 0;
+    if (options.max_length > 0) {
+      const std::size_t own = options.add_special_tokens ? TokenTemplate::own_tokens(parts) : 0;
+      if (options.max_length < own)
+        throw ConfigError(message("BertTokenizer::encode: max_length is ", options.max_length,
+                                  ", expected at least ", own, ", the model's own tokens"));
+      const std::size_t room = options.max_length - own;
+      if (second != nullptr)
+        std::tie(first_length, second_length) =
+            truncate_longest_first(first_length, second_length, room);
+      else
+        first_length = std::min(first_length, room);
+    }
+    Encoding result;
+    for (const TemplatePart& part : parts) {
+      if (part.kind == TemplatePart::Kind::token) {
+        if (options.add_special_tokens) result.push_back(part.id, part.type_id, -1, {});
+        continue;
+      }
+      const bool is_first = part.kind == TemplatePart::Kind::first_text;
+      const Encoding& from = is_first ? first : *second;
+      for (std::size_t i = 0; i < (is_first ? first_length : second_length); ++i)
+        result.push_back(from.ids[i], part.type_id, from.words[i], from.offsets[i]);
+    }
+    return result;
+  }
+
+  WordPiece model_;
+  BertNormalizer normalizer_;
+  std::vector<AddedToken> added_;
+  TokenTemplate templates_;
+  int pad_id_;
+  AddedTokens as_they_came_;
+  AddedTokens in_normalized_;
+};
+
+}  // namespace lora::text

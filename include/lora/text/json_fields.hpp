@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "lora/core/error.hpp"
+#include "lora/io/json.hpp"
+
+namespace lora::text {
+
+/// Views a JSON object of a file and reads its fields by name and kind. Every error is a FileError
+/// that begins with the file and the object's place in it.
+class JsonFields {
+ public:
+  /// `where` names the file and the place. Throws unless `json` is an object.
+  JsonFields(const io::Json& json, std::string where) : json_(&json), where_(std::move(where)) {
+    if (!json.is_object()) fail("is not a JSON object");
+  }
+
+  [[nodiscard]] const std::string& where() const { return where_; }
+  [[nodiscard]] const io::Json& json() const { return *json_; }
+
+  [[noreturn]] void fail(const std::string& what) const { throw FileError(where_ + ": " + what); }
+
+  /// Returns the field, or nullptr if it is absent or null.
+  [[nodiscard]] const io::Json* find(const char* key) const {
+    const auto found = json_->find(key);
+    return found == json_->end() || found->is_null() ? nullptr : &*found;
+  }
+
+  [[nodiscard]] const io::Json& at(const char* key) const {
+    const auto* found = find(key);
+    if (found == nullptr) fail(message("lacks ", key));
+    return *found;
+  }
+
+  [[nodiscard]] JsonFields object(const char* key) const { return {at(key), where_ + ", " + key}; }
+
+  [[nodiscard]] const io::Json& array(const char* key) const {
+    const auto& value = at(key);
+    if (!value.is_array()) fail(message(key, " is not a list"));
+    return value;
+  }
+
+  [[nodiscard]] const std::string& string(const char* key) const {
+    const auto& value = at(key);
+    if (!value.is_string()) fail(message(key, " is not a string"));
+    return value.get_ref<const std::string&>();
+  }
+
+  /// Returns a truth value, or nothing if the field is absent or null.
+  [[nodiscard]] std::optional<bool> boolean(const char* key) const {
+    const auto* value = find(key);
+    if (value == nullptr) return std::nullopt;
+    if (!value->is_boolean())
+      fail(message(key, " is ", io::excerpt(*value), ", expected true or false"));
+    return value->get<bool>();
+  }
+
+  /// Returns a number from 0 to the largest int.
+  [[nodiscard]] int number(const char* key) const { return number_from(at(key), key); }
+
+  /// The same of a value that stands elsewhere in the object; `name` is for the message.
+  [[nodiscard]] int number_from(const io::Json& value, const std::string& name) const {
+    if (!value.is_number_unsigned() ||
+        value.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<int>::max()))
+      fail(message(name, " is not an integer from 0 to ", std::numeric_limits<int>::max()));
+    return value.get<int>();
+  }
+
+ private:
+  const io::Json* json_;
+  std::string where_;
+};
+
+}  // namespace lora::text

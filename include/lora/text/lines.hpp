@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace lora::text {
+
+/// Views a text line by line. A line ends at a line feed, or a carriage return and a line feed, and
+/// nowhere else: Unicode's other separators, such as U+0085, are part of a line.
+class Lines {
+ public:
+  explicit Lines(std::string_view text) : rest_(text) {
+    // The mark that some editors put at the beginning of UTF-8.
+    if (rest_.starts_with("\xEF\xBB\xBF")) rest_.remove_prefix(3);
+  }
+
+  /// Goes to the next line; false if there is none.
+  bool next() {
+    if (rest_.empty()) return false;
+    const std::size_t end = rest_.find('\n');
+    line_ = rest_.substr(0, end);
+    rest_ = end == std::string_view::npos ? std::string_view() : rest_.substr(end + 1);
+    if (line_.ends_with('\r')) line_.remove_suffix(1);
+    ++number_;
+    return true;
+  }
+
+  /// The line at hand without its end.
+  [[nodiscard]] std::string_view line() const { return line_; }
+
+  /// Its number, from 1.
+  [[nodiscard]] std::size_t number() const { return number_; }
+
+ private:
+  std::string_view rest_;
+  std::string_view line_;
+  std::size_t number_ = 0;
+};
+
+}  // namespace lora::text
