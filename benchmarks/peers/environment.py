@@ -62,5 +62,5 @@ def build_programs(build):
                  f"-DLORA_PEERS_TORCH={torch_folder()}"]
     subprocess.run(configure, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", folder, "--target", "lora_side", "libtorch_side",
-                    "machine_limits"], check=True)
+                    "machine_limits", "plot_peers"], check=True)
     return folder / "benchmarks"

@@ -148,7 +148,7 @@ def main():
     if result["memory"]:
         print()
         print(memory_table(result["memory"]))
-    #subprocess.run([programs / "plot_peers", out / "peers.json", out / "peers.svg"], check=True)
+    subprocess.run([programs / "plot_peers", out / "peers.json", out / "peers.svg"], check=True)
     print(f"\n{time.monotonic() - began:.0f} s; {out / 'peers.json'}, {out / 'peers.svg'}")
 
 
