@@ -16,7 +16,7 @@
 namespace lora::bench {
 
 /// Says a case's name for a reader: "train/tokens:512/width:1024/rank:16" is
-/// "forward + backward, 512 tokens, width 1024, rank 16". An unknown case is its own.
+/// "training step, 512 tokens, width 1024, rank 16". An unknown case is its own.
 [[nodiscard]] inline std::string peer_case_title(const std::string& name) {
   std::string title;
   for (std::size_t start = 0; start <= name.size();) {
@@ -26,7 +26,7 @@ namespace lora::bench {
     const std::size_t colon = part.find(':');
     const std::string key = part.substr(0, colon);
     if (colon == std::string::npos) {
-      title += part == "train"     ? "forward + backward"
+      title += part == "train"     ? "training step"
                : part == "product" ? "frozen product"
                : part == "adamw"   ? "AdamW step"
                                    : part;
