@@ -30,6 +30,15 @@ nlohmann::json small_result() {
 
 PeerResults parse(const nlohmann::json& json) { return parse_peer_results(json.dump(), "a.json"); }
 
+std::string error_of(const nlohmann::json& json) {
+  try {
+    static_cast<void>(parse(json));
+    return "";
+  } catch (const FileError& error) {
+    return error.what();
+  }
+}
+
 std::size_t count_of(const std::string& text, const std::string& part) {
   std::size_t count = 0;
   for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
@@ -67,8 +76,8 @@ TEST_CASE("a file that is no such result is refused by name") {
                                     nlohmann::json(1e30), nlohmann::json(nullptr)}) {
     nlohmann::json json = small_result();
     json["rows"][1]["figures"]["faster_than_peft"] = bad;
-    CHECK_THROWS_WITH(parse(json),
-                      Catch::Contains("a.json: rows[1]: ") && Catch::Contains("faster_than_peft"));
+    CHECK(error_of(json).find("a.json: rows[1]: ") == 0);
+    CHECK(error_of(json).find("faster_than_peft") != std::string::npos);
     json = small_result();
     json["rows"][0]["figures"]["faster_than_libtorch"] = bad;
     CHECK_THROWS_AS(parse(json), FileError);
