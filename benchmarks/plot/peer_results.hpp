@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <lora/core/error.hpp>
 #include <map>
 #include <nlohmann/json.hpp>
