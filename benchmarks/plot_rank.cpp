@@ -31,7 +31,7 @@
 namespace lora::bench {
 namespace {
 
-void draw(const Options& options) {
+void draw(const PlotOptions& options) {
   const Results results = read_results(options.in);
   const std::int64_t tokens = options.tokens.value_or(most_tokens(results));
   const RankChart chart(rank_panels(results, options.quantity, tokens, options.in),

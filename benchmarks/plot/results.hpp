@@ -87,13 +87,18 @@ namespace detail {
   return results;
 }
 
-/// Reads `file` as parse_results does. Throws FileError.
-[[nodiscard]] inline Results read_results(const std::string& file) {
+/// Returns what `file` holds. Throws FileError.
+[[nodiscard]] inline std::string read_text(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in) throw FileError(message(file, ": cannot be opened"));
   std::ostringstream text;
   if (!(text << in.rdbuf())) throw FileError(message(file, ": cannot be read, or is empty"));
-  return parse_results(text.str(), file);
+  return text.str();
+}
+
+/// Reads `file` as parse_results does. Throws FileError.
+[[nodiscard]] inline Results read_results(const std::string& file) {
+  return parse_results(read_text(file), file);
 }
 
 }  // namespace lora::bench

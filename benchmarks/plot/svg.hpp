@@ -66,6 +66,13 @@ class Svg {
     body_ += "\"/>\n";
   }
 
+  /// Draws a filled rectangle from its upper left corner.
+  void bar(double x, double y, double width, double height, std::string_view css_class) {
+    body_ += "<rect class=\"" + escape_xml(css_class) + "\" x=\"" + coordinate(x) + "\" y=\"" +
+             coordinate(y) + "\" width=\"" + coordinate(width) + "\" height=\"" +
+             coordinate(height) + "\"/>\n";
+  }
+
   /// Draws a filled shape around (x, y), one of four that are told apart without colour.
   void marker(double x, double y, std::size_t shape, std::string_view css_class) {
     static constexpr double r = 4;
@@ -98,7 +105,7 @@ class Svg {
             std::string_view attributes = "") {
     body_ += "<text class=\"" + escape_xml(css_class) + "\" x=\"" + coordinate(x) + "\" y=\"" +
              coordinate(y) + "\"";
-    if (!attributes.empty()) body_ += " " + std::string(attributes);
+    if (!attributes.empty()) body_.append(1, ' ').append(attributes);
     body_ += ">" + escape_xml(text) + "</text>\n";
   }
 
