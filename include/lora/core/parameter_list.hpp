@@ -43,8 +43,9 @@ concept HasParameters = requires(Layer& layer) {
 template <class T, HasParameters<T>... Layers>
 [[nodiscard]] std::vector<Parameter<T>*> parameters_of(Layers&... layers) {
   std::vector<Parameter<T>*> all;
+  // One by one: GCC 12 at -O3 takes vector::insert of a range for an overflow, and says so.
   const auto append = [&all](ParameterSpan<T> some) {
-    all.insert(all.end(), some.begin(), some.end());
+    for (Parameter<T>* parameter : some) all.push_back(parameter);
   };
   (append(layers.parameters()), ...);
   return all;
