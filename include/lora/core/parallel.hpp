@@ -15,7 +15,7 @@ namespace lora {
 [[nodiscard]] inline int threads_for(Index tasks, double work) {
 #ifdef _OPENMP
   // Waking a team costs some microseconds, in which one core does about this much.
-  constexpr double worth_sharing = 1 << 19;
+  constexpr double worth_sharing = 1 << 20;
   if (tasks < 2 || work < worth_sharing || omp_in_parallel() != 0) return 1;
   const Index most = omp_get_max_threads();
   return static_cast<int>(most < tasks ? most : tasks);

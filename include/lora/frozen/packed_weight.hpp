@@ -118,7 +118,7 @@ class PackedWeight {
   void for_each_panel(const Action& action) {
     constexpr Index width = Panels::columns;
     const Index count = (out_ + width - 1) / width;
-    const double work = 4 * static_cast<double>(out_) * static_cast<double>(in_);
+    const double work = 16 * static_cast<double>(out_) * static_cast<double>(in_);
     parallel_for(count, threads_for(count, work), [&](Index panel) {
       action(panel * width, std::min(width, out_ - panel * width));
     });
@@ -128,7 +128,8 @@ class PackedWeight {
   void add_row_product(const T* x, MatrixRef<T> y) const {
     constexpr Index group = kernels::row_product_panels * Panels::columns;
     const Index tasks = (out_ + group - 1) / group;
-    const double work = static_cast<double>(out_) * static_cast<double>(in_);
+    // An element is read in about the time of so many multiply-adds.
+    const double work = 8 * static_cast<double>(out_) * static_cast<double>(in_);
     parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
       const Index column = task * group;
       const Index count = std::min(group, out_ - column);

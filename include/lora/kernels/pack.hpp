@@ -78,8 +78,8 @@ void pack_strips(const Strips<T>& in, Index filled, Index depth, T* out) {
         for (Index i = j; i < j + size; ++i) out[k * Width + i] = *in.at(i, k);
     }
   }
-  for (; j < filled; ++j)
-    for (Index k = 0; k < depth; ++k) out[k * Width + j] = *in.at(j, k);
+  for (Index k = 0; k < depth && j < filled; ++k)
+    for (Index i = j; i < filled; ++i) out[k * Width + i] = *in.at(i, k);
 }
 
 }  // namespace lora::kernels

@@ -57,8 +57,8 @@ template <class T>
 PackedLeft<T> pack_left(const Strips<T>& in, Index rows, Index depth, T* out) {
   constexpr Index step = 64;  // rows a task: a whole number of tiles
   const Index tasks = (rows + step - 1) / step;
-  // Packing moves an element in about the time of some multiply-adds.
-  const double work = 4 * static_cast<double>(rows) * static_cast<double>(depth);
+  // An element is moved in about the time of so many multiply-adds.
+  const double work = 16 * static_cast<double>(rows) * static_cast<double>(depth);
   parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
     pack_left_rows(in, rows, depth, task * step, std::min(rows, (task + 1) * step), out);
   });

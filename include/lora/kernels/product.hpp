@@ -35,7 +35,8 @@ void one_row_product(MatrixRef<T>& c, T alpha, const A& a, const B& b) {
   constexpr Index step = B::IsRowMajor ? 1024 : 128;
   const Index n = b.cols();
   const Index tasks = (n + step - 1) / step;
-  const double work = static_cast<double>(n) * static_cast<double>(b.rows());
+  // An element of b is read in about the time of so many multiply-adds.
+  const double work = 8 * static_cast<double>(n) * static_cast<double>(b.rows());
   parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
     const Index j = task * step;
     const Index width = std::min(step, n - j);

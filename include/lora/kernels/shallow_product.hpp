@@ -33,7 +33,7 @@ void add_shallow_product(const Strips<T>& left, const Strips<T>& right, Index de
   T* const memory = scratch.take<T>(packed_left_size(c.rows(), depth));
   const auto packed = pack_left<T>(left, c.rows(), depth, memory);
   const Index tasks = (c.rows() + step - 1) / step;
-  const double work = static_cast<double>(c.size()) * static_cast<double>(depth + 4);
+  const double work = static_cast<double>(c.size()) * static_cast<double>(depth + 16);
   parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
     const Index last = std::min(c.rows(), (task + 1) * step);
     for (Index row = task * step; row < last;) {

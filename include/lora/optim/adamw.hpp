@@ -130,7 +130,7 @@ class AdamW {
     constexpr Index run = 4096;  // elements a task: whole packets, so that a cut changes no bit
     const Index size = parameter.size();
     const Index tasks = (size + run - 1) / run;
-    parallel_for(tasks, threads_for(tasks, static_cast<double>(size) * 8), [&](Index task) {
+    parallel_for(tasks, threads_for(tasks, static_cast<double>(size) * 32), [&](Index task) {
       const Index first = task * run;
       adamw_update(step, std::min(run, size - first), parameter.value.data() + first,
                    parameter.grad.data() + first, entry.m.data() + first, entry.v.data() + first);
