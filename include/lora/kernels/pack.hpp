@@ -38,16 +38,37 @@ struct FittingPacket {
   static constexpr Index size = fits ? packet_size : 1;
 };
 
-// out[k * Width + j] = in[j * in_stride + k] for j, k < size of the fitting packet, in registers.
-template <class T, Index Width>
-EIGEN_STRONG_INLINE void transpose_square(const T* in, Index in_stride, T* out) {
+// out[k * out_stride + j] = in[j * in_stride + k] for j, k < Size, in registers.
+template <class T, Index Size>
+EIGEN_STRONG_INLINE void transpose_square(const T* in, Index in_stride, T* out, Index out_stride) {
   namespace ei = Eigen::internal;
-  using Packet = typename FittingPacket<T, Width>::type;
-  constexpr Index size = FittingPacket<T, Width>::size;
-  ei::PacketBlock<Packet, int(size)> block;
-  unroll<size>([&](auto j) { block.packet[j] = ei::ploadu<Packet>(in + j * in_stride); });
+  using Packet = typename FittingPacket<T, Size>::type;
+  ei::PacketBlock<Packet, int(Size)> block;
+  unroll<Size>([&](auto j) { block.packet[j] = ei::ploadu<Packet>(in + j * in_stride); });
   ei::ptranspose(block);
-  unroll<size>([&](auto k) { ei::pstoreu(out + k * Width, block.packet[k]); });
+  unroll<Size>([&](auto k) { ei::pstoreu(out + k * out_stride, block.packet[k]); });
+}
+
+// out[k * out_stride + j] = in[j * in_stride + k] for j < Count, k < depth, in squares as large as
+// fit, then in smaller ones.
+template <class T, Index Count>
+void transpose(const T* in, Index in_stride, Index depth, T* out, Index out_stride) {
+  constexpr Index size = FittingPacket<T, Count>::size;
+  Index k = 0;
+  if constexpr (size > 1)
+    for (; k + size <= depth; k += size)
+      for (Index j = 0; j < Count; j += size)
+        transpose_square<T, size>(in + j * in_stride + k, in_stride, out + k * out_stride + j,
+                                  out_stride);
+  if (k == depth) return;
+  if constexpr (size > 2) {
+    for (Index j = 0; j < Count; j += size / 2)
+      transpose<T, size / 2>(in + j * in_stride + k, in_stride, depth - k, out + k * out_stride + j,
+                             out_stride);
+  } else {
+    for (; k < depth; ++k)
+      for (Index j = 0; j < Count; ++j) out[k * out_stride + j] = in[j * in_stride + k];
+  }
 }
 
 }  // namespace detail
@@ -56,7 +77,6 @@ EIGEN_STRONG_INLINE void transpose_square(const T* in, Index in_stride, T* out) 
 /// element k; zero for j from `filled` to Width.
 template <class T, Index Width>
 void pack_strips(const Strips<T>& in, Index filled, Index depth, T* out) {
-  constexpr Index size = detail::FittingPacket<T, Width>::size;
   if (filled < Width)
     for (Index k = 0; k < depth; ++k)
       std::fill(out + k * Width + filled, out + (k + 1) * Width, T(0));
@@ -68,16 +88,12 @@ void pack_strips(const Strips<T>& in, Index filled, Index depth, T* out) {
     }
     return;
   }
+  if (filled == Width) return detail::transpose<T, Width>(in.data, in.across, depth, out, Width);
+  // The edge of a matrix: whole vectors of strips, then one after the other.
+  constexpr Index size = detail::FittingPacket<T, Width>::size;
   Index j = 0;
-  if constexpr (size > 1) {
-    for (; j + size <= filled; j += size) {
-      Index k = 0;
-      for (; k + size <= depth; k += size)
-        detail::transpose_square<T, Width>(in.at(j, k), in.across, out + k * Width + j);
-      for (; k < depth; ++k)
-        for (Index i = j; i < j + size; ++i) out[k * Width + i] = *in.at(i, k);
-    }
-  }
+  for (; j + size <= filled; j += size)
+    detail::transpose<T, size>(in.at(j, 0), in.across, depth, out + j, Width);
   for (Index k = 0; k < depth && j < filled; ++k)
     for (Index i = j; i < filled; ++i) out[k * Width + i] = *in.at(i, k);
 }

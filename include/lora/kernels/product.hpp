@@ -16,6 +16,9 @@ namespace lora {
 /// Rows of a left side for which packing a right side costs more than multiplying with it.
 inline constexpr Index few_rows = 16;
 
+/// Depth from which scalar products are worth their last step, the sums over lanes.
+inline constexpr Index enough_depth = 128;
+
 /// Tells whether products of so many rows should pack their right side: with a BLAS, whose business
 /// that is, never.
 [[nodiscard]] constexpr bool packing_pays(Index rows) {
@@ -85,7 +88,7 @@ void add_product(MatrixRef<typename A::Scalar> c, typename A::Scalar alpha,
 #else
   if (c.rows() == 1) return detail::one_row_product<T>(c, alpha, a, b);
   if constexpr (bool(A::IsRowMajor) && !bool(B::IsRowMajor))
-    if (c.rows() <= few_rows) {
+    if (c.rows() <= few_rows && a.cols() >= enough_depth) {
       const ConstMatrixRef<T> b_columns(b.data(), b.cols(), b.rows(), b.outerStride());
       return detail::few_rows_product<T>(c, alpha, a, b_columns);
     }

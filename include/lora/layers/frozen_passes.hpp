@@ -74,9 +74,14 @@ void product(ConstMatrixRef<T> left, const Right& right, const kernels::Start<T>
 /// Adds the low-rank part to out by a product of its own.
 template <class T>
 void add_low_rank(const LowRankPart<T>& part, MatrixRef<T> out) {
-  if (part.exists())
-    kernels::add_panel_product<T>(part.left, kernels::MatrixPanels<T>{part.factor}, part.scale,
-                                  out);
+  if (!part.exists()) return;
+  const kernels::Strips<T>& f = part.factor;
+  if (f.along == 1)
+    add_product(out, part.scale, part.left,
+                ConstMatrixRef<T>(f.data, out.cols(), part.left.cols(), f.across).transpose());
+  else
+    add_product(out, part.scale, part.left,
+                ConstMatrixRef<T>(f.data, part.left.cols(), out.cols(), f.along));
 }
 
 /// Computes y = bias + x W^T + the low-rank part, bias a row (out) or null.
