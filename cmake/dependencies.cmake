@@ -14,31 +14,32 @@ macro(lora_dependency package)
   endif()
 endmacro()
 
-# Eigen builds its own tests unless told not to.
-set(EIGEN_BUILD_TESTING OFF)
+# Projects that ask for a CMake before 3.13 would not look at the variables below.
+set(CMAKE_POLICY_DEFAULT_CMP0077 NEW)
+# Eigen 3.4 and others would add their own tests to ours.
+set(BUILD_TESTING OFF)
+
 set(EIGEN_BUILD_DOC OFF)
 set(EIGEN_BUILD_PKGCONFIG OFF)
+# Installed with the project when fetched, so that lora's package finds it again.
+set(EIGEN_BUILD_CMAKE_PACKAGE ${LORA_INSTALL})
 lora_dependency(Eigen3 TARGET Eigen3::Eigen
   REPOSITORY https://gitlab.com/libeigen/eigen.git TAG 3.4.0)
 
 if(LORA_IO)
   set(JSON_BuildTests OFF)
-  # Installed with the project when fetched, so that lora's package finds it again.
   set(JSON_Install ${LORA_INSTALL})
   lora_dependency(nlohmann_json TARGET nlohmann_json::nlohmann_json
     REPOSITORY https://github.com/nlohmann/json.git TAG v3.11.3)
 endif()
 
 if(LORA_TEXT)
-  # Its 2.8 asks for a CMake that CMake 4 no longer imitates unless told to, and whose options did
-  # not look at variables.
+  # Its 2.8 asks for a CMake that CMake 4 no longer imitates unless told to.
   set(CMAKE_POLICY_VERSION_MINIMUM 3.5)
-  set(CMAKE_POLICY_DEFAULT_CMP0077 NEW)
   set(UTF8PROC_INSTALL ${LORA_INSTALL})
   lora_dependency(utf8proc TARGET utf8proc::utf8proc
     REPOSITORY https://github.com/JuliaStrings/utf8proc.git TAG v2.8.0)
   unset(CMAKE_POLICY_VERSION_MINIMUM)
-  unset(CMAKE_POLICY_DEFAULT_CMP0077)
 endif()
 
 if(LORA_OPENMP)
@@ -70,3 +71,6 @@ if(LORA_BUILD_TESTS)
     REPOSITORY https://github.com/emil-e/rapidcheck.git
     TAG ff6af6fc683159deb51c543b065eba14dfcf329b)
 endif()
+
+unset(BUILD_TESTING)
+unset(CMAKE_POLICY_DEFAULT_CMP0077)
