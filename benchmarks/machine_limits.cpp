@@ -30,6 +30,7 @@ int thread_number(std::string_view text) {
 
 void print_limits(const std::vector<std::string_view>& arguments) {
   std::vector<int> numbers;
+  numbers.reserve(arguments.size() + 2);
   for (const std::string_view argument : arguments) numbers.push_back(thread_number(argument));
   if (numbers.empty()) {
     numbers.push_back(1);

@@ -43,7 +43,7 @@ void run(benchmark::State& state, const Row& row) {
     benchmark::ClobberMemory();
     return seconds;
   };
-  for (auto _ : state) state.SetIterationTime(measure());
+  for ([[maybe_unused]] auto _ : state) state.SetIterationTime(measure());
   // A large shape fills the time asked for with one call; a median wants some more.
   constexpr std::size_t least_samples = 7;
   while (times.count() < least_samples) measure();

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace lora::bench {
@@ -19,8 +20,8 @@ class Axis {
     std::vector<double> ticks;
     // Sixteen labels are as many as stand side by side.
     const double step = std::max(1.0, std::ceil((last - first) / 16));
-    for (double power = first; power <= last; power += step) ticks.push_back(std::exp2(power));
-    return Axis(std::exp2(first), std::exp2(last), true, ticks);
+    for (int i = 0; first + i * step <= last; ++i) ticks.push_back(std::exp2(first + i * step));
+    return {std::exp2(first), std::exp2(last), true, std::move(ticks)};
   }
 
   /// Makes a logarithmic axis with ticks at 1, 2 and 5 times powers of ten (fewer where the range
@@ -28,14 +29,16 @@ class Axis {
   [[nodiscard]] static Axis decades(double low, double high) {
     const double first = std::floor(std::log10(low)), last = std::ceil(std::log10(high));
     std::vector<double> ticks;
-    for (double power = first; power <= last; ++power)
+    for (int i = 0; first + i <= last; ++i)
       for (const double digit : {1.0, 2.0, 5.0})
-        if (last - first <= 5 || digit == 1) ticks.push_back(digit * std::pow(10.0, power));
+        if (last - first <= 5 || digit == 1) ticks.push_back(digit * std::pow(10.0, first + i));
     const auto above =
         std::find_if(ticks.begin(), ticks.end(), [&](double t) { return t >= high; });
     ticks.erase(above == ticks.end() ? above : above + 1, ticks.end());
     while (ticks.size() > 2 && ticks[1] <= low) ticks.erase(ticks.begin());
-    return Axis(std::min(low, ticks.front()), std::max(high, ticks.back()), true, ticks);
+    low = std::min(low, ticks.front());
+    high = std::max(high, ticks.back());
+    return {low, high, true, std::move(ticks)};
   }
 
   /// Makes a linear axis from the round number below `low` to that above `high`, with 2 to 6
@@ -47,8 +50,10 @@ class Axis {
     const double step = steps >= 5 ? 2 * power : steps >= 2 ? power : power / 2;
     const double first = std::floor(low / step), last = std::ceil(high / step);
     std::vector<double> ticks;
-    for (double tick = first; tick <= last; ++tick) ticks.push_back(tick * step);
-    return Axis(ticks.front(), ticks.back(), false, ticks);
+    for (int i = 0; first + i <= last; ++i) ticks.push_back((first + i) * step);
+    low = ticks.front();
+    high = ticks.back();
+    return {low, high, false, std::move(ticks)};
   }
 
   [[nodiscard]] double low() const { return low_; }
@@ -64,8 +69,8 @@ class Axis {
   }
 
  private:
-  Axis(double low, double high, bool logarithmic, const std::vector<double>& ticks)
-      : low_(low), high_(high), logarithmic_(logarithmic), ticks_(ticks) {}
+  Axis(double low, double high, bool logarithmic, std::vector<double> ticks)
+      : low_(low), high_(high), logarithmic_(logarithmic), ticks_(std::move(ticks)) {}
 
   double low_;
   double high_;

@@ -45,7 +45,7 @@ struct PeerResults {
     const std::string where = message(file, ": rows[", index++, "]");
     if (!row.is_object() || !row.contains("case") || !row["case"].is_string() ||
         !row.contains("figures") || !row["figures"].is_object())
-      throw FileError(message(where, ": expected an object with \"case\" and \"figures\""));
+      throw FileError(message(where, R"(: expected an object with "case" and "figures")"));
     const nlohmann::json& figures = row["figures"];
     PeerRow parsed{.name = row["case"].get<std::string>()};
     const double threads = detail::parse_counter(row, "threads", where);

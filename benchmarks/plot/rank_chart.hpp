@@ -94,8 +94,9 @@ class RankChart {
   }
 
   void draw_panel(Svg& svg, std::size_t index) const {
-    const double x0 = left + static_cast<double>(index % 2) * (panel_width + gap);
-    const double y1 = top + 24 + static_cast<double>(index / 2) * row_height;
+    const std::size_t row = index / 2, column = index % 2;
+    const double x0 = left + static_cast<double>(column) * (panel_width + gap);
+    const double y1 = top + 24 + static_cast<double>(row) * row_height;
     const double x1 = x0 + panel_width, y0 = y1 + panel_height;
     // A margin inside the frame keeps markers off it.
     constexpr double inset = 12;

@@ -76,6 +76,7 @@ inline void print_comparison(const std::vector<SeedResults>& seeds, std::ostream
   out << "\nAgainst full fine-tuning on digits 5 to 9, in points, seed by seed:\n";
   for (std::size_t i = 2; i < rows.size(); ++i) {
     std::vector<double> differences;
+    differences.reserve(seeds.size());
     for (const SeedResults& seed : seeds)
       differences.push_back(seed.rows[i].new_task.value() - seed.rows[1].new_task.value());
     out << "  " << rows[i].method << std::string(18 - rows[i].method.size(), ' ')

@@ -68,7 +68,7 @@ class AdapterTensors {
 
  private:
   static std::filesystem::path weights(const std::filesystem::path& directory) {
-    const auto path = directory / adapter_weights_file;
+    auto path = directory / adapter_weights_file;
     const auto pickle = directory / "adapter_model.bin";
     if (!std::filesystem::exists(path) && std::filesystem::exists(pickle))
       throw FileError(pickle.string() +

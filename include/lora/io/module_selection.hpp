@@ -55,7 +55,7 @@ namespace detail {
 // The module and all below it: re.match(r"(^|.*\.)ENTRY($|\..*)", name), which need not reach the
 // end of the name, should ENTRY hold a | outside of groups.
 [[nodiscard]] inline bool is_within(const std::string& entry, std::string_view name) {
-  return NamePattern("(?:(^|.*\\.)" + entry + "($|\\..*))[\\s\\S]*").matches(name);
+  return NamePattern(R"((?:(^|.*\.))" + entry + R"(($|\..*))[\s\S]*)").matches(name);
 }
 
 /// Returns the number that stands between `begin` and the next dot, or nothing.
@@ -182,8 +182,8 @@ namespace detail {
   for (const std::string& whole : selection.saved)
     for (const std::string& name : selection.adapted)
       if (name == whole || name.starts_with(whole + "."))
-        throw ConfigError("modules_to_save stores \"" + whole + "\" whole, but \"" + name +
-                          "\" is to be adapted");
+        throw ConfigError(message("modules_to_save stores \"", whole, "\" whole, but \"", name,
+                                  "\" is to be adapted"));
   config = std::move(resolved);
   return selection;
 }

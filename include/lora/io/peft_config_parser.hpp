@@ -212,8 +212,7 @@ class PeftConfigParser {
       if (word.starts_with(changed))
         fail("init_lora_weights", value,
              "one that leaves the base weights unchanged: this adapter belongs to a changed base");
-    fail("init_lora_weights", value,
-         "true, false, \"gaussian\", \"eva\", \"orthogonal\" or \"mica\"");
+    fail("init_lora_weights", value, R"(true, false, "gaussian", "eva", "orthogonal" or "mica")");
   }
 
   // What would compute something else than y = x W^T + b + s x A^T B^T, or store other tensors.

@@ -146,6 +146,7 @@ class SafetensorsHeaderReader {
       const std::string* name;
     };
     std::vector<Place> places;
+    places.reserve(tensors.size());
     for (const auto& [name, view] : tensors)
       places.push_back({view.bytes.data(), view.bytes.data() + view.bytes.size(), &name});
     std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {

@@ -73,9 +73,9 @@ namespace detail {
   std::size_t offset = 0;
   for (const Tensor& tensor : tensors) {
     separate();
-    text += quoted(tensor.name, where) + ":{\"dtype\":\"";
+    text += quoted(tensor.name, where) + R"(:{"dtype":")";
     text += name_of(tensor.dtype);
-    text += "\",\"shape\":[";
+    text += R"(","shape":[)";
     for (const Index size : tensor.shape) {
       if (text.back() != '[') text += ',';
       text += std::to_string(size);

@@ -8,12 +8,10 @@
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/product.hpp"
 
-namespace lora {
-
 /// The passes of a LoRA layer over its frozen weight. The low-rank part joins each tile of the
 /// result while it is in registers and caches, so no second buffer of the result's size is made
 /// and none is read again.
-namespace frozen_passes {
+namespace lora::frozen_passes {
 
 /// Is the low-rank part of a result: scale * left * factor, left (N, R), factor (R, width of the
 /// result) given as its columns. left without columns: there is none.
@@ -111,5 +109,4 @@ void backward(const Frozen& weight, ConstMatrixRef<T> dy, const LowRankPart<T>& 
   add_low_rank(low_rank, dx);
 }
 
-}  // namespace frozen_passes
-}  // namespace lora
+}  // namespace lora::frozen_passes

@@ -10,10 +10,10 @@
 #include "lora/core/matrix.hpp"
 #include "lora/core/packets.hpp"
 #include "lora/core/parallel.hpp"
-#include "lora/kernels/product.hpp"
 #include "lora/core/random.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
+#include "lora/kernels/product.hpp"
 #include "lora/nn/sequences.hpp"
 
 namespace lora {
@@ -158,7 +158,7 @@ class Attention {
   void for_each_head(const Sequences& sequences, Index count, const Body& body) const {
     double pairs = 0;
     for (Index b = 0; b < sequences.size(); ++b) {
-      const double length = static_cast<double>(sequences[b].last - sequences[b].first);
+      const auto length = static_cast<double>(sequences[b].last - sequences[b].first);
       pairs += length * length;
     }
     const double work = pairs * static_cast<double>(heads() * (2 * head_features() + 32));

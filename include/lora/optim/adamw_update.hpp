@@ -24,8 +24,8 @@ template <class Packet, class T>
 EIGEN_STRONG_INLINE void adamw_elements(const AdamWStep<T>& step, T* p, const T* g, T* m, T* v) {
   namespace ei = Eigen::internal;
   const auto all = [](T value) { return ei::pset1<Packet>(value); };
-  const Packet grad = ei::ploadu<Packet>(g);
-  const Packet old_m = ei::ploadu<Packet>(m);
+  const auto grad = ei::ploadu<Packet>(g);
+  const auto old_m = ei::ploadu<Packet>(m);
   const Packet new_m = ei::padd(old_m, ei::pmul(all(step.w1), ei::psub(grad, old_m)));
   const Packet new_v = ei::padd(ei::pmul(ei::ploadu<Packet>(v), all(step.beta2)),
                                 ei::pmul(ei::pmul(all(step.w2), grad), grad));
