@@ -172,7 +172,7 @@ TEST_CASE("while merged, what would go wrong is refused") {
   CHECK_NOTHROW(layer.forward(x, y));
 }
 
-TEST_CASE("merging into memory borrowed for reading is refused; a merged copy can be had") {
+TEST_CASE("merging into memory borrowed for reading is refused, and a merged copy can be had") {
   Matrix<float> w = random_matrix<float>(4, 3, 1);
   const Matrix<float> kept = w;
   LoRALinear<float, MappedWeight<float>> layer(MappedWeight<float>(w.data(), 4, 3), {.rank = 2}, 1);

@@ -85,7 +85,7 @@ TEST_CASE("Dropout may work in place, gives the same bits for any threads, alloc
   }
 }
 
-TEST_CASE("Dropout refuses a p outside [0, 1) and shapes that were not its forward's") {
+TEST_CASE("Dropout refuses p outside 0 <= p < 1, and shapes that were not its forward's") {
   CHECK_THROWS_AS(Dropout<float>(1.0), ConfigError);
   CHECK_THROWS_AS(Dropout<float>(-0.1), ConfigError);
   CHECK_THROWS_AS(Dropout<float>(std::nan("")), ConfigError);
