@@ -82,7 +82,7 @@ template <class T, class F, class... In>
 T transform_and_sum(Index count, T* out, const F& f, const In*... in) {
   namespace ei = Eigen::internal;
   constexpr Index size = PacketOf<T>::size;
-  Packet<T> sum = ei::pset1<Packet<T>>(T(0));
+  auto sum = ei::pset1<Packet<T>>(T(0));
   Index i = 0;
   for (; i + size <= count; i += size) {
     const Packet<T> value = f(ei::ploadu<Packet<T>>(in + i)...);
@@ -104,7 +104,7 @@ template <class T, class F, class... In>
     return f(ei::ploadu<Packet<T>>(first + i), ei::ploadu<Packet<T>>(in + i)...);
   };
   // Four sums at a time, because an addition takes the time of several loads.
-  const Packet<T> zero = ei::pset1<Packet<T>>(T(0));
+  const auto zero = ei::pset1<Packet<T>>(T(0));
   Packet<T> sum0 = zero, sum1 = zero, sum2 = zero, sum3 = zero;
   Index i = 0;
   for (; i + 4 * size <= count; i += 4 * size) {
@@ -130,7 +130,7 @@ template <class T>
   T best = -std::numeric_limits<T>::infinity();
   Index i = 0;
   if (count >= size) {
-    Packet<T> most = ei::ploadu<Packet<T>>(in);
+    auto most = ei::ploadu<Packet<T>>(in);
     for (i = size; i + size <= count; i += size)
       most = ei::pmax(most, ei::ploadu<Packet<T>>(in + i));
     best = ei::predux_max(most);

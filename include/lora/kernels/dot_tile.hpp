@@ -59,7 +59,7 @@ void dot_tile(const std::array<const T*, DotShape<T>::left>& left,
       Packet l[rows];
       unroll<rows>([&](auto i) { l[i] = ei::ploadu<Packet>(left[i] + k); });
       unroll<columns>([&](auto j) {
-        const Packet r = ei::ploadu<Packet>(right[j] + k);
+        const auto r = ei::ploadu<Packet>(right[j] + k);
         unroll<rows>(
             [&](auto i) { sums[i * columns + j] = ei::pmadd(l[i], r, sums[i * columns + j]); });
       });

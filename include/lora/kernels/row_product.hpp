@@ -24,7 +24,7 @@ void row_product(const T* x, Index depth, const std::array<const T*, row_product
   Packet sums[row_product_panels * vectors];
   unroll<row_product_panels * vectors>([&](auto i) { sums[i] = ei::pset1<Packet>(T(0)); });
   for (Index k = 0; k < depth; ++k) {
-    const Packet l = ei::pset1<Packet>(x[k]);
+    const auto l = ei::pset1<Packet>(x[k]);
     unroll<row_product_panels>([&](auto p) {
       const T* const row = panels[static_cast<std::size_t>(p)] + k * columns;
       unroll<vectors>([&](auto v) {

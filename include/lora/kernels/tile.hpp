@@ -26,7 +26,7 @@ void store_tile(const typename Simd<T>::Packet (&sums)[Rows * Vectors],
   namespace ei = Eigen::internal;
   using Packet = typename Simd<T>::Packet;
   constexpr Index width = Simd<T>::width;
-  const Packet alpha = ei::pset1<Packet>(target.alpha);
+  const auto alpha = ei::pset1<Packet>(target.alpha);
   if (target.columns == Vectors * width) {
     unroll<Rows>([&](auto i) {
       T* const c = target.c + i * target.stride;
@@ -85,7 +85,7 @@ void tile(const T* left, const T* right, Index right_stride, Index depth,
       ei::prefetch(right + ahead * right_stride + v * width);
     });
     unroll<Rows>([&](auto i) {
-      const Packet l = ei::pset1<Packet>(left[i]);
+      const auto l = ei::pset1<Packet>(left[i]);
       unroll<Vectors>(
           [&](auto v) { sums[i * Vectors + v] = ei::pmadd(l, r[v], sums[i * Vectors + v]); });
     });

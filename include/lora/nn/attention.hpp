@@ -214,7 +214,7 @@ class Attention {
         }
         hide_padding(at, seen, row);
         const T largest = packets::largest(seen, row);
-        const Packet<T> shift = ei::pset1<Packet<T>>(largest);
+        const auto shift = ei::pset1<Packet<T>>(largest);
         const T sum = packets::transform_and_sum(
             seen, row,
             [&](const Packet<T>& score) { return packets::exp<T>(ei::psub(score, shift)); }, row);
@@ -271,7 +271,7 @@ class Attention {
           continue;
         }
         hide_padding(at, seen, p_row);
-        const Packet<T> shift = ei::pset1<Packet<T>>(log_sums(begin + query, at.head));
+        const auto shift = ei::pset1<Packet<T>>(log_sums(begin + query, at.head));
         packets::transform(
             seen, p_row,
             [&](const Packet<T>& score) { return packets::exp<T>(ei::psub(score, shift)); }, p_row);
@@ -280,7 +280,7 @@ class Attention {
           mask->fill(mask_index(at, query), 0, seen, mask_row);
           packets::transform(seen, ds_row, multiply, ds_row, mask_row);
         }
-        const Packet<T> mean = ei::pset1<Packet<T>>(packets::sum<T>(seen, multiply, p_row, ds_row));
+        const auto mean = ei::pset1<Packet<T>>(packets::sum<T>(seen, multiply, p_row, ds_row));
         packets::transform(
             seen, ds_row,
             [&](const Packet<T>& probability, const Packet<T>& dp) {

@@ -101,7 +101,7 @@ T cross_entropy(std::type_identity_t<ConstMatrixRef<T>> logits, std::span<const 
       return;
     }
     const T largest = packets::largest(classes, in);
-    const Packet<T> shift = ei::pset1<Packet<T>>(largest);
+    const auto shift = ei::pset1<Packet<T>>(largest);
     const T label_weight = hard * weight_of(label), target_sum = label_weight + soft * weight_sum;
     T loss = label_weight * (largest - in[label]);
     if (soft > T(0)) {
@@ -118,8 +118,8 @@ T cross_entropy(std::type_identity_t<ConstMatrixRef<T>> logits, std::span<const 
         classes, out, [&](const Packet<T>& v) { return packets::exp<T>(ei::psub(v, shift)); }, in);
     using std::log;
     losses[row] = (loss + target_sum * log(sum)) * scale;
-    const Packet<T> factor = ei::pset1<Packet<T>>(target_sum / sum * scale);
-    const Packet<T> smooth = ei::pset1<Packet<T>>(soft * scale);
+    const auto factor = ei::pset1<Packet<T>>(target_sum / sum * scale);
+    const auto smooth = ei::pset1<Packet<T>>(soft * scale);
     if (weights == nullptr || soft == T(0))
       packets::transform(
           classes, out, [&](const Packet<T>& e) { return ei::psub(ei::pmul(e, factor), smooth); },

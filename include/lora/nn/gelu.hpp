@@ -22,7 +22,7 @@ inline constexpr double gelu_cubic = 0.044715;
 template <class T>
 [[nodiscard]] Packet<T> gelu_sigmoid(const Packet<T>& x, const Packet<T>& x_squared) {
   namespace ei = Eigen::internal;
-  const Packet<T> one = ei::pset1<Packet<T>>(T(1));
+  const auto one = ei::pset1<Packet<T>>(T(1));
   const Packet<T> slope = ei::pmadd(ei::pset1<Packet<T>>(static_cast<T>(gelu_slope * gelu_cubic)),
                                     x_squared, ei::pset1<Packet<T>>(static_cast<T>(gelu_slope)));
   const Packet<T> w = ei::pmul(slope, x);

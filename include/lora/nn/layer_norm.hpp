@@ -130,7 +130,7 @@ class LayerNorm {
   // Makes the function from (x, gamma, beta) to z for a row of this mean and r.
   static constexpr auto from_input = [](T mean, T r) {
     namespace ei = Eigen::internal;
-    const Packet<T> scale = ei::pset1<Packet<T>>(r), center = ei::pset1<Packet<T>>(mean);
+    const auto scale = ei::pset1<Packet<T>>(r), center = ei::pset1<Packet<T>>(mean);
     return [scale, center](const Packet<T>& v, const Packet<T>&, const Packet<T>&) {
       return ei::pmul(ei::psub(v, center), scale);
     };
@@ -158,7 +158,7 @@ class LayerNorm {
       const T mean = packets::sum<T>(
                          d, [](const Packet<T>& v) { return v; }, in) /
                      static_cast<T>(d);
-      const Packet<T> center = ei::pset1<Packet<T>>(mean);
+      const auto center = ei::pset1<Packet<T>>(mean);
       const T variance = packets::sum<T>(
                              d,
                              [&](const Packet<T>& v) {
@@ -170,7 +170,7 @@ class LayerNorm {
       using std::sqrt;
       const T r = T(1) / sqrt(variance + static_cast<T>(config_.epsilon));
       keep(row, mean, r);
-      const Packet<T> scale = ei::pset1<Packet<T>>(r);
+      const auto scale = ei::pset1<Packet<T>>(r);
       packets::transform(
           d, y.data() + row * d,
           [&](const Packet<T>& v, const Packet<T>& g, const Packet<T>& b) {
@@ -210,8 +210,8 @@ class LayerNorm {
               },
               in, upstream, gamma, beta) /
           static_cast<T>(d);
-      const Packet<T> center = ei::pset1<Packet<T>>(mean_g),
-                      slope = ei::pset1<Packet<T>>(-mean_g_z), scale = ei::pset1<Packet<T>>(r);
+      const auto center = ei::pset1<Packet<T>>(mean_g), slope = ei::pset1<Packet<T>>(-mean_g_z),
+                 scale = ei::pset1<Packet<T>>(r);
       packets::transform(
           d, dx.data() + row * d,
           [&](const Packet<T>& v, const Packet<T>& u, const Packet<T>& g, const Packet<T>& b) {
