@@ -1,78 +1,106 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
-#include <vector>
+#include <optional>
 
-#include "lora/core/parameter.hpp"
 #include "lora/frozen/packed_weight.hpp"
-#include "lora/io/module_selection.hpp"
-#include "lora/io/peft_config.hpp"
-#include "lora/layers/adapter_slot.hpp"
-#include "lora/models/bert_config.hpp"
-#include "lora/models/bert_options.hpp"
-#include "lora/models/bert_tape.hpp"
+#include "lora/models/adapted_model.hpp"
+#include "lora/models/bert_encoder.hpp"
+#include "lora/nn/first_token_pooling.hpp"
+#include "lora/nn/mean_pooling.hpp"
 
 namespace lora::models {
 
-/// Is a BERT-family encoder (Devlin et al., "BERT", 2018; transformers' BertModel without heads)
+/// Is a BERT-family encoder without a head (Devlin et al., "BERT", 2018; transformers' BertModel),
 /// loaded from a Hugging Face directory: config.json and model.safetensors or its shards.
 ///
 /// `Frozen` stores the weights that do not train: PackedWeight<T> is the fastest, MappedWeight<T>
 /// leaves them in the file's pages and copies nothing where the file's numbers are of type T.
+///
+/// N is the number of tokens of a batch: rows are its tokens where attention_mask is 1, text after
+/// text. Const calls may come from several threads at once.
 template <class T, class Frozen = PackedWeight<T>>
-class BertModel {
+class BertModel : public AdaptedModel<T, BertModel<T, Frozen>> {
+  using Base = AdaptedModel<T, BertModel<T, Frozen>>;
+
  public:
-  using Scalar = T;
+  /// Loads the model; options.labels and options.pooling mean nothing to it. Throws FileError for
+  /// whatever is wrong with the files, ConfigError for options that do not fit the model.
+  explicit BertModel(const std::filesystem::path& directory, const BertOptions& options = {})
+      : BertModel(BertSource<T>(directory, options, BertParts{}), options) {}
 
-  /// Loads the model. Throws FileError for whatever is wrong with the files, ConfigError for
-  /// options that do not fit the model.
-  explicit BertModel(const std::filesystem::path& directory, const BertOptions& options = {}) {
-    static_cast<void>(directory), static_cast<void>(options);
-    throw StateError("BertModel: not built yet");
-  }
-
-  [[nodiscard]] const BertConfig& config() const { return config_; }
-
-  /// Computes the last hidden states (N, D), one row for each token of the batch, without dropout.
+  /// Computes the last hidden states (N, D) without dropout. Throws ShapeError for a batch whose
+  /// parts do not fit, and for an id or a length that the model does not have.
   void forward(const text::TokenBatch& batch, Matrix<T>& hidden) const {
     BertBuffers<T> buffers;
     forward(batch, buffers, hidden);
   }
+
   /// Does the same with memory that the next call uses again.
-  void forward(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& hidden) const;
+  void forward(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& hidden) const {
+    buffers.batch.assign(batch);
+    hidden = encoder_.forward(buffers);
+  }
 
   /// Computes the same with dropout, and keeps what backward needs.
-  void forward(const text::TokenBatch& batch, BertTape<T>& tape, Matrix<T>& hidden) const;
+  void forward(const text::TokenBatch& batch, BertTape<T>& tape, Matrix<T>& hidden) const {
+    tape.clear();
+    tape.buffers.batch.assign(batch);
+    hidden = encoder_.forward(tape);
+  }
 
-  /// Adds to the gradients of all that trains, from dhidden (N, D).
-  void backward(const Matrix<T>& dhidden, BertTape<T>& tape);
+  /// Adds to the gradients of all that trains but the pooler, from dhidden (N, D). Throws
+  /// ShapeError.
+  void backward(const Matrix<T>& dhidden, BertTape<T>& tape) {
+    require_shape(dhidden, tape.buffers.batch.sequences().rows(), this->config().hidden_size,
+                  "BertModel::backward", "dhidden");
+    Matrix<T>& d = tape.buffers.hidden[1];
+    d = dhidden;
+    encoder_.backward(tape, d);
+    tape.clear();
+  }
 
-  /// Computes sentence embeddings y (B, D): the mean of the tokens of each text of the last hidden
-  /// states, not normalised.
-  void embed(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& y) const;
+  /// Computes the pooler's output (B, D), without dropout: tanh of a dense layer of each text's
+  /// first token. Throws ShapeError.
+  void pooler_output(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& y) const {
+    buffers.batch.assign(batch);
+    first_token_pooling<T>(encoder_.forward(buffers), buffers.batch.sequences(), buffers.pooled[0]);
+    pooler_.forward(buffers.pooled[0], y);
+    tanh_activation<T>(y, y);
+  }
 
-  /// Lists what trains.
-  [[nodiscard]] std::vector<Parameter<T>*> parameters();
-  /// Lists the layers with adapters, for io::save_adapter and io::load_adapter.
-  [[nodiscard]] std::vector<AdapterSlot<T>> adapter_slots();
-  /// Lists what is stored whole beside the adapters: modules_to_save, and biases of bias="all".
-  [[nodiscard]] std::vector<Parameter<T>*> stored_parameters();
+  /// Computes sentence embeddings y (B, D), without dropout: the mean of each text's last hidden
+  /// states, not normalised. Throws ShapeError.
+  void embed(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& y) const {
+    buffers.batch.assign(batch);
+    mean_pooling<T>(encoder_.forward(buffers), buffers.batch.sequences(), y);
+  }
+
   /// Switches all LoRA adapters on or off: off is the base model.
-  void set_adapters_enabled(bool enabled);
+  void set_adapters_enabled(bool enabled) {
+    encoder_.set_adapters_enabled(enabled);
+    pooler_.set_adapter_enabled(enabled);
+  }
 
-  void save_adapter(const std::filesystem::path& directory);
-  void load_adapter(const std::filesystem::path& directory);
-  [[nodiscard]] const io::PeftConfig& peft_config() const { return peft_; }
-  /// Lists the model's modules in transformers' order.
-  [[nodiscard]] const std::vector<io::ModuleName>& modules() const { return modules_; }
-  [[nodiscard]] Index trainable_parameters();
-  [[nodiscard]] Index total_parameters() const;
+  /// Adds what trains; see AdaptedModel.
+  void list(ModelParameters<T>& list) {
+    encoder_.list(list);
+    pooler_.list(list);
+  }
 
  private:
-  BertConfig config_;
-  io::PeftConfig peft_;
-  std::vector<io::ModuleName> modules_;
+  BertModel(const BertSource<T>& source, const BertOptions& options)
+      : BertModel(source, source.builder(options.seed), options) {}
+
+  BertModel(const BertSource<T>& source, ModelBuilder<T> builder, const BertOptions& options)
+      : Base(source),
+        encoder_(builder, "", options.recompute_activations),
+        pooler_(builder, "pooler.dense", source.config.hidden_size, source.config.hidden_size) {
+    this->release_pages();
+  }
+
+  BertEncoder<T, Frozen> encoder_;
+  ModelLinear<T, Frozen> pooler_;
 };
 
 }  // namespace lora::models

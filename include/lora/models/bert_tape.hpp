@@ -7,6 +7,7 @@
 
 #include "lora/core/matrix.hpp"
 #include "lora/core/tape.hpp"
+#include "lora/models/bottleneck.hpp"
 #include "lora/models/packed_batch.hpp"
 
 namespace lora::models {
@@ -19,14 +20,16 @@ struct BertLayerActivations {
   Matrix<T> context;             // (N, D), attention's output; only where it is needed
   Matrix<T> attended;            // (N, D), output of the first half
   Matrix<T> inner;               // (N, M), before the activation
-  Matrix<T> first_sum;           // (N, D), what the first norm saw; only where it is needed
-  Matrix<T> second_sum;          // (N, D), what the second norm saw; only where it is needed
+  std::array<typename Bottleneck<T>::Kept, 2> bottleneck;  // where there are such adapters
+  Matrix<T> first_sum;   // (N, D), what the first norm saw; only where it is needed
+  Matrix<T> second_sum;  // (N, D), what the second norm saw; only where it is needed
 
   /// Returns the bytes held.
   [[nodiscard]] std::size_t bytes() const {
     Index sum =
         context.size() + attended.size() + inner.size() + first_sum.size() + second_sum.size();
     for (const Matrix<T>& each : qkv) sum += each.size();
+    for (const auto& each : bottleneck) sum += each.size();
     return static_cast<std::size_t>(sum) * sizeof(T);
   }
 };
@@ -39,9 +42,10 @@ struct BertBuffers {
   std::array<Matrix<T>, 2> hidden;  // (N, D), turn by turn
   BertLayerActivations<T> layer;    // of the layer at hand
   std::array<Matrix<T>, 3> dqkv;    // (N, D) each
-  std::array<Matrix<T>, 3> narrow;  // (N, D)
+  std::array<Matrix<T>, 2> narrow;  // (N, D)
+  typename Bottleneck<T>::Buffers bottleneck;
   std::array<Matrix<T>, 2> wide;    // (N, M)
-  std::array<Matrix<T>, 4> pooled;  // (B, D)
+  std::array<Matrix<T>, 5> pooled;  // (B, D)
 
   /// Returns the bytes held for numbers.
   [[nodiscard]] std::size_t bytes() const {
@@ -53,6 +57,7 @@ struct BertBuffers {
     add(dqkv);
     add(narrow);
     add(wide);
+    add(bottleneck);
     add(pooled);
     return layer.bytes() + static_cast<std::size_t>(sum) * sizeof(T);
   }
@@ -84,6 +89,7 @@ class BertTape {
   [[nodiscard]] std::size_t bytes_kept() const {
     std::size_t sum = frames.bytes();
     for (const auto& each : hidden) sum += static_cast<std::size_t>(each.size()) * sizeof(T);
+    for (const auto& each : embedded) sum += static_cast<std::size_t>(each.size()) * sizeof(T);
     for (const auto& each : layers) sum += each.bytes();
     return sum;
   }
@@ -95,6 +101,7 @@ class BertTape {
   Tape<T> frames;                               // of all layers that backward passes
   Tape<T> again;                                // of the one layer that is computed again
   std::vector<Matrix<T>> hidden;                // (N, D): the input of each layer, and the output
+  std::array<Matrix<T>, 2> embedded;            // (N, D) around their norm, where they train
   std::vector<BertLayerActivations<T>> layers;  // of each layer, unless they are recomputed
   std::vector<typename Tape<T>::RandomState> starts;  // of each layer that is recomputed
   BertBuffers<T> buffers;
