@@ -40,6 +40,8 @@ TEST_CASE("keys that a config.json leaves out have bert-base's values") {
         std::nullopt);
   CHECK(parse_bert_config(R"({"classifier_dropout": 0.3})", "f").classifier_dropout == 0.3);
   CHECK(parse_bert_config(R"({"num_labels": 5})", "f").num_labels == 5);
+  CHECK(parse_bert_config("{}", "f").pad_token_id == 0);
+  CHECK(parse_bert_config(R"({"pad_token_id": null})", "f").pad_token_id == std::nullopt);
 }
 
 TEST_CASE("the activations of BERT's files are known by their names") {
@@ -75,6 +77,8 @@ TEST_CASE("a config.json that lies, or wants what is not built, is refused by na
   refused(R"({"hidden_dropout_prob": 1})", "hidden_dropout_prob is 1");
   refused(R"({"attention_probs_dropout_prob": -0.1})", "attention_probs_dropout_prob is -0.1");
   refused(R"({"layer_norm_eps": 0})", "layer_norm_eps is 0");
+  refused(R"({"pad_token_id": 30522})", "pad_token_id is 30522");
+  refused(R"({"pad_token_id": -1})", "pad_token_id is -1");
   refused(R"({"id2label": {}})", "id2label is {}");
   refused(R"({"id2label": 3})", "id2label is 3");
   refused(R"({"model_type": "roberta"})", "model_type is \"roberta\"");

@@ -81,11 +81,15 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>> {
     // Always through `dropped`: backward finds the classifier's input there.
     dropout_.forward(*features, tape.frames, dropped);
     classifier_.forward(dropped, tape.frames, logits);
+    tape.waits = true;
   }
 
   /// Adds to the gradients of all that trains, from dlogits. Throws ShapeError, and StateError
   /// without a forward, before anything changes.
   void backward(const Matrix<T>& dlogits, BertTape<T>& tape) {
+    if (tape.empty())
+      throw StateError(
+          "BertClassifier::backward: the tape is empty: run forward(batch, tape, logits)");
     auto& [first, pooled, dropped, dpooled, dfirst] = tape.buffers.pooled;
     if (!encoder_.trains() && !pooler_trains_) {
       classifier_.backward(dropped, dlogits, tape.frames);

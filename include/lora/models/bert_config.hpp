@@ -33,8 +33,9 @@ struct BertConfig {
   Index max_position_embeddings = 512;
   Index type_vocab_size = 2;
   double layer_norm_eps = 1e-12;
-  double initializer_range = 0.02;  ///< standard deviation of a new head's weights
-  Index num_labels = 2;             ///< of id2label or num_labels
+  double initializer_range = 0.02;        ///< standard deviation of a new head's weights
+  std::optional<Index> pad_token_id = 0;  ///< whose embedding never trains, as in PyTorch
+  Index num_labels = 2;                   ///< of id2label or num_labels
 
   [[nodiscard]] Index head_features() const { return hidden_size / num_attention_heads; }
 };

@@ -51,6 +51,11 @@ class BertConfigReader {
     number("layer_norm_eps", config.layer_norm_eps, is_positive, "above 0");
     number("initializer_range", config.initializer_range, is_positive, "above 0");
     config.num_labels = labels();
+    if (json_.contains("pad_token_id") && json_["pad_token_id"].is_null()) {
+      config.pad_token_id.reset();
+    } else {
+      size("pad_token_id", *config.pad_token_id, 0, config.vocab_size - 1);
+    }
     return config;
   }
 

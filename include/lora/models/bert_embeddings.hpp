@@ -1,10 +1,13 @@
 #pragma once
 
 #include <array>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "lora/core/scratch.hpp"
 #include "lora/models/bert_tape.hpp"
 #include "lora/models/model_norm.hpp"
 #include "lora/nn/dropout.hpp"
@@ -22,6 +25,7 @@ class BertEmbeddings {
       : tables_{{{builder, name + ".word_embeddings", builder.config.vocab_size},
                  {builder, name + ".position_embeddings", builder.config.max_position_embeddings},
                  {builder, name + ".token_type_embeddings", builder.config.type_vocab_size}}},
+        padding_(builder.config.pad_token_id),
         norm_(builder, name + ".LayerNorm"),
         dropout_(builder.config.hidden_dropout_prob, builder.next_seed()) {
     ModelParameters<T> trained;
@@ -60,8 +64,14 @@ class BertEmbeddings {
     } else {
       norm_.backward(y, tape.embedded[0], tape.frames, d);
     }
+    Matrix<T>& words = tables_[0].parameter.grad;
+    const Index fixed = tables_[0].trained ? padding_.value_or(-1) : -1;
+    Scratch scratch;
+    MatrixRef<T> before = scratch.matrix<T>(1, d.cols());
+    if (fixed >= 0) before = words.row(fixed);
     for (std::size_t i = 0; i < tables_.size(); ++i)
       if (tables_[i].trained) embedding_backward<T>(ids(batch, i), d, tables_[i].parameter.grad);
+    if (fixed >= 0) words.row(fixed) = before;
   }
 
   /// Adds what trains.
@@ -106,6 +116,7 @@ class BertEmbeddings {
   }
 
   std::array<Table, 3> tables_;
+  std::optional<Index> padding_;  // the word whose embedding never trains
   ModelNorm<T> norm_;
   Dropout<T> dropout_;
   bool trains_ = false;

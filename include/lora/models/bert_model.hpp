@@ -47,11 +47,14 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>> {
     tape.clear();
     tape.buffers.batch.assign(batch);
     hidden = encoder_.forward(tape);
+    tape.waits = true;
   }
 
   /// Adds to the gradients of all that trains but the pooler, from dhidden (N, D). Throws
-  /// ShapeError.
+  /// ShapeError, and StateError without a forward, before anything changes.
   void backward(const Matrix<T>& dhidden, BertTape<T>& tape) {
+    if (tape.empty())
+      throw StateError("BertModel::backward: the tape is empty: run forward(batch, tape, hidden)");
     require_shape(dhidden, tape.buffers.batch.sequences().rows(), this->config().hidden_size,
                   "BertModel::backward", "dhidden");
     Matrix<T>& d = tape.buffers.hidden[1];

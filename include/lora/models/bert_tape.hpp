@@ -72,10 +72,13 @@ class BertTape {
   explicit BertTape(std::uint64_t stream = 0) : frames(stream), again(stream) {}
 
   /// Tells whether every forward has had its backward.
-  [[nodiscard]] bool empty() const { return frames.empty(); }
+  [[nodiscard]] bool empty() const { return !waits; }
 
   /// Forgets a forward without its backward. Keeps the memory and the random state.
-  void clear() { frames.clear(); }
+  void clear() {
+    frames.clear();
+    waits = false;
+  }
 
   /// Returns the state that chooses the dropout masks, for checkpoints.
   [[nodiscard]] const typename Tape<T>::RandomState& random_state() const {
@@ -98,6 +101,7 @@ class BertTape {
   [[nodiscard]] std::size_t bytes() const { return bytes_kept() + again.bytes() + buffers.bytes(); }
 
   // For the models that write it.
+  bool waits = false;                           // a forward for its backward
   Tape<T> frames;                               // of all layers that backward passes
   Tape<T> again;                                // of the one layer that is computed again
   std::vector<Matrix<T>> hidden;                // (N, D): the input of each layer, and the output

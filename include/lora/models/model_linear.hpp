@@ -20,8 +20,8 @@ template <class T, class Frozen>
   ModulePlan plan = builder.plan[name];
   const bool adapted = plan.role == ModuleRole::adapted;
   if (!adapted) plan.lora.train_bias = plan.train_bias;
-  LoRALinear<T, Frozen> layer(builder.weights.template frozen<Frozen>(name + ".weight", out, in),
-                              plan.lora, builder.next_seed(),
+  Frozen weight = builder.weights.template frozen<Frozen>(name + ".weight", out, in);
+  LoRALinear<T, Frozen> layer(std::move(weight), plan.lora, builder.next_seed(),
                               builder.weights.vector(name + ".bias", out));
   layer.set_name(name);
   if (adapted) return layer;
