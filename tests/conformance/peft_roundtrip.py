@@ -74,6 +74,10 @@ def settings(directory):
     for key in ("target_modules", "exclude_modules", "modules_to_save"):
         if isinstance(config.get(key), list):
             config[key] = sorted(set(config[key]))
+    # One entry may stand alone or in a list.
+    for key in ("layers_to_transform", "layers_pattern"):
+        if isinstance(config.get(key), (int, str)):
+            config[key] = [config[key]]
     return config
 
 
