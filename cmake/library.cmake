@@ -1,5 +1,5 @@
 # lora::lora    the headers that need Eigen alone
-# lora::io      files: JSON and safetensors
+# lora::io      files: JSON and safetensors; models read from them
 # lora::text    text for language models: lora::io and utf8proc
 # lora::native  this machine's best compiler flags, for whoever wants them
 

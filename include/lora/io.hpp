@@ -13,6 +13,7 @@
 #include "lora/io/dtype.hpp"
 #include "lora/io/json.hpp"
 #include "lora/io/mapped_file.hpp"
+#include "lora/io/model_reader.hpp"
 #include "lora/io/module_selection.hpp"
 #include "lora/io/name_pattern.hpp"
 #include "lora/io/name_pattern_parser.hpp"

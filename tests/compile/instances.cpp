@@ -2,6 +2,7 @@
 #include <lora/lora.hpp>
 #ifdef LORA_TEST_IO
 #include <lora/io.hpp>
+#include <lora/models.hpp>
 #endif
 #ifdef LORA_TEST_TEXT
 #include <lora/text.hpp>
@@ -75,4 +76,14 @@ template void set_values<double>(ParameterSpan<double>,
                                  const std::map<std::string, Matrix<double>>&);
 
 }  // namespace lora::io
+
+namespace lora::models {
+
+template class BertModel<float>;
+template class BertModel<double, MappedWeight<double>>;
+template class BertClassifier<float, BertTask::sequence_classification>;
+template class BertClassifier<float, BertTask::token_classification, MappedWeight<float>>;
+template class BertClassifier<double, BertTask::sequence_classification, DenseWeight<double>>;
+
+}  // namespace lora::models
 #endif

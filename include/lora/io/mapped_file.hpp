@@ -48,6 +48,10 @@ class MappedFile {
   /// Views the file's bytes; they stay where they are when the object is moved.
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
 
+  /// Gives the memory that holds parts of the file back to the system, as after converting them:
+  /// what is looked at later is read again. Does nothing where the file is not mapped.
+  void release_pages() const noexcept;
+
  private:
   void swap(MappedFile& other) noexcept {
     std::swap(path_, other.path_);
@@ -85,6 +89,12 @@ inline MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
+inline void MappedFile::release_pages() const noexcept {
+  // The mapping is of a file and never written, so nothing is lost.
+  if (!bytes_.empty())
+    ::madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), MADV_DONTNEED);
+}
+
 #else
 
 inline MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
@@ -101,6 +111,8 @@ inline MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
 }
 
 inline MappedFile::~MappedFile() = default;
+
+inline void MappedFile::release_pages() const noexcept {}
 
 #endif
 

@@ -55,6 +55,9 @@ class SafetensorsReader {
 
   [[nodiscard]] const std::filesystem::path& path() const { return file_.path(); }
 
+  /// Gives back the memory that holds parts of the file; see MappedFile.
+  void release_pages() const { file_.release_pages(); }
+
  private:
   [[nodiscard]] std::string where(const std::string& name) const {
     return path().string() + ": tensor \"" + name + "\"";

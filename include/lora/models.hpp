@@ -1,0 +1,27 @@
+#pragma once
+
+// Whole models from files; they need Eigen and nlohmann-json (target lora::io).
+
+#include "lora/models/activation.hpp"
+#include "lora/models/adapted_model.hpp"
+#include "lora/models/bert_classifier.hpp"
+#include "lora/models/bert_config.hpp"
+#include "lora/models/bert_config_parser.hpp"
+#include "lora/models/bert_embeddings.hpp"
+#include "lora/models/bert_encoder.hpp"
+#include "lora/models/bert_layer.hpp"
+#include "lora/models/bert_model.hpp"
+#include "lora/models/bert_modules.hpp"
+#include "lora/models/bert_options.hpp"
+#include "lora/models/bert_source.hpp"
+#include "lora/models/bert_tape.hpp"
+#include "lora/models/bottleneck.hpp"
+#include "lora/models/model_builder.hpp"
+#include "lora/models/model_linear.hpp"
+#include "lora/models/model_norm.hpp"
+#include "lora/models/model_parameters.hpp"
+#include "lora/models/module_plan.hpp"
+#include "lora/models/packed_batch.hpp"
+#include "lora/models/pretrained_weights.hpp"
+#include "lora/models/query_key_value.hpp"
+#include "lora/models/tuning.hpp"

@@ -1,0 +1,223 @@
+// Gradients by finite differences, the ways of spending memory, threads, and allocations.
+#include <atomic>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "models/golden_bert.hpp"
+#include "support/allocations.hpp"
+#include "support/catch.hpp"
+#include "support/random_matrix.hpp"
+#include "support/threads.hpp"
+#include "support/tolerance.hpp"
+
+using namespace lora;
+using lora::test::bert_data;
+using lora::test::GoldenBatch;
+using lora::test::same_bits;
+using models::BertOptions;
+using models::BertTape;
+using models::BertTask;
+
+namespace {
+
+io::PeftConfig all_linear(double dropout = 0) {
+  io::PeftConfig config;
+  config.r = 2;
+  config.lora_alpha = 3;
+  config.lora_dropout = dropout;
+  config.target_modules = "all-linear";
+  config.task_type = "SEQ_CLS";
+  return config;
+}
+
+// B starts at zero, which would hide A's gradient.
+template <class Model>
+void randomise(Model& model) {
+  using T = typename Model::Scalar;
+  std::uint64_t seed = 1;
+  for (Parameter<T>* parameter : model.parameters())
+    if (parameter->name.find("lora_B") != std::string::npos ||
+        parameter->name.find("adapter") != std::string::npos)
+      parameter->value =
+          T(0.2) * test::random_matrix<T>(parameter->value.rows(), parameter->value.cols(), seed++);
+}
+
+// Compares some elements of every gradient with central differences. Each forward starts from the
+// same random state of the tape, so dropout's masks are the same.
+template <BertTask task>
+void check_gradients(const BertOptions& options) {
+  GoldenBatch batch;
+  // The embedding of the padding's id has no gradient, even where a text holds it.
+  batch.tokens.ids = batch.tokens.ids.cwiseMax(1);
+  models::BertClassifier<double, task> model(bert_data("tiny"), options);
+  randomise(model);
+  BertTape<double> tape;
+  Matrix<double> logits, dlogits;
+  const auto start = tape.random_state();
+  static_cast<void>(test::step(model, batch, tape, logits, dlogits));
+  const auto loss = [&] {
+    tape.set_random_state(start);
+    model.forward(batch.tokens, tape, logits);
+    return cross_entropy<double>(logits, test::labels_of<task>(batch), dlogits);
+  };
+  REQUIRE(!model.parameters().empty());
+  for (Parameter<double>* parameter : model.parameters()) {
+    CAPTURE(parameter->name);
+    constexpr double h = 2e-5;
+    constexpr Index samples = 5;
+    const double scale = std::max(parameter->grad.cwiseAbs().maxCoeff(), 1e-5);
+    for (Index sample = 0; sample < samples; ++sample) {
+      const Index i = sample * (parameter->size() - 1) / (samples - 1);
+      double& element = parameter->value.data()[i];
+      const double kept = element;
+      element = kept + h;
+      const double above = loss();
+      element = kept - h;
+      const double below = loss();
+      element = kept;
+      CHECK(std::abs((above - below) / (2 * h) - parameter->grad.data()[i]) < 1e-5 * scale);
+    }
+  }
+}
+
+BertOptions with_dropout(models::Tuning tuning) {
+  return {.tuning = std::move(tuning),
+          .seed = 3,
+          .hidden_dropout = 0.2,
+          .attention_dropout = 0.3,
+          .classifier_dropout = 0.1};
+}
+
+}  // namespace
+
+TEST_CASE("gradients of every tuning are those of finite differences, with dropout") {
+  check_gradients<BertTask::sequence_classification>(with_dropout(all_linear(0.25)));
+  check_gradients<BertTask::sequence_classification>(with_dropout(models::FullTuning{}));
+  check_gradients<BertTask::sequence_classification>(with_dropout(models::HeadOnly{}));
+  check_gradients<BertTask::sequence_classification>(with_dropout(models::LastLayers{1}));
+  check_gradients<BertTask::sequence_classification>(with_dropout(models::BottleneckAdapters{3}));
+  check_gradients<BertTask::token_classification>(with_dropout(models::BottleneckAdapters{3}));
+  io::PeftConfig tokens = all_linear();
+  tokens.target_modules = std::vector<std::string>{"query", "output.dense"};
+  tokens.task_type = "TOKEN_CLS";
+  tokens.bias = "all";
+  check_gradients<BertTask::token_classification>(with_dropout(tokens));
+}
+
+TEST_CASE("mean pooling and every activation have the gradients of finite differences") {
+  BertOptions options = with_dropout(all_linear());
+  options.pooling = models::BertPooling::mean;
+  check_gradients<BertTask::sequence_classification>(options);
+}
+
+TEST_CASE("recomputed activations give the same bits from less memory") {
+  const GoldenBatch batch;
+  for (const models::Tuning& tuning :
+       {models::Tuning(all_linear(0.1)), models::Tuning(models::FullTuning{}),
+        models::Tuning(models::LastLayers{1})}) {
+    BertOptions options = with_dropout(tuning);
+    models::BertForSequenceClassification<float> kept(bert_data("tiny"), options);
+    options.recompute_activations = true;
+    models::BertForSequenceClassification<float> recomputed(bert_data("tiny"), options);
+    randomise(kept);
+    randomise(recomputed);
+    BertTape<float> kept_tape, recomputed_tape;
+    Matrix<float> logits, dlogits;
+    for (int repeat = 0; repeat < 2; ++repeat)
+      CHECK(test::step(kept, batch, kept_tape, logits, dlogits) ==
+            test::step(recomputed, batch, recomputed_tape, logits, dlogits));
+    const auto expected = kept.parameters();
+    const auto parameters = recomputed.parameters();
+    REQUIRE(parameters.size() == expected.size());
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      CAPTURE(parameters[i]->name);
+      CHECK(same_bits(parameters[i]->grad, expected[i]->grad));
+    }
+    CHECK(recomputed_tape.random_state() == kept_tape.random_state());
+    // One (N, D) a layer stays of 5 (N, D) and an (N, M) at least.
+    CHECK(2 * recomputed_tape.bytes_kept() < kept_tape.bytes_kept());
+    CHECK(recomputed_tape.bytes() < kept_tape.bytes() + recomputed_tape.buffers.layer.bytes() +
+                                        recomputed_tape.again.bytes());
+  }
+}
+
+TEST_CASE("training gives the same bits for any number of threads") {
+  const GoldenBatch batch;
+  std::vector<std::vector<Matrix<float>>> gradients;
+  for (const int threads : {1, 2, 3}) {
+    const test::Threads scope(threads);
+    models::BertForTokenClassification<float> model(bert_data("tiny"),
+                                                    with_dropout(models::FullTuning{}));
+    BertTape<float> tape;
+    Matrix<float> logits, dlogits;
+    static_cast<void>(test::step(model, batch, tape, logits, dlogits));
+    auto& all = gradients.emplace_back();
+    for (const Parameter<float>* parameter : model.parameters()) all.push_back(parameter->grad);
+    all.push_back(logits);
+  }
+  for (const auto& other : gradients)
+    for (std::size_t i = 0; i < other.size(); ++i) CHECK(same_bits(other[i], gradients[0][i]));
+}
+
+TEST_CASE("several threads may run one model at once") {
+  const GoldenBatch batch;
+  const models::BertForSequenceClassification<float> model(bert_data("tiny"));
+  Matrix<float> expected;
+  model.forward(batch.tokens, expected);
+  std::atomic<int> same = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      models::BertBuffers<float> buffers;
+      Matrix<float> logits;
+      for (int repeat = 0; repeat < 5; ++repeat) {
+        model.forward(batch.tokens, buffers, logits);
+        if (same_bits(logits, expected)) ++same;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(same == 20);
+}
+
+TEST_CASE("a second step allocates nothing") {
+  const GoldenBatch batch;
+  const test::Threads scope(test::countable_threads(2));
+  for (const bool recompute : {false, true}) {
+    for (const models::Tuning& tuning :
+         {models::Tuning(all_linear(0.1)), models::Tuning(models::FullTuning{}),
+          models::Tuning(models::BottleneckAdapters{3}), models::Tuning(models::LastLayers{1})}) {
+      BertOptions options = with_dropout(tuning);
+      options.recompute_activations = recompute;
+      models::BertForSequenceClassification<float> model(bert_data("tiny"), options);
+      BertTape<float> tape;
+      models::BertBuffers<float> buffers;
+      Matrix<float> logits, dlogits;
+      const auto step = [&] {
+        static_cast<void>(test::step(model, batch, tape, logits, dlogits));
+        model.forward(batch.tokens, buffers, logits);
+      };
+      step();
+      step();
+      CHECK(test::allocations_of(step).count == 0);
+    }
+  }
+}
+
+TEST_CASE("padding costs nothing and changes nothing") {
+  const GoldenBatch batch;
+  const models::BertForSequenceClassification<float> model(bert_data("tiny"));
+  // Two more columns of padding, with ids that no table has: nobody looks at them.
+  text::TokenBatch wide{Matrix<int>::Constant(4, 12, 1'000'000), Matrix<int>::Constant(4, 12, -1),
+                        Matrix<int>::Zero(4, 12)};
+  wide.ids.leftCols(10) = batch.tokens.ids;
+  wide.type_ids.leftCols(10) = batch.tokens.type_ids;
+  wide.attention_mask.leftCols(10) = batch.tokens.attention_mask;
+  models::BertBuffers<float> narrow_buffers, wide_buffers;
+  Matrix<float> expected, logits;
+  model.forward(batch.tokens, narrow_buffers, expected);
+  model.forward(wide, wide_buffers, logits);
+  CHECK(same_bits(logits, expected));
+  CHECK(wide_buffers.bytes() == narrow_buffers.bytes());
+}

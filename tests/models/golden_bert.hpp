@@ -1,0 +1,65 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <lora/models.hpp>
+#include <lora/nn/cross_entropy.hpp>
+
+namespace lora::test {
+
+/// Returns a path inside of what tests/data/make_golden_bert.py wrote.
+[[nodiscard]] inline std::filesystem::path bert_data(const std::string& name) {
+  return std::filesystem::path(LORA_TEST_DATA_DIR) / "bert" / name;
+}
+
+/// Returns a tensor of whole numbers, which the golden files keep as F32.
+[[nodiscard]] inline Matrix<int> read_integers(const io::SafetensorsReader& file,
+                                               const std::string& name) {
+  return file.read<double>(name).cast<int>();
+}
+
+/// Holds the batch that the golden files were made with: padding at the end, at the beginning, and
+/// within a text.
+struct GoldenBatch {
+  GoldenBatch() : GoldenBatch(io::SafetensorsReader(bert_data("batch.safetensors"))) {}
+
+  explicit GoldenBatch(const io::SafetensorsReader& file)
+      : tokens{read_integers(file, "ids"), read_integers(file, "type_ids"),
+               read_integers(file, "attention_mask")} {
+    const Matrix<int> texts = read_integers(file, "labels");
+    labels.assign(texts.data(), texts.data() + texts.size());
+    models::pack_labels(read_integers(file, "token_labels"), tokens, token_labels);
+  }
+
+  text::TokenBatch tokens;
+  std::vector<int> labels;        // of the texts
+  std::vector<int> token_labels;  // of the tokens
+};
+
+/// Returns options without dropout, as the golden files were made.
+[[nodiscard]] inline models::BertOptions without_dropout(models::Tuning tuning) {
+  return {.tuning = std::move(tuning),
+          .hidden_dropout = 0,
+          .attention_dropout = 0,
+          .classifier_dropout = 0};
+}
+
+/// Returns the labels that a task's loss takes.
+template <models::BertTask task>
+[[nodiscard]] const std::vector<int>& labels_of(const GoldenBatch& batch) {
+  return task == models::BertTask::token_classification ? batch.token_labels : batch.labels;
+}
+
+/// Runs a training step without an optimizer: returns the loss, and adds to the gradients.
+template <class T, models::BertTask task, class Frozen>
+T step(models::BertClassifier<T, task, Frozen>& model, const GoldenBatch& batch,
+       models::BertTape<T>& tape, Matrix<T>& logits, Matrix<T>& dlogits) {
+  model.forward(batch.tokens, tape, logits);
+  const T loss = cross_entropy<T>(logits, labels_of<task>(batch), dlogits);
+  model.backward(dlogits, tape);
+  return loss;
+}
+
+}  // namespace lora::test
