@@ -52,6 +52,7 @@
 #include "lora/init/kaiming_uniform.hpp"
 
 #include "lora/layers/adapter_slot.hpp"
+#include "lora/layers/bias_gradient.hpp"
 #include "lora/layers/frozen_passes.hpp"
 #include "lora/layers/linear.hpp"
 #include "lora/layers/lora_adapter.hpp"

@@ -9,6 +9,7 @@
 #include "lora/core/random.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/init/kaiming_uniform.hpp"
+#include "lora/layers/bias_gradient.hpp"
 #include "lora/kernels/product.hpp"
 
 namespace lora {
@@ -66,7 +67,7 @@ class Linear {
     require_shape(dy, x.rows(), out_features(), "Linear::backward", "dy");
     static_cast<void>(tape.top(this, dy.rows(), "Linear::backward"));
     add_product(weight_.grad, T(1), dy.transpose(), x);
-    bias_.grad.row(0) += dy.colwise().sum();
+    add_bias_gradient<T>(dy, bias_.grad);
     tape.pop();
   }
 

@@ -17,6 +17,7 @@
 #include "lora/frozen/dense_weight.hpp"
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/kernels/product.hpp"
+#include "lora/layers/bias_gradient.hpp"
 #include "lora/layers/frozen_passes.hpp"
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/low_rank_path.hpp"
@@ -282,7 +283,7 @@ class LoRALinear {
   void run_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, MatrixRef<T> dx) {
     auto& frame = tape.top(this, dy.rows(), "LoRALinear::backward");
     const bool wants_dx = dx.cols() > 0;
-    if (config().train_bias) bias_.grad.row(0) += dy.colwise().sum();
+    if (config().train_bias) add_bias_gradient<T>(dy, bias_.grad);
     // As it was in forward, whatever was switched since.
     const Index r = frame.cols;
     const T s = static_cast<T>(scaling_);

@@ -12,6 +12,7 @@
 #include "lora/core/matrix.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
+#include "lora/layers/bias_gradient.hpp"
 #include "lora/layers/frozen_passes.hpp"
 #include "lora/layers/lora_linear.hpp"
 #include "lora/layers/low_rank_path.hpp"
@@ -216,7 +217,7 @@ class LoRAMergedLinear {
     std::size_t count = 0;
     for (std::size_t p = 0; p < size(); ++p) {
       Part& part = parts_[p];
-      if (part.config().train_bias) part.bias().grad.row(0) += dy[p].colwise().sum();
+      if (part.config().train_bias) add_bias_gradient<T>(dy[p], part.bias().grad);
       const Index r = is_active[p] ? part.rank() : 0;
       const auto mask = is_active[p] ? part.dropout_mask(tape, frame.step) : std::nullopt;
       MatrixRef<T> own_g = g.middleCols(first_of[p], r);
