@@ -26,7 +26,9 @@ class Record {
   /// Returns where the adapter belongs as it is before the first step.
   [[nodiscard]] std::filesystem::path first_adapter() const { return folder_ / "first"; }
 
-  void add_options(const Options& options, const std::vector<std::string>& classes) {
+  void add_settings(const Options& options, const std::string& task_type,
+                    const std::vector<std::string>& classes) {
+    json_["task"] = task_type;
     json_["classes"] = classes;
     json_["options"] = {{"batch", options.batch},
                         {"epochs", options.epochs},
@@ -40,13 +42,14 @@ class Record {
                         {"threads", options.threads}};
   }
 
-  /// Notes the texts of a part, as words, ids and labels.
+  /// Notes the texts of a part, as words, ids, labels and tags.
   void add_texts(const char* part, const Texts& texts) {
     lora::io::Json list = lora::io::Json::array();
     for (std::size_t i = 0; i < texts.size(); ++i)
       list.push_back({{"words", texts.words[i]},
                       {"ids", texts.encodings[i].ids},
-                      {"labels", texts.labels[i]}});
+                      {"labels", texts.labels[i]},
+                      {"tags", texts.tags[i]}});
     json_[part] = std::move(list);
   }
 

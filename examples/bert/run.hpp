@@ -111,7 +111,7 @@ Outcome run(const Options& options, const Problem& problem,
   Record record(options.record);
   if (record.active()) {
     learner.model().save_adapter(record.first_adapter());
-    record.add_options(options, problem.classes);
+    record.add_settings(options, problem.task_type, problem.classes);
     record.add_texts("train", problem.train);
     record.add_texts("validation", problem.validation);
     record.add_texts("test_texts", problem.test);
