@@ -4,62 +4,27 @@
 #include <fstream>
 #include <sstream>
 
-#include "examples/bert/tiny_model.hpp"
-#include "examples/bert_sentiment/problem.hpp"
+#include "examples/bert_sentiment/tiny_task.hpp"
 #include "support/catch.hpp"
-#include "support/temporary_directory.hpp"
 #include "support/threads.hpp"
 #include "support/throws.hpp"
 
 using namespace bert;
 using Catch::Matchers::Contains;
-using lora::test::TemporaryDirectory;
 
 namespace {
 
 constexpr auto task = BertTask::sequence_classification;
 
-// A tiny model, and sentences whose sentiment one of their words says.
-class TinyTask {
+// A task, and what a run of it prints.
+class TinyTask : public lora::test::TinyTask {
  public:
-  TinyTask() {
-    lora::test::write_tiny_model(folder_ / "model",
-                                 {"the", "food", "was", "good", "bad", "place", "very", "screen"});
-    std::ofstream file(folder_ / "sentences.txt");
-    const char* const things[] = {"the food", "the place", "screen", "the screen", "food"};
-    for (int i = 0; i < 160; ++i)
-      file << things[i % 5] << " was" << (i % 3 == 0 ? " very" : "")
-           << (i % 2 == 0 ? " good" : " bad") << '\t' << (i % 2 == 0 ? 1 : 0) << '\n';
-    file.close();
-    options.model = (folder_ / "model").string();
-    options.data = (folder_ / "sentences.txt").string();
-    options.out = (folder_ / "out").string();
-    options.rank = 4;
-    options.learning_rate = 0.02;
-    options.epochs = 6;
-    options.batch = 8;
-    tokenizer = lora::text::load_bert_tokenizer(options.model);
-  }
-
-  [[nodiscard]] Problem problem() const {
-    return sentiment::make_problem(options.data, *tokenizer, options.max_length);
-  }
-
   Outcome run() {
     text.str("");
     return bert::run<task>(options, problem(), *tokenizer, text, text, false);
   }
 
-  [[nodiscard]] std::filesystem::path operator/(const std::string& name) const {
-    return folder_ / name;
-  }
-
-  Options options;
-  std::optional<lora::text::BertTokenizer> tokenizer;
   std::ostringstream text;
-
- private:
-  TemporaryDirectory folder_;
 };
 
 }  // namespace
