@@ -84,7 +84,7 @@ def run_python(record, model_folder, threads):
     model = PeftModel.from_pretrained(base, folder / "first", is_trainable=True)
     tokenizer = transformers.AutoTokenizer.from_pretrained(model_folder)
 
-    for part in ("train", "validation", "test_texts"):
+    for part in ("train_texts", "validation_texts", "test_texts"):
         for text in record[part]:
             words = text["words"] if tokens_are_classified else text["words"][0]
             ids = tokenizer(words, is_split_into_words=tokens_are_classified, truncation=True,
@@ -130,7 +130,7 @@ def run_python(record, model_folder, threads):
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=options["learning_rate"],
                                   weight_decay=options["weight_decay"])
-    per_epoch = -(-len(record["train"]) // options["batch"])
+    per_epoch = -(-len(record["train_texts"]) // options["batch"])
     total = per_epoch * options["epochs"]
     warmup = -int(-options["warmup"] * total // 1)
     schedule = transformers.get_linear_schedule_with_warmup(optimizer, warmup, total)
@@ -139,7 +139,7 @@ def run_python(record, model_folder, threads):
     model.train()
     for number, batch in enumerate(record["batches"], 1):
         begin = time.perf_counter()
-        inputs = tensors([record["train"][i] for i in batch])
+        inputs = tensors([record["train_texts"][i] for i in batch])
         loss = model(**inputs).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -150,7 +150,7 @@ def run_python(record, model_folder, threads):
         seconds += time.perf_counter() - begin
         tokens += int(inputs["attention_mask"].sum())
         if number % per_epoch == 0:
-            result["validation"].append(score(record["validation"]))
+            result["validation"].append(score(record["validation_texts"]))
             if result["validation"][-1] > best:
                 best = result["validation"][-1]
                 best_values = [p.detach().clone() for p in trained]

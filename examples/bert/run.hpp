@@ -112,8 +112,8 @@ Outcome run(const Options& options, const Problem& problem,
   if (record.active()) {
     learner.model().save_adapter(record.first_adapter());
     record.add_settings(options, problem.task_type, problem.classes);
-    record.add_texts("train", problem.train);
-    record.add_texts("validation", problem.validation);
+    record.add_texts("train_texts", problem.train);
+    record.add_texts("validation_texts", problem.validation);
     record.add_texts("test_texts", problem.test);
   }
   std::filesystem::create_directories(options.out);

@@ -117,7 +117,7 @@ TEST_CASE("a recorded run says what Python needs to do the same") {
   std::ifstream file(tiny / "record/record.json");
   const auto json = lora::io::Json::parse(file);
   CHECK(json.at("task") == "SEQ_CLS");
-  CHECK(json.at("train").size() == 112);
+  CHECK(json.at("train_texts").size() == 112);
   CHECK(json.at("validation").size() == 2);
   CHECK(json.at("batches").size() == 28);
   CHECK(json.at("losses").size() == 28);
