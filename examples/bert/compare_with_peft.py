@@ -203,7 +203,7 @@ def main():
         return
 
     rows = [("seed, side", "loss 1", "loss 20", "differ by", "validation", "test", "tokens/s",
-             "peak MiB", "of it training")]
+             "peak MiB", "over the model")]
     ours_all, theirs_all, differences = [], [], []
     with tempfile.TemporaryDirectory() as temporary:
         for seed in arguments.seeds.split(","):

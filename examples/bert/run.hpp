@@ -100,7 +100,6 @@ Outcome run(const Options& options, const Problem& problem,
             const lora::text::BertTokenizer& tokenizer, std::ostream& out, std::ostream& errors,
             bool terminal) {
   const std::filesystem::path adapter = std::filesystem::path(options.out) / "adapter";
-  const long start_kib = lora::bench::process_memory().now_kib;
   Classifier<task> learner(
       lora::models::BertClassifier<float, task>(
           options.model, model_options(options, peft_config(options, problem.task_type),
@@ -112,9 +111,6 @@ Outcome run(const Options& options, const Problem& problem,
   if (record.active()) {
     learner.model().save_adapter(record.first_adapter());
     record.add_settings(options, problem.task_type, problem.classes);
-    record.add_texts("train_texts", problem.train);
-    record.add_texts("validation_texts", problem.validation);
-    record.add_texts("test_texts", problem.test);
   }
   std::filesystem::create_directories(options.out);
   EpochReport report(errors, terminal, problem.score_name, options.patience);
@@ -132,6 +128,7 @@ Outcome run(const Options& options, const Problem& problem,
             if (record.active()) record.add_score(score);
           }};
   Outcome outcome;
+  const long start_kib = lora::bench::process_memory().now_kib;
   outcome.history = train(learner, training_of(options), options.resume, observer);
   outcome.validation = outcome.history.progress.best_score;
 
@@ -154,8 +151,13 @@ Outcome run(const Options& options, const Problem& problem,
       << " tokens/s; peak memory " << examples::fixed(static_cast<double>(peak_kib) / 1024, 0)
       << " MiB\nadapter: " << adapter.string()
       << " (PEFT's format: PeftModel.from_pretrained reads it)\n";
-  if (record.active())
+  if (record.active()) {
+    // Not before: the peak is the training's.
+    record.add_texts("train_texts", problem.train);
+    record.add_texts("validation_texts", problem.validation);
+    record.add_texts("test_texts", problem.test);
     record.finish(outcome.test, outcome.history.tokens_per_second(), start_kib, peak_kib);
+  }
   return outcome;
 }
 
