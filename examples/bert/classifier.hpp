@@ -56,7 +56,7 @@ class Classifier {
     model_.forward(batch_.tokens(), tape_, logits_);
     const float loss = lora::cross_entropy(logits_, batch_.labels(), dlogits_);
     model_.backward(dlogits_, tape_);
-    return {static_cast<double>(loss), batch_.token_count()};
+    return {.loss = static_cast<double>(loss), .tokens = batch_.token_count()};
   }
 
   [[nodiscard]] double validate() { return score_(*validation_, classify(*validation_)); }

@@ -38,14 +38,15 @@ class EpochReport {
   void begin(int epoch, std::size_t steps) {
     bar_ = std::make_unique<examples::ProgressBar>(
         out_, terminal_, "epoch " + std::to_string(epoch), static_cast<int>(steps));
-    loss_ = rate_ = 0;
+    loss_ = tokens_ = seconds_ = 0;
     steps_ = 0;
   }
 
-  void add(const Step& step, double tokens_per_second) {
+  void add(const Step& step) {
     ++steps_;
     loss_ += step.loss;
-    rate_ += tokens_per_second;
+    tokens_ += static_cast<double>(step.tokens);
+    seconds_ += step.seconds;
     bar_->advance(so_far());
   }
 
@@ -64,7 +65,8 @@ class EpochReport {
  private:
   [[nodiscard]] std::string so_far() const {
     return "loss " + examples::fixed(loss(), 4) + ", " +
-           examples::grouped(static_cast<std::uint64_t>(rate_ / std::max(steps_, 1))) + " tokens/s";
+           examples::grouped(static_cast<std::uint64_t>(seconds_ > 0 ? tokens_ / seconds_ : 0)) +
+           " tokens/s";
   }
 
   std::ostream& out_;
@@ -73,7 +75,8 @@ class EpochReport {
   int patience_;
   std::unique_ptr<examples::ProgressBar> bar_;
   double loss_ = 0;
-  double rate_ = 0;
+  double tokens_ = 0;
+  double seconds_ = 0;
   int steps_ = 0;
 };
 
@@ -117,8 +120,8 @@ Outcome run(const Options& options, const Problem& problem,
   const Observer observer{
       .epoch_begins = [&](int epoch, std::size_t steps) { report.begin(epoch, steps); },
       .step_is_done =
-          [&](const Batch& batch, const Step& step, double rate) {
-            report.add(step, rate);
+          [&](const Batch& batch, const Step& step) {
+            report.add(step);
             if (record.active()) record.add_step(batch, step);
           },
       .epoch_is_done =
@@ -146,7 +149,7 @@ Outcome run(const Options& options, const Problem& problem,
   table.print(out);
   problem.print_details(problem.test, answers, out);
   out << "\ntrained " << outcome.history.steps.size() << " steps in "
-      << examples::fixed(outcome.history.seconds, 1) << " s, "
+      << examples::fixed(outcome.history.seconds(), 1) << " s, "
       << examples::grouped(static_cast<std::uint64_t>(outcome.history.tokens_per_second()))
       << " tokens/s; peak memory " << examples::fixed(static_cast<double>(peak_kib) / 1024, 0)
       << " MiB\nadapter: " << adapter.string()

@@ -35,6 +35,7 @@ struct Training {
 struct Step {
   double loss = 0;   ///< mean over what has a label
   Index tokens = 0;  ///< that were read, padding not counted
+  double seconds = 0;
 };
 
 /// Is satisfied by what can be trained: it gives its training texts' lengths in tokens, makes a
@@ -62,12 +63,18 @@ struct Progress {
 struct History {
   Progress progress;
   std::vector<Step> steps;
-  double seconds = 0;  ///< of the steps, without validation and saving
+
+  /// Returns the time of the steps, without validation and saving.
+  [[nodiscard]] double seconds() const {
+    double sum = 0;
+    for (const Step& step : steps) sum += step.seconds;
+    return sum;
+  }
 
   [[nodiscard]] double tokens_per_second() const {
     Index tokens = 0;
     for (const Step& step : steps) tokens += step.tokens;
-    return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
+    return tokens > 0 ? static_cast<double>(tokens) / seconds() : 0;
   }
 };
 
@@ -75,8 +82,7 @@ struct History {
 struct Observer {
   /// Begins with the number of an epoch, from 1, and its steps.
   std::function<void(int epoch, std::size_t steps)> epoch_begins = [](int, std::size_t) {};
-  std::function<void(const Batch&, const Step&, double tokens_per_second)> step_is_done =
-      [](const Batch&, const Step&, double) {};
+  std::function<void(const Batch&, const Step&)> step_is_done = [](const Batch&, const Step&) {};
   /// Gets the score on validation data, and whether it is the best so far: that is when to save.
   std::function<void(double score, bool best, const History&)> epoch_is_done =
       [](double, bool, const History&) {};
@@ -167,15 +173,15 @@ History train(L& learner, const Training& training, bool resume, const Observer&
     for (const Batch& batch :
          batches_of_epoch(learner.lengths(), training.batch, training.seed, epoch)) {
       const auto start = Clock::now();
-      const Step step = learner.step(batch);
+      Step step = learner.step(batch);
       lora::clip_grad_norm(parameters, training.max_norm);
       optimizer.set_learning_rate(schedule.at(step_number++));
       optimizer.step(parameters);
       lora::zero_grad(parameters);
       const std::chrono::duration<double> seconds = Clock::now() - start;
-      history.seconds += seconds.count();
+      step.seconds = seconds.count();
       history.steps.push_back(step);
-      observer.step_is_done(batch, step, static_cast<double>(step.tokens) / seconds.count());
+      observer.step_is_done(batch, step);
     }
     ++progress.epochs;
     const double score = learner.validate();

@@ -89,15 +89,15 @@ inline void load(Model& model, const Method& method, const std::filesystem::path
   training.learning_rate = method.learning_rate;
   training.checkpoint.clear();
   Result result{method.name, method.family, model.trainable_parameters()};
-  const bert::Observer observer{.step_is_done = [&](const bert::Batch&, const bert::Step&,
-                                                    double) { progress.advance(method.name); },
-                                .epoch_is_done =
-                                    [&](double, bool best, const bert::History&) {
-                                      if (best) result.stored = save(model, method, folder);
-                                    }};
+  const bert::Observer observer{
+      .step_is_done = [&](const bert::Batch&, const bert::Step&) { progress.advance(method.name); },
+      .epoch_is_done =
+          [&](double, bool best, const bert::History&) {
+            if (best) result.stored = save(model, method, folder);
+          }};
   const bert::History history = bert::train(learner, training, false, observer);
   result.peak_mib = examples::peak_memory_mib();
-  result.seconds = history.seconds;
+  result.seconds = history.seconds();
   result.validation = history.progress.best_score;
   load(model, method, folder);
   result.test = problem.score(problem.test, learner.classify(problem.test));
