@@ -28,10 +28,10 @@ LOSS_AGREEMENT = 1e-3
 SCORE_AGREEMENT = 1.0
 
 
-def process_kib(key):
-    """Returns VmHWM or VmRSS of this process."""
+def peak_kib():
+    """Returns the most memory that this process had."""
     for line in pathlib.Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(key + ":"):
+        if line.startswith("VmHWM:"):
             return int(line.split()[1])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -66,6 +66,8 @@ def entity_f1(actual, predicted):
 
 def run_python(record, model_folder, threads):
     """Does again what `record` says, and returns what a record says of it."""
+    import warnings
+    warnings.filterwarnings("ignore")
     import torch
     import transformers
     from peft import PeftModel
@@ -73,6 +75,7 @@ def run_python(record, model_folder, threads):
     torch.set_num_threads(threads)
     torch.manual_seed(record["options"]["seed"])
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     folder = pathlib.Path(record["folder"])
     options = record["options"]
     tokens_are_classified = record["task"] == "TOKEN_CLS"
@@ -134,7 +137,7 @@ def run_python(record, model_folder, threads):
     total = per_epoch * options["epochs"]
     warmup = -int(-options["warmup"] * total // 1)
     schedule = transformers.get_linear_schedule_with_warmup(optimizer, warmup, total)
-    result = {"losses": [], "validation": [], "start_kib": process_kib("VmRSS")}
+    result = {"losses": [], "validation": []}
     best, best_values, seconds, tokens = -1.0, None, 0.0, 0
     model.train()
     for number, batch in enumerate(record["batches"], 1):
@@ -159,7 +162,7 @@ def run_python(record, model_folder, threads):
             parameter.copy_(value)
     result["test"] = score(record["test_texts"])
     result["tokens_per_second"] = tokens / seconds
-    result["peak_kib"] = process_kib("VmHWM")
+    result["peak_kib"] = peak_kib()
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     import peft
     return result | {"versions": versions | {"peft": peft.__version__}}
@@ -203,7 +206,7 @@ def main():
         return
 
     rows = [("seed, side", "loss 1", "loss 20", "differ by", "validation", "test", "tokens/s",
-             "peak MiB", "over the model")]
+             "peak MiB")]
     ours_all, theirs_all, differences = [], [], []
     with tempfile.TemporaryDirectory() as temporary:
         for seed in arguments.seeds.split(","):
@@ -231,14 +234,13 @@ def main():
                     f"{seed}, {name}", f"{side['losses'][0]:.6f}", f"{side['losses'][last]:.6f}",
                     f"{difference:.1e}" if name == "PEFT" else "", f"{max(side['validation']):.2f}",
                     f"{side['test']:.2f}", f"{side['tokens_per_second']:,.0f}",
-                    f"{side['peak_kib'] / 1024:,.0f}",
-                    f"{(side['peak_kib'] - side['start_kib']) / 1024:,.0f}"))
+                    f"{side['peak_kib'] / 1024:,.0f}"))
 
     mean = lambda sides, key: statistics.fmean(side[key] for side in sides)
     print(table(rows))
     versions = ", ".join(f"{name} {version}" for name, version in theirs_all[0]["versions"].items())
     points = mean(ours_all, "test") - mean(theirs_all, "test")
-    print(f"\n{versions}; {arguments.threads} threads, {arguments.epochs} epochs")
+    print(f"\n{versions}; threads: {arguments.threads}, epochs: {arguments.epochs}")
     print(f"mean test score: {points:+.2f} points from PEFT's; "
           f"{mean(ours_all, 'tokens_per_second') / mean(theirs_all, 'tokens_per_second'):.2f} times "
           f"its tokens/s, {mean(ours_all, 'peak_kib') / mean(theirs_all, 'peak_kib'):.2f} times its "

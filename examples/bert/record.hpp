@@ -61,10 +61,9 @@ class Record {
   void add_score(double validation) { json_["validation"].push_back(validation); }
 
   /// Notes the end and writes record.json. Throws lora::FileError.
-  void finish(double test, double tokens_per_second, long start_kib, long peak_kib) {
+  void finish(double test, double tokens_per_second, long peak_kib) {
     json_["test"] = test;
     json_["tokens_per_second"] = tokens_per_second;
-    json_["start_kib"] = start_kib;
     json_["peak_kib"] = peak_kib;
     const auto path = folder_ / "record.json";
     std::ofstream file(path);

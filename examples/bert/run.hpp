@@ -131,7 +131,6 @@ Outcome run(const Options& options, const Problem& problem,
             if (record.active()) record.add_score(score);
           }};
   Outcome outcome;
-  const long start_kib = lora::bench::process_memory().now_kib;
   outcome.history = train(learner, training_of(options), options.resume, observer);
   outcome.validation = outcome.history.progress.best_score;
 
@@ -159,7 +158,7 @@ Outcome run(const Options& options, const Problem& problem,
     record.add_texts("train_texts", problem.train);
     record.add_texts("validation_texts", problem.validation);
     record.add_texts("test_texts", problem.test);
-    record.finish(outcome.test, outcome.history.tokens_per_second(), start_kib, peak_kib);
+    record.finish(outcome.test, outcome.history.tokens_per_second(), peak_kib);
   }
   return outcome;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <lora/io.hpp>
@@ -114,17 +116,20 @@ inline void load(Model& model, const Method& method, const std::filesystem::path
   return result;
 }
 
-/// Returns the texts on which the base's behaviour is looked at: the file's, joined by spaces, or
-/// the test sentences.
+/// Returns the texts on which the base's behaviour is looked at: some 300 of the file's, joined by
+/// spaces, or the test sentences.
 [[nodiscard]] inline bert::Texts untouched_texts(const std::string& file,
                                                  const bert::Problem& problem,
                                                  const lora::text::BertTokenizer& tokenizer,
                                                  Index max_length) {
   if (file.empty()) return problem.test;
+  constexpr std::size_t enough = 300;  // spread over the whole file
+  const auto sentences = lora::text::read_conll(file);
+  const std::size_t every = std::max<std::size_t>(1, sentences.size() / enough);
   bert::Texts texts;
-  for (const auto& sentence : lora::text::read_conll(file)) {
+  for (std::size_t i = 0; i < sentences.size(); i += every) {
     std::string text;
-    for (const std::string& word : sentence.words) text += (text.empty() ? "" : " ") + word;
+    for (const std::string& word : sentences[i].words) text += (text.empty() ? "" : " ") + word;
     auto encoding = tokenizer.encode(text, {.max_length = static_cast<std::size_t>(max_length)});
     texts.add({text}, std::move(encoding), {0});
   }
