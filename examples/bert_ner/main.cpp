@@ -12,6 +12,8 @@
 int main(int argc, char** argv) {
   bert::Options options;
   options.out = "ner-adapter";
+  options.learning_rate = 2e-3;
+  options.batch = 16;
   return bert::program<bert::BertTask::token_classification>(
       argc, argv, "Adapts BERT to named entities with LoRA", "bert_ner", ner::how_to_get_the_data,
       options, ner::make_problem);
