@@ -7,13 +7,13 @@
 #include <type_traits>
 #include <vector>
 
+#include "../support/progress_bar.hpp"
 #include "agreement.hpp"
 #include "data.hpp"
 #include "embedded.hpp"
 #include "idx.hpp"
 #include "methods.hpp"
 #include "options.hpp"
-#include "progress.hpp"
 #include "store.hpp"
 #include "train.hpp"
 
@@ -50,7 +50,7 @@ struct SeedResults {
 /// Trains the base on the digits 0 to 4, adapts it to 5 to 9 by every method, and saves what each
 /// has trained in folders of options.out.
 [[nodiscard]] inline SeedResults run_seed(const Options& options, std::uint64_t seed,
-                                          ProgressBar& progress) {
+                                          examples::ProgressBar& progress) {
   const Split all = load_data(options, seed);
   const Split old_task = task(all, 0, 4), new_task = task(all, 5, 9);
   const std::filesystem::path out = options.out;

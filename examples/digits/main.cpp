@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "../support/progress_bar.hpp"
 #include "experiment.hpp"
 #include "options.hpp"
-#include "progress.hpp"
 #include "report.hpp"
 #include "tune.hpp"
 
@@ -32,8 +32,8 @@ bool run(const Options& options) {
   const int trainings = 3 + static_cast<int>(options.ranks.size());
   for (int i = 0; i < options.seeds; ++i) {
     const std::uint64_t seed = options.seed + static_cast<std::uint64_t>(i);
-    ProgressBar progress(std::cerr, error_output_is_terminal(), "seed " + std::to_string(seed),
-                         trainings * options.epochs);
+    examples::ProgressBar progress(std::cerr, examples::error_output_is_terminal(),
+                                   "seed " + std::to_string(seed), trainings * options.epochs);
     results.push_back(run_seed(options, seed, progress));
     progress.finish("done");
   }

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "../support/table.hpp"
 #include "experiment.hpp"
 #include "options.hpp"
-#include "table.hpp"
 
 namespace digits {
 
@@ -27,20 +27,23 @@ template <class Get>
 
 /// Prints one row a method: means over the seeds, and standard deviations of what varies.
 inline void print_table(const std::vector<SeedResults>& seeds, std::ostream& out) {
-  Table table({"method", "trainable", "of full", "new task %", "old %, off", "old %, on", "seconds",
-               "peak KiB", "stored bytes"});
+  examples::Table table({"method", "trainable", "of full", "new task %", "old %, off", "old %, on",
+                         "seconds", "peak KiB", "stored bytes"});
   const auto& rows = seeds.front().rows;
   const auto full = static_cast<double>(rows.at(1).trainable);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto numbers = [&](const auto& get) { return over_seeds(seeds, i, get); };
     table.add(
-        {rows[i].method, grouped(static_cast<std::uint64_t>(rows[i].trainable)),
-         i == 0 ? "-" : fixed(100 * static_cast<double>(rows[i].trainable) / full, 1) + " %",
-         mean_and_spread(numbers([](const Result& r) { return r.new_task; }), 1),
-         mean_and_spread(numbers([](const Result& r) { return r.old_off; }), 1),
-         mean_and_spread(numbers([](const Result& r) { return r.old_on; }), 1),
-         fixed(mean(numbers([](const Result& r) { return std::optional(r.cost.seconds); })), 2),
-         grouped(rows[i].cost.bytes / 1024), grouped(rows[i].stored)});
+        {rows[i].method, examples::grouped(static_cast<std::uint64_t>(rows[i].trainable)),
+         i == 0 ? "-"
+                : examples::fixed(100 * static_cast<double>(rows[i].trainable) / full, 1) + " %",
+         examples::mean_and_spread(numbers([](const Result& r) { return r.new_task; }), 1),
+         examples::mean_and_spread(numbers([](const Result& r) { return r.old_off; }), 1),
+         examples::mean_and_spread(numbers([](const Result& r) { return r.old_on; }), 1),
+         examples::fixed(
+             examples::mean(numbers([](const Result& r) { return std::optional(r.cost.seconds); })),
+             2),
+         examples::grouped(rows[i].cost.bytes / 1024), examples::grouped(rows[i].stored)});
   }
   table.print(out);
   out << "new task: digits 5 to 9, by a new head that each method trains and counts.\n"
@@ -80,7 +83,8 @@ inline void print_comparison(const std::vector<SeedResults>& seeds, std::ostream
     for (const SeedResults& seed : seeds)
       differences.push_back(seed.rows[i].new_task.value() - seed.rows[1].new_task.value());
     out << "  " << rows[i].method << std::string(18 - rows[i].method.size(), ' ')
-        << (mean(differences) < 0 ? "" : "+") << mean_and_spread(differences, 1) << '\n';
+        << (examples::mean(differences) < 0 ? "" : "+") << examples::mean_and_spread(differences, 1)
+        << '\n';
   }
 }
 

@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "../support/progress_bar.hpp"
+#include "../support/table.hpp"
 #include "data.hpp"
 #include "experiment.hpp"
 #include "methods.hpp"
 #include "options.hpp"
-#include "progress.hpp"
-#include "table.hpp"
 #include "train.hpp"
 
 namespace digits {
@@ -30,8 +30,8 @@ inline void tune(const Options& options, std::ostream& out, std::ostream& error_
   const int trainings = static_cast<int>((2 + options.ranks.size()) * tried_rates.size());
   for (int i = 0; i < options.seeds; ++i) {
     const std::uint64_t seed = options.seed + static_cast<std::uint64_t>(i);
-    ProgressBar progress(error_output, error_output_is_terminal(), "seed " + std::to_string(seed),
-                         trainings + 1);
+    examples::ProgressBar progress(error_output, examples::error_output_is_terminal(),
+                                   "seed " + std::to_string(seed), trainings + 1);
     const Split all = load_data(options, seed);
     const Split old_task = task(all, 0, 4), new_task = task(all, 5, 9);
     progress.set_step("the base");
@@ -53,11 +53,11 @@ inline void tune(const Options& options, std::ostream& out, std::ostream& error_
     progress.finish("done");
   }
   std::vector<std::string> head{"validation %, learning rate"};
-  for (const double rate : tried_rates) head.push_back(fixed(rate, 4));
-  Table table(head);
+  for (const double rate : tried_rates) head.push_back(examples::fixed(rate, 4));
+  examples::Table table(head);
   for (const std::string& method : methods) {
     std::vector<std::string> row{method};
-    for (const auto& each : accuracies[method]) row.push_back(mean_and_spread(each, 1));
+    for (const auto& each : accuracies[method]) row.push_back(examples::mean_and_spread(each, 1));
     table.add(row);
   }
   // One rate serves LoRA at every rank.
@@ -66,7 +66,7 @@ inline void tune(const Options& options, std::ostream& out, std::ostream& error_
     std::vector<double> all;
     for (const auto& [method, each] : accuracies)
       if (method.starts_with("LoRA")) all.insert(all.end(), each[k].begin(), each[k].end());
-    row.push_back(fixed(mean(all), 1));
+    row.push_back(examples::fixed(examples::mean(all), 1));
   }
   table.add(row);
   table.print(out);

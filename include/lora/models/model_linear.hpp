@@ -20,7 +20,7 @@ template <class T, class Frozen>
   ModulePlan plan = builder.plan[name];
   const bool adapted = plan.role == ModuleRole::adapted;
   if (!adapted) plan.lora.train_bias = plan.train_bias;
-  Frozen weight = builder.weights.template frozen<Frozen>(name + ".weight", out, in);
+  auto weight = builder.weights.template frozen<Frozen>(name + ".weight", out, in);
   LoRALinear<T, Frozen> layer(std::move(weight), plan.lora, builder.next_seed(),
                               builder.weights.vector(name + ".bias", out));
   layer.set_name(name);

@@ -39,7 +39,7 @@ TEST_CASE("a run keeps what must hold of every method") {
   SmallRun run;
   run.options.dropout = 0.1;
   std::ostringstream quiet;
-  ProgressBar progress(quiet, false, "", 1);
+  examples::ProgressBar progress(quiet, false, "", 1);
   const SeedResults results = run_seed(run.options, 1, progress);
   REQUIRE(results.rows.size() == 5);
   const Result &base = results.rows[0], &full = results.rows[1], &head = results.rows[2],

@@ -1,10 +1,10 @@
-#include "examples/digits/progress.hpp"
+#include "examples/support/progress_bar.hpp"
 
 #include <sstream>
 
 #include "support/catch.hpp"
 
-using namespace digits;
+using namespace examples;
 
 TEST_CASE("on a terminal one line is drawn over and over") {
   std::ostringstream out;
@@ -40,4 +40,11 @@ TEST_CASE("elsewhere there is one plain line, at the end") {
   CHECK(out.str().empty());
   bar.finish("done");
   CHECK(out.str() == "seed 1: done\n");
+}
+
+TEST_CASE("a step may say how it goes") {
+  std::ostringstream out;
+  ProgressBar bar(out, true, "epoch 1", 2);
+  bar.advance("loss 0.5");
+  CHECK(out.str() == "\repoch 1 [###############...............]  50 %  loss 0.5\x1b[K");
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #endif
 
-namespace digits {
+namespace examples {
 
 /// Tells whether the error output is a terminal, where a line can be drawn over.
 [[nodiscard]] inline bool error_output_is_terminal() {
@@ -41,6 +41,12 @@ class ProgressBar {
     const int before = percent();
     ++done_;
     if (percent() != before) draw();
+  }
+
+  /// Does the same, and says how it goes: `remark` is what is drawn next.
+  void advance(std::string remark) {
+    step_ = std::move(remark);
+    advance();
   }
 
   /// Says that the work is done, with `remark` for the last word.
@@ -76,4 +82,4 @@ class ProgressBar {
   int done_ = 0;
 };
 
-}  // namespace digits
+}  // namespace examples

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace digits {
+namespace examples {
 
 /// Lays out rows of text in columns: the first to the left, the others to the right.
 class Table {
@@ -93,4 +93,4 @@ class Table {
   return text;
 }
 
-}  // namespace digits
+}  // namespace examples

@@ -1,10 +1,10 @@
-#include "examples/digits/table.hpp"
+#include "examples/support/table.hpp"
 
 #include <sstream>
 
 #include "support/catch.hpp"
 
-using namespace digits;
+using namespace examples;
 
 TEST_CASE("a table has columns as wide as their widest cell") {
   Table table({"method", "new %", "s"});

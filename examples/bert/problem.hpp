@@ -1,0 +1,27 @@
+#pragma once
+
+#include <functional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "texts.hpp"
+
+namespace bert {
+
+/// Holds a task's texts, the names of its classes, and how answers are scored.
+struct Problem {
+  std::string name;        ///< of the program, for messages
+  std::string task_type;   ///< PEFT's: "SEQ_CLS", "TOKEN_CLS"
+  std::string score_name;  ///< "accuracy"
+  std::string source;      ///< of the split, for the reader
+  std::vector<std::string> classes;
+  Texts train, validation, test;
+  /// Returns the score of the answers to some of the texts, in percent.
+  std::function<double(const Texts&, const Classes&)> score;
+  /// Prints more about answers than one number.
+  std::function<void(const Texts&, const Classes&, std::ostream&)> print_details =
+      [](const Texts&, const Classes&, std::ostream&) {};
+};
+
+}  // namespace bert

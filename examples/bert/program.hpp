@@ -1,0 +1,46 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+#include <lora/text.hpp>
+#include <string>
+
+#include "../support/progress_bar.hpp"
+#include "model.hpp"
+#include "options.hpp"
+#include "run.hpp"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace bert {
+
+/// Has the rest of a program: reads the command line into `options`, loads tokenizer and data,
+/// runs. make_problem(data, tokenizer, max_length) returns the task's Problem. Returns what main
+/// returns.
+template <BertTask task, class MakeProblem>
+int program(int argc, char** argv, const std::string& purpose, const std::string& name,
+            const std::string& how_to_get_the_data, Options options,
+            const MakeProblem& make_problem) {
+  CLI::App app{purpose};
+  app.footer("Weights. " + std::string(how_to_get_a_model) + "\n\nData. " + how_to_get_the_data);
+  add_options(app, options, "the labelled sentences: see below");
+  CLI11_PARSE(app, argc, argv);
+#ifdef _OPENMP
+  omp_set_num_threads(options.threads);
+#endif
+  try {
+    require_model(options.model);
+    const auto tokenizer = lora::text::load_bert_tokenizer(options.model);
+    run<task>(options, make_problem(options.data, tokenizer, options.max_length), tokenizer,
+              std::cout, std::cerr, examples::error_output_is_terminal());
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << name << ": " << error.what() << '\n';
+    return 1;
+  }
+}
+
+}  // namespace bert

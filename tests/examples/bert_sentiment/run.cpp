@@ -1,0 +1,157 @@
+#include "examples/bert/run.hpp"
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "examples/bert_sentiment/tiny_task.hpp"
+#include "support/catch.hpp"
+#include "support/threads.hpp"
+#include "support/throws.hpp"
+
+using namespace bert;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr auto task = BertTask::sequence_classification;
+
+// A task, and what a run of it prints.
+class TinyTask : public lora::test::TinyTask {
+ public:
+  Outcome run() {
+    text.str("");
+    return bert::run<task>(options, problem(), *tokenizer, text, text, false);
+  }
+
+  std::ostringstream text;
+};
+
+}  // namespace
+
+TEST_CASE("a tiny BERT learns which sentences are positive, and keeps its best adapter") {
+  TinyTask tiny;
+  const Outcome outcome = tiny.run();
+  CHECK(outcome.validation > 90);
+  CHECK(outcome.test > 90);
+  CHECK_THAT(tiny.text.str(), Contains("112 sentences to train, 24 to validate, 24 to test") &&
+                                  Contains("epoch 1: loss ") && Contains("tokens/s") &&
+                                  Contains("test, same adapter"));
+
+  // What lies in the folder is what was scored, read by a fresh model.
+  const auto folder = std::filesystem::path(tiny.options.out) / "adapter";
+  lora::models::BertOptions fresh =
+      model_options(tiny.options, lora::io::read_peft_config(folder), 2);
+  fresh.seed = 99;
+  const Problem problem = tiny.problem();
+  Classifier<task> other(
+      lora::models::BertForSequenceClassification<float>(tiny.options.model, fresh),
+      *tiny.tokenizer, problem.train, problem.validation, 5, problem.score);
+  other.model().load_adapter(folder);
+  CHECK(other.validate() == outcome.validation);
+  CHECK(problem.score(problem.test, other.classify(problem.test)) == outcome.test);
+
+  // PEFT's names of what was trained.
+  const lora::io::SafetensorsReader file(folder / "adapter_model.safetensors");
+  CHECK(file.contains("base_model.model.classifier.weight"));
+  CHECK(file.contains("base_model.model.bert.encoder.layer.1.attention.self.value.lora_B.weight"));
+  CHECK_FALSE(
+      file.contains("base_model.model.bert.encoder.layer.1.attention.self.key.lora_B.weight"));
+}
+
+TEST_CASE("a run that goes on from its checkpoint ends where one without a break does") {
+  TinyTask tiny;
+  tiny.options.epochs = 4;
+  tiny.options.patience = 4;
+  const Outcome straight = tiny.run();
+
+  const Problem problem = tiny.problem();
+  const auto learner = [&] {
+    return Classifier<task>(
+        lora::models::BertForSequenceClassification<float>(
+            tiny.options.model,
+            model_options(tiny.options, peft_config(tiny.options, "SEQ_CLS"), 2)),
+        *tiny.tokenizer, problem.train, problem.validation, tiny.options.batch, problem.score);
+  };
+  struct Killed {};
+  tiny.options.out = (tiny / "second").string();
+  std::filesystem::create_directories(tiny.options.out);
+  auto first = learner();
+  const Observer kill{.epoch_begins =
+                          [](int epoch, std::size_t) {
+                            if (epoch == 3) throw Killed();
+                          },
+                      .epoch_is_done =
+                          [&](double, bool best, const History&) {
+                            if (best) first.model().save_adapter(tiny / "second/adapter");
+                          }};
+  CHECK_THROWS_AS(train(first, training_of(tiny.options), false, kill), Killed);
+  tiny.options.resume = true;
+  const Outcome resumed = tiny.run();
+  REQUIRE(resumed.history.steps.size() * 2 == straight.history.steps.size());
+  for (std::size_t i = 0; i < resumed.history.steps.size(); ++i)
+    CHECK(resumed.history.steps[i].loss ==
+          straight.history.steps[resumed.history.steps.size() + i].loss);
+  CHECK(resumed.validation == straight.validation);
+  CHECK(resumed.test == straight.test);
+}
+
+TEST_CASE("a run on two threads is bit for bit one on a single thread") {
+  TinyTask tiny;
+  tiny.options.epochs = 1;
+  std::vector<Outcome> outcomes;
+  for (const int threads : {1, 2}) {
+    const lora::test::Threads scope(threads);
+    outcomes.push_back(tiny.run());
+  }
+  const auto &one = outcomes[0].history.steps, &two = outcomes[1].history.steps;
+  REQUIRE(one.size() == two.size());
+  for (std::size_t i = 0; i < one.size(); ++i) CHECK(one[i].loss == two[i].loss);
+}
+
+TEST_CASE("a recorded run says what Python needs to do the same") {
+  TinyTask tiny;
+  tiny.options.epochs = 2;
+  tiny.options.record = (tiny / "record").string();
+  const Outcome outcome = tiny.run();
+  std::ifstream file(tiny / "record/record.json");
+  const auto json = lora::io::Json::parse(file);
+  CHECK(json.at("task") == "SEQ_CLS");
+  CHECK(json.at("train_texts").size() == 112);
+  CHECK(json.at("validation").size() == 2);
+  CHECK(json.at("batches").size() == 28);
+  CHECK(json.at("losses").size() == 28);
+  CHECK(json.at("losses")[0] == outcome.history.steps[0].loss);
+  CHECK(json.at("test") == outcome.test);
+  CHECK(json.at("options").at("batch") == 8);
+  // As it was before the first step.
+  const lora::io::SafetensorsReader first(tiny / "record/first/adapter_model.safetensors");
+  CHECK(
+      first.read<float>("base_model.model.bert.encoder.layer.0.attention.self.query.lora_B.weight")
+          .isZero());
+}
+
+TEST_CASE("who has no data is told where to get it") {
+  const TinyTask tiny;
+  lora::test::check_throws<lora::FileError>(
+      [&] { static_cast<void>(sentiment::make_problem("", *tiny.tokenizer, 8)); },
+      "archive.ics.uci.edu");
+}
+
+TEST_CASE("one epoch on real sentences with real weights is well above chance") {
+  const char* model = std::getenv("LORA_MINILM_DIR");
+  const char* data = std::getenv("LORA_DATA_DIR");
+  if (model == nullptr || data == nullptr) {
+    WARN("skipped: LORA_MINILM_DIR and LORA_DATA_DIR are not both set");
+    return;
+  }
+  TinyTask run;
+  run.options = Options{};
+  run.options.model = model;
+  run.options.data = (std::filesystem::path(data) / "sentiment_sentences").string();
+  run.options.out = (run / "real").string();
+  run.options.epochs = 1;
+  run.options.warmup = 0;
+  run.tokenizer = lora::text::load_bert_tokenizer(model);
+  CHECK(run.run().test > 80);
+}
