@@ -38,9 +38,9 @@ struct Result {
   double test = 0;        ///< the same parameters on the test sentences
   double seconds = 0;     ///< of the training steps
   double peak_mib = 0;
-  std::uintmax_t stored = 0;             ///< bytes of the files
-  double similarity = 1;                 ///< see mean_cosine: embeddings beside the base's
-  std::optional<double> similarity_off;  ///< with the adapter off, where it can be
+  std::uintmax_t stored = 0;                  ///< bytes of the files
+  double similarity = 1;                      ///< see mean_cosine: embeddings beside the base's
+  std::optional<double> similarity_off = {};  ///< with the adapter off, where it can be
 };
 
 /// Writes what was trained into `folder`: as PEFT does for LoRA, otherwise as one safetensors
