@@ -75,8 +75,8 @@ TEST_CASE("the table of methods has means and spreads, the drawing is well-forme
   };
   std::ostringstream out;
   print_methods({seed(0), seed(2)}, out);
-  CHECK_THAT(out.str(), Contains("LoRA, rank 1            10,000  86.0 +- 1.4   80.0 +- 0.0     "
-                                 "2.2       110        40,000         0.750  1.000\n") &&
+  CHECK_THAT(out.str(), Contains("LoRA, rank 1            10,000  86.0 +- 1.4   80.0 +- 0.0      "
+                                 "2.2       110        40,000          0.750  1.000\n") &&
                             Contains("0.250      -\n") && Contains("Means over 2 seeds"));
   const std::string svg = MethodsChart({seed(0), seed(2)}, "a & b").svg();
   CHECK(lora::test::fault_of_xml(svg) == "");
