@@ -44,9 +44,12 @@ void check_frozen_weight(const Make& make) {
     CHECK(largest_difference(y, y_expected) <= Tolerance<T>(in).value);
     CHECK(largest_difference(dx, dx_expected) <= Tolerance<T>(out).value);
 
-    // Blocks of larger matrices serve as x and y, and what lies around y stays.
-    Matrix<T> wide_x = Matrix<T>::Constant(n, in + 3, T(9));
-    Matrix<T> wide_y = Matrix<T>::Constant(n, out + 5, T(7));
+    // Blocks of larger matrices serve as x and y, and what lies around y stays. (One row more: a
+    // matrix without rows has no memory to take a block of.)
+    Matrix<T> tall_x = Matrix<T>::Constant(n + 1, in + 3, T(9));
+    Matrix<T> tall_y = Matrix<T>::Constant(n + 1, out + 5, T(7));
+    auto wide_x = tall_x.topRows(n);
+    auto wide_y = tall_y.topRows(n);
     wide_x.middleCols(1, in) = x;
     wide_y.middleCols(2, out) = y0;
     weight.add_product(wide_x.middleCols(1, in), wide_y.middleCols(2, out));
