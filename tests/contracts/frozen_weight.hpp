@@ -58,6 +58,9 @@ void check_frozen_weight(const Make& make) {
     CHECK((wide_y.rightCols(3).array() == T(7)).all());
 
     // A second call allocates nothing.
+    const Threads counted(countable_threads(2));
+    weight.add_product(x, y);
+    weight.add_transposed_product(dy, dx);
     const Allocations second = allocations_of([&] {
       weight.add_product(x, y);
       weight.add_transposed_product(dy, dx);

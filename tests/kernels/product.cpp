@@ -65,7 +65,8 @@ TEST_CASE("add_product gives the same bits for any number of threads and allocat
       if (count == 1) one = c;
       CHECK(same_bits(c, one));
 #ifndef EIGEN_USE_BLAS
-      CHECK(allocations_of([&] { add_product(c, 1.0F, a, b); }).count == 0);
+      if (countable_threads(count) == count)
+        CHECK(allocations_of([&] { add_product(c, 1.0F, a, b); }).count == 0);
 #endif
     }
   }
