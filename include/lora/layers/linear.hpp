@@ -9,8 +9,8 @@
 #include "lora/core/random.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/init/kaiming_uniform.hpp"
-#include "lora/layers/bias_gradient.hpp"
 #include "lora/kernels/product.hpp"
+#include "lora/layers/bias_gradient.hpp"
 
 namespace lora {
 
