@@ -22,11 +22,13 @@ namespace {
 
 template <class T>
 struct Inputs {
-  Inputs(Index n, const AttentionConfig& config)
-      : q(2 * random_matrix<T>(n, config.heads * config.head_features, 1)),
-        k(2 * random_matrix<T>(n, kv(config) * config.head_features, 2)),
-        v(random_matrix<T>(n, kv(config) * config.head_features, 3)),
-        dy(random_matrix<T>(n, config.heads * config.head_features, 4)) {}
+  Inputs(Index n, const AttentionConfig& config) : Inputs(n, n, config) {}
+
+  Inputs(Index queries, Index keys, const AttentionConfig& config)
+      : q(2 * random_matrix<T>(queries, config.heads * config.head_features, 1)),
+        k(2 * random_matrix<T>(keys, kv(config) * config.head_features, 2)),
+        v(random_matrix<T>(keys, kv(config) * config.head_features, 3)),
+        dy(random_matrix<T>(queries, config.heads * config.head_features, 4)) {}
 
   static Index kv(const AttentionConfig& config) { return config.kv_heads.value_or(config.heads); }
 
@@ -36,52 +38,55 @@ struct Inputs {
 // By the definition, one token after the other, in double.
 template <class T>
 Matrix<double> naive_attention(const Inputs<T>& in, const AttentionConfig& config,
-                               const Sequences& sequences) {
+                               const Sequences& queries, const Sequences& keys) {
   const Index d = config.head_features;
   const Index group = config.heads / Inputs<T>::kv(config);
   const double scaling = config.scaling.value_or(1 / std::sqrt(static_cast<double>(d)));
   Matrix<double> y = Matrix<double>::Zero(in.q.rows(), in.q.cols());
-  for (Index b = 0; b < sequences.size(); ++b)
+  for (Index b = 0; b < queries.size(); ++b)
     for (Index h = 0; h < config.heads; ++h)
-      for (Index i = 0; i < sequences[b].rows; ++i) {
-        const Index row = sequences[b].begin + i;
-        if (!sequences.is_token(row)) continue;
+      for (Index i = 0; i < queries[b].rows; ++i) {
+        const Index row = queries[b].begin + i;
+        if (!queries.is_token(row)) continue;
+        // The last query's run ends where the last key's does.
+        const Index last = i - queries[b].last + keys[b].last;
         const auto sees = [&](Index j) {
-          return sequences.is_token(sequences[b].begin + j) && (!config.causal || j <= i);
+          return keys.is_token(keys[b].begin + j) && (!config.causal || j <= last);
         };
         const auto weight = [&](Index j) {
           double score = 0;
           for (Index c = 0; c < d; ++c)
             score += static_cast<double>(in.q(row, h * d + c)) *
-                     static_cast<double>(in.k(sequences[b].begin + j, h / group * d + c));
+                     static_cast<double>(in.k(keys[b].begin + j, h / group * d + c));
           return std::exp(scaling * score);
         };
         double sum = 0;
-        for (Index j = 0; j < sequences[b].rows; ++j) {
+        for (Index j = 0; j < keys[b].rows; ++j) {
           if (!sees(j)) continue;
           sum += weight(j);
           for (Index c = 0; c < d; ++c)
             y(row, h * d + c) +=
-                weight(j) * static_cast<double>(in.v(sequences[b].begin + j, h / group * d + c));
+                weight(j) * static_cast<double>(in.v(keys[b].begin + j, h / group * d + c));
         }
-        y.row(row).segment(h * d, d) /= sum;
+        if (sum > 0) y.row(row).segment(h * d, d) /= sum;
       }
   return y;
 }
 
 const std::vector<int> mask_with_holes{1, 1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0};
 
-void check_attention_gradients(const AttentionConfig& config, const Sequences& sequences) {
-  Inputs<double> in(sequences.rows(), config);
+void check_attention_gradients(const AttentionConfig& config, const Sequences& queries,
+                               const Sequences& keys) {
+  Inputs<double> in(queries.rows(), keys.rows(), config);
   const Attention<double> attention(config, 5);
   Tape<double> tape;
   Matrix<double> y, dq, dk, dv;
-  attention.forward(in.q, in.k, in.v, sequences, tape, y);
-  attention.backward(in.q, in.k, in.v, in.dy, sequences, tape, dq, dk, dv);
+  attention.forward(in.q, in.k, in.v, queries, keys, tape, y);
+  attention.backward(in.q, in.k, in.v, in.dy, queries, keys, tape, dq, dk, dv);
   CHECK(tape.empty());
   const auto loss = [&] {
     Tape<double> fresh;
-    attention.forward(in.q, in.k, in.v, sequences, fresh, y);
+    attention.forward(in.q, in.k, in.v, queries, keys, fresh, y);
     return (y.array() * in.dy.array()).sum();
   };
   CHECK(relative_error(dq, finite_difference(in.q, loss)) < 1e-6);
@@ -109,7 +114,7 @@ TEMPLATE_TEST_CASE("attention is softmax(q k^T) v over the tokens that a token s
         Matrix<T> y, trained, in_place = in.q;
         attention.forward(in.q, in.k, in.v, sequences, y);
         // Scores of up to 10 magnify their rounding by as much.
-        CHECK(largest_difference(y, naive_attention(in, config, sequences)) <=
+        CHECK(largest_difference(y, naive_attention(in, config, sequences, sequences)) <=
               Tolerance<T>(sequences.longest() + 5, 10).value);
         Tape<T> tape;
         attention.forward(in.q, in.k, in.v, sequences, tape, trained);
@@ -135,7 +140,7 @@ TEST_CASE("attention's gradients agree with finite differences") {
                                      .causal = causal,
                                      .dropout = dropout,
                                      .scaling = 0.7},
-                                    *sequences);
+                                    *sequences, *sequences);
         }
 }
 
@@ -143,7 +148,44 @@ TEST_CASE("attention's gradients agree across blocks of queries") {
   // 200 tokens are taken in two blocks.
   for (const bool causal : {false, true})
     check_attention_gradients({.head_features = 2, .causal = causal, .dropout = 0.2},
+                              Sequences::packed(std::array{200}),
                               Sequences::packed(std::array{200}));
+}
+
+TEST_CASE("queries may be other rows than keys, more, fewer or none") {
+  // More queries than keys: with `causal` the first see nothing, and get zeros.
+  const auto queries = Sequences::packed(std::array{1, 0, 2, 4, 3});
+  const auto masked = Sequences::masked(mask_with_holes, 4);
+  const auto padded = Sequences::padded(std::array{4, 2, 0, 1, 3}, 4);
+  for (const auto* keys : {&masked, &padded})
+    for (const bool causal : {false, true})
+      for (const double dropout : {0.0, 0.4}) {
+        CAPTURE(causal, dropout);
+        const AttentionConfig config{
+            .heads = 4, .head_features = 5, .kv_heads = 2, .causal = causal, .dropout = dropout};
+        check_attention_gradients(config, queries, *keys);
+        const Inputs<double> in(queries.rows(), keys->rows(), config);
+        Matrix<double> y;
+        Attention<double>(config).forward(in.q, in.k, in.v, queries, *keys, y);
+        CHECK(largest_difference(y, naive_attention(in, config, queries, *keys)) < 1e-12);
+      }
+}
+
+TEST_CASE("the last queries alone get what all of them get, bit for bit") {
+  const AttentionConfig config{.heads = 2, .head_features = 8, .causal = true};
+  const auto keys = Sequences::packed(std::array{9, 1, 30});
+  const auto last = Sequences::packed(std::array{1, 1, 1});
+  const Inputs<float> in(keys.rows(), config);
+  const Attention<float> attention(config);
+  Matrix<float> q(3, in.q.cols()), expected(3, in.q.cols()), all, y;
+  attention.forward(in.q, in.k, in.v, keys, all);
+  for (Index b = 0; b < 3; ++b) {
+    const Index row = keys[b].begin + keys[b].rows - 1;
+    q.row(b) = in.q.row(row);
+    expected.row(b) = all.row(row);
+  }
+  attention.forward(q, in.k, in.v, last, keys, y);
+  CHECK(same_bits(y, expected));
 }
 
 TEST_CASE("attention and its gradients are PyTorch's") {
@@ -315,6 +357,9 @@ TEST_CASE("attention refuses what does not fit, before anything changes") {
   const Matrix<float> wide = random_matrix<float>(4, 7, 1), high = random_matrix<float>(5, 6, 1);
   CHECK_THROWS_WITH(attention.forward(wide, in.k, in.v, sequences, y),
                     "Attention::forward: q is (4, 7), expected (4, 6)");
+  CHECK_THROWS_WITH(
+      attention.forward(in.q, in.k, in.v, sequences, Sequences::packed(std::array{2, 2}), y),
+      "Attention::forward: queries are 1 sequences, keys 2, expected as many");
   CHECK_THROWS_AS(attention.forward(in.q, high, in.v, sequences, tape, y), ShapeError);
   CHECK_THROWS_AS(attention.forward(in.q, in.k, wide, sequences, tape, y), ShapeError);
   CHECK((tape.empty() && y.size() == 0));

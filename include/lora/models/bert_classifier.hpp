@@ -48,9 +48,9 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>> {
   /// Does the same with memory that the next call uses again.
   void forward(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& logits) const {
     buffers.batch.assign(batch);
-    const Matrix<T>& hidden = encoder_.forward(buffers);
+    const Matrix<T>& hidden = encoder_.forward_read(buffers);
     if constexpr (per_token) return classifier_.forward(hidden, logits);
-    const Sequences& sequences = buffers.batch.sequences();
+    const Sequences& sequences = encoder_.rows(buffers.batch);
     auto& [first, pooled, dropped, dpooled, dfirst] = buffers.pooled;
     if (pooler_) {
       first_token_pooling<T>(hidden, sequences, first);
@@ -72,11 +72,11 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>> {
     if constexpr (per_token) {
       features = &hidden;
     } else if (pooler_) {
-      first_token_pooling<T>(hidden, tape.buffers.batch.sequences(), first);
+      first_token_pooling<T>(hidden, encoder_.rows(tape.buffers.batch), first);
       pooler_->forward(first, tape.frames, pooled);
       tanh_activation<T>(pooled, pooled);
     } else {
-      mean_pooling<T>(hidden, tape.buffers.batch.sequences(), pooled);
+      mean_pooling<T>(hidden, encoder_.rows(tape.buffers.batch), pooled);
     }
     // Always through `dropped`: backward finds the classifier's input there.
     dropout_.forward(*features, tape.frames, dropped);
@@ -95,12 +95,12 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>> {
       classifier_.backward(dropped, dlogits, tape.frames);
       return tape.clear();
     }
-    Matrix<T>& d = tape.buffers.hidden[1];
+    Matrix<T>& d = encoder_.dhidden(tape);
     Matrix<T>& dfeatures = per_token ? d : dpooled;
     classifier_.backward(dropped, dlogits, tape.frames, dfeatures);
     dropout_.backward(dfeatures, tape.frames, dfeatures);
     if constexpr (!per_token) {
-      const Sequences& sequences = tape.buffers.batch.sequences();
+      const Sequences& sequences = encoder_.rows(tape.buffers.batch);
       if (pooler_) {
         tanh_activation_backward<T>(pooled, dpooled, dpooled);
         if (!encoder_.trains()) {
@@ -113,7 +113,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>> {
         mean_pooling_backward<T>(dpooled, sequences, d);
       }
     }
-    encoder_.backward(tape, d);
+    encoder_.backward(tape);
     tape.clear();
   }
 
@@ -152,7 +152,9 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>> {
 
   BertClassifier(const BertSource<T>& source, ModelBuilder<T> builder, const BertOptions& options)
       : Base(source),
-        encoder_(builder, source.parts.prefix, options.recompute_activations),
+        encoder_(builder, source.parts.prefix,
+                 source.parts.pooler ? ReadRows::first : ReadRows::all,
+                 options.recompute_activations),
         dropout_(source.config.classifier_dropout.value_or(source.config.hidden_dropout_prob),
                  builder.next_seed()),
         classifier_(builder, "classifier", source.config.num_labels, source.config.hidden_size,

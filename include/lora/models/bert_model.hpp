@@ -57,9 +57,8 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>> {
       throw StateError("BertModel::backward: the tape is empty: run forward(batch, tape, hidden)");
     require_shape(dhidden, tape.buffers.batch.sequences().rows(), this->config().hidden_size,
                   "BertModel::backward", "dhidden");
-    Matrix<T>& d = tape.buffers.hidden[1];
-    d = dhidden;
-    encoder_.backward(tape, d);
+    encoder_.dhidden(tape) = dhidden;
+    encoder_.backward(tape);
     tape.clear();
   }
 
@@ -97,7 +96,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>> {
 
   BertModel(const BertSource<T>& source, ModelBuilder<T> builder, const BertOptions& options)
       : Base(source),
-        encoder_(builder, "", options.recompute_activations),
+        encoder_(builder, "", ReadRows::all, options.recompute_activations),
         pooler_(builder, "pooler.dense", source.config.hidden_size, source.config.hidden_size) {
     this->release_pages();
   }

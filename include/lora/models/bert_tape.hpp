@@ -13,7 +13,7 @@
 namespace lora::models {
 
 /// Holds the activations of one layer that its backward needs: N tokens, D features, M of the
-/// feed-forward half.
+/// feed-forward half. But for keys and values, N counts the tokens whose rows are read.
 template <class T>
 struct BertLayerActivations {
   std::array<Matrix<T>, 3> qkv;  // (N, D) each
@@ -34,33 +34,67 @@ struct BertLayerActivations {
   }
 };
 
+/// Holds the working memory of a layer's calls.
+template <class T>
+struct BertLayerBuffers {
+  BertLayerActivations<T> kept;     // where no backward needs it
+  std::array<Matrix<T>, 3> dqkv;    // (N, D) each
+  std::array<Matrix<T>, 2> narrow;  // (N, D)
+  std::array<Matrix<T>, 2> wide;    // (N, M)
+  typename Bottleneck<T>::Buffers bottleneck;
+
+  /// Returns the bytes held.
+  [[nodiscard]] std::size_t bytes() const {
+    Index sum = 0;
+    for (const Matrix<T>& each : dqkv) sum += each.size();
+    for (const Matrix<T>& each : narrow) sum += each.size();
+    for (const Matrix<T>& each : wide) sum += each.size();
+    for (const Matrix<T>& each : bottleneck) sum += each.size();
+    return kept.bytes() + static_cast<std::size_t>(sum) * sizeof(T);
+  }
+};
+
 /// Holds the working memory of a model's calls, which they reuse: a second call with the same
 /// shapes allocates nothing. Its contents mean nothing between calls. One belongs to one thread.
 template <class T>
-struct BertBuffers {
-  PackedBatch batch;
-  std::array<Matrix<T>, 2> hidden;  // (N, D), turn by turn
-  BertLayerActivations<T> layer;    // of the layer at hand
-  std::array<Matrix<T>, 3> dqkv;    // (N, D) each
-  std::array<Matrix<T>, 2> narrow;  // (N, D)
-  typename Bottleneck<T>::Buffers bottleneck;
-  std::array<Matrix<T>, 2> wide;    // (N, M)
-  std::array<Matrix<T>, 5> pooled;  // (B, D)
+class BertBuffers {
+ public:
+  /// Returns the memory for a layer that computes these rows. Each choice of rows has its own, so
+  /// that no matrix changes its size from layer to layer; but what has a row for each key has one
+  /// size, and goes to whoever asks.
+  BertLayerBuffers<T>& layer(ReadRows read) {
+    if (read != last_asked_) {
+      for (const std::size_t part : {1, 2}) {
+        layers_[0].kept.qkv[part].swap(layers_[1].kept.qkv[part]);
+        layers_[0].dqkv[part].swap(layers_[1].dqkv[part]);
+      }
+      last_asked_ = read;
+    }
+    return layers_[place(read)];
+  }
+
+  /// Returns two matrices for hidden states of these rows, to be used turn by turn.
+  [[nodiscard]] std::array<Matrix<T>, 2>& hidden(ReadRows read) { return hidden_[place(read)]; }
 
   /// Returns the bytes held for numbers.
   [[nodiscard]] std::size_t bytes() const {
-    Index sum = 0;
-    const auto add = [&sum](const auto& matrices) {
-      for (const Matrix<T>& each : matrices) sum += each.size();
-    };
-    add(hidden);
-    add(dqkv);
-    add(narrow);
-    add(wide);
-    add(bottleneck);
-    add(pooled);
-    return layer.bytes() + static_cast<std::size_t>(sum) * sizeof(T);
+    Index sum = first_tokens.size();
+    for (const auto& both : hidden_)
+      for (const Matrix<T>& each : both) sum += each.size();
+    for (const Matrix<T>& each : pooled) sum += each.size();
+    return layers_[0].bytes() + layers_[1].bytes() + static_cast<std::size_t>(sum) * sizeof(T);
   }
+
+  PackedBatch batch;
+  Matrix<T> first_tokens;           // (texts with tokens, D): input of queries that are apart
+  std::array<Matrix<T>, 5> pooled;  // (B, D)
+
+ private:
+  static std::size_t place(ReadRows read) { return read == ReadRows::all ? 0 : 1; }
+
+  std::array<BertLayerBuffers<T>, 2> layers_;
+  std::array<std::array<Matrix<T>, 2>, 2> hidden_;
+  ReadRows last_asked_ = ReadRows::all;
 };
 
 /// Keeps what backward needs of a whole model, from forward to backward, and the memory of both.

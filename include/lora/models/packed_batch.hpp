@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "lora/core/matrix.hpp"
@@ -7,6 +8,12 @@
 #include "lora/text/token_batch.hpp"
 
 namespace lora::models {
+
+/// Says of which tokens a head reads the last hidden states.
+enum class ReadRows {
+  all,    ///< of every token
+  first,  ///< of each text's first, [CLS]: the last layer need not compute the others
+};
 
 /// Holds the tokens of a text::TokenBatch without its padding, one row each: text after text, and
 /// in a text as in its row of attention_mask. Whatever is computed for padding is computed for
@@ -40,6 +47,8 @@ class PackedBatch {
       lengths_.push_back(static_cast<int>(ids_.size() - before));
     }
     sequences_.set_packed(lengths_);
+    for (int& tokens : lengths_) tokens = std::min(tokens, 1);
+    first_tokens_.set_packed(lengths_);
   }
 
   [[nodiscard]] const std::vector<int>& ids() const { return ids_; }
@@ -47,12 +56,39 @@ class PackedBatch {
   [[nodiscard]] const std::vector<int>& positions() const { return positions_; }
   [[nodiscard]] const Sequences& sequences() const { return sequences_; }
 
+  /// Returns the rows that a head reads: each text's tokens, or the first of each text that has
+  /// tokens, one row each.
+  [[nodiscard]] const Sequences& sequences(ReadRows read) const {
+    return read == ReadRows::all ? sequences_ : first_tokens_;
+  }
+
+  /// Copies to y (texts with tokens, D), which is resized, the rows of their first tokens among
+  /// those of x (N, D).
+  template <class T>
+  void take_first_tokens(const ConstMatrixRef<T>& x, Matrix<T>& y) const {
+    y.resize(first_tokens_.rows(), x.cols());
+    for_each_first_token([&](Index first, Index row) { y.row(first) = x.row(row); });
+  }
+
+  /// Adds y (texts with tokens, D) to the rows of their first tokens among those of x (N, D).
+  template <class T>
+  void add_to_first_tokens(const Matrix<T>& y, Matrix<T>& x) const {
+    for_each_first_token([&](Index first, Index row) { x.row(row) += y.row(first); });
+  }
+
  private:
+  template <class Action>
+  void for_each_first_token(const Action& action) const {
+    for (Index b = 0; b < sequences_.size(); ++b)
+      if (sequences_[b].tokens > 0) action(first_tokens_[b].begin, sequences_[b].begin);
+  }
+
   std::vector<int> ids_;
   std::vector<int> type_ids_;
   std::vector<int> positions_;
   std::vector<int> lengths_;
   Sequences sequences_;
+  Sequences first_tokens_;
 };
 
 /// Appends to `packed`, which is emptied first, the numbers (B, L) of the tokens of `batch`, in the

@@ -23,7 +23,8 @@ struct AttentionConfig {
   Index heads = 1;                     ///< H, of the queries
   Index head_features = 1;             ///< D, columns of one head
   std::optional<Index> kv_heads = {};  ///< G, of keys and values: a divisor of H; H if left out
-  bool causal = false;                 ///< a token sees itself and what stands before it
+  bool causal = false;                 ///< a token sees itself and what stands before it; with
+                                       ///< keys apart from queries, the last of each are one token
   double dropout = 0;                  ///< in [0, 1): of the probabilities, in training
   std::optional<double> scaling = {};  ///< of q k^T; 1 / sqrt(D) if left out
 };
@@ -36,6 +37,10 @@ struct AttentionConfig {
 /// for each head h and its key head g = h G / H. q and y are (N, H D), k and v (N, G D); columns
 /// [h D, (h + 1) D) are head h. Only tokens are computed: padding is neither seen nor does it see,
 /// its rows of y and of the gradients are zeros, and it costs nothing.
+///
+/// Queries may be other rows than keys and values, as in cross attention, or where only some tokens
+/// are asked for: then sequence b of `queries` looks at sequence b of `keys`, q and y are
+/// (N of queries, H D), k and v (N of keys, G D).
 ///
 /// Backward computes the probabilities again, from q, k and the logarithm of each row's sum of
 /// exponentials (N, H), which is all that the tape keeps: memory is O(S), not O(S^2). Dropout's
@@ -70,9 +75,15 @@ class Attention {
   /// Computes y, which is resized, without dropout. y may be q itself. Throws ShapeError.
   void forward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v,
                const Sequences& sequences, Matrix<T>& y) const {
-    check(q, k, v, sequences, "Attention::forward");
+    forward(q, k, v, sequences, sequences, y);
+  }
+
+  /// Does the same with keys and values apart from the queries.
+  void forward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v,
+               const Sequences& queries, const Sequences& keys, Matrix<T>& y) const {
+    check(q, k, v, queries, keys, "Attention::forward");
     y.resize(q.rows(), q.cols());
-    for_each_head(sequences, heads(),
+    for_each_head(queries, keys, heads(),
                   [&](const Place& at) { forward_head(at, q, k, v, y, nullptr, nullptr); });
   }
 
@@ -80,12 +91,18 @@ class Attention {
   /// of q, k, v. Throws ShapeError.
   void forward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v,
                const Sequences& sequences, Tape<T>& tape, Matrix<T>& y) const {
-    check(q, k, v, sequences, "Attention::forward");
+    forward(q, k, v, sequences, sequences, tape, y);
+  }
+
+  /// Does the same with keys and values apart from the queries.
+  void forward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v,
+               const Sequences& queries, const Sequences& keys, Tape<T>& tape, Matrix<T>& y) const {
+    check(q, k, v, queries, keys, "Attention::forward");
     auto& frame = tape.push(this, q.rows());
     MatrixRef<T> log_sums = frame.keep(heads());
-    const DropoutMask mask = mask_of(tape, frame, sequences);
+    const DropoutMask mask = mask_of(tape, frame, keys);
     y.resize(q.rows(), q.cols());
-    for_each_head(sequences, heads(), [&](const Place& at) {
+    for_each_head(queries, keys, heads(), [&](const Place& at) {
       forward_head(at, q, k, v, y, &log_sums, config_.dropout > 0 ? &mask : nullptr);
     });
   }
@@ -100,20 +117,27 @@ class Attention {
   void backward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v, ConstMatrixRef<T> dy,
                 const Sequences& sequences, Tape<T>& tape, Matrix<T>& dq, Matrix<T>& dk,
                 Matrix<T>& dv) const {
+    backward(q, k, v, dy, sequences, sequences, tape, dq, dk, dv);
+  }
+
+  /// Does the same with keys and values apart from the queries.
+  void backward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v, ConstMatrixRef<T> dy,
+                const Sequences& queries, const Sequences& keys, Tape<T>& tape, Matrix<T>& dq,
+                Matrix<T>& dk, Matrix<T>& dv) const {
     constexpr const char* where = "Attention::backward";
-    check(q, k, v, sequences, where);
+    check(q, k, v, queries, keys, where);
     require_shape(dy, q.rows(), q.cols(), where, "dy");
     auto& frame = tape.top(this, dy.rows(), where);
     const MatrixRef<T> log_sums = frame.kept();
-    const DropoutMask mask = mask_of(tape, frame, sequences);
+    const DropoutMask mask = mask_of(tape, frame, keys);
     dq.resize(q.rows(), q.cols());
     dk.resize(k.rows(), k.cols());
     dv.resize(v.rows(), v.cols());
     const Index group = heads() / kv_heads_;
-    for_each_head(sequences, kv_heads_, [&](Place at) {
+    for_each_head(queries, keys, kv_heads_, [&](Place at) {
       const Index g = at.head;
-      zero_rows(at, g, 0, at.sequence->rows, dk);
-      zero_rows(at, g, 0, at.sequence->rows, dv);
+      zero_rows(*at.key, g, 0, at.key->rows, dk);
+      zero_rows(*at.key, g, 0, at.key->rows, dv);
       for (at.head = g * group; at.head < (g + 1) * group; ++at.head)
         backward_head(at, q, k, v, dy, log_sums, config_.dropout > 0 ? &mask : nullptr, dq, dk, dv);
     });
@@ -128,86 +152,102 @@ class Attention {
  private:
   // One head of one sequence.
   struct Place {
-    const Sequences* sequences;
-    const Sequences::Sequence* sequence;
+    const Sequences* queries;
+    const Sequences* keys;
+    const Sequences::Sequence* query;
+    const Sequences::Sequence* key;
     Index head;
 
-    [[nodiscard]] Index begin() const { return sequence->begin + sequence->first; }
-    [[nodiscard]] Index length() const { return sequence->last - sequence->first; }
-    [[nodiscard]] bool is_padding(Index i) const {
-      return sequence->holes && !sequences->is_token(begin() + i);
+    [[nodiscard]] Index query_begin() const { return query->begin + query->first; }
+    [[nodiscard]] Index query_count() const { return query->last - query->first; }
+    [[nodiscard]] Index key_begin() const { return key->begin + key->first; }
+    [[nodiscard]] Index key_count() const { return key->last - key->first; }
+    [[nodiscard]] bool query_is_padding(Index i) const {
+      return query->holes && !queries->is_token(query_begin() + i);
+    }
+    [[nodiscard]] bool key_is_padding(Index j) const {
+      return key->holes && !keys->is_token(key_begin() + j);
     }
   };
 
   void check(const ConstMatrixRef<T>& q, const ConstMatrixRef<T>& k, const ConstMatrixRef<T>& v,
-             const Sequences& sequences, const char* where) const {
-    const Index n = sequences.rows(), d = head_features();
-    require_shape(q, n, heads() * d, where, "q");
-    require_shape(k, n, kv_heads_ * d, where, "k");
-    require_shape(v, n, kv_heads_ * d, where, "v");
+             const Sequences& queries, const Sequences& keys, const char* where) const {
+    const Index d = head_features();
+    if (queries.size() != keys.size())
+      throw ShapeError(message(where, ": queries are ", queries.size(), " sequences, keys ",
+                               keys.size(), ", expected as many"));
+    require_shape(q, queries.rows(), heads() * d, where, "q");
+    require_shape(k, keys.rows(), kv_heads_ * d, where, "k");
+    require_shape(v, keys.rows(), kv_heads_ * d, where, "v");
   }
 
   [[nodiscard]] DropoutMask mask_of(const Tape<T>& tape, const typename Tape<T>::Frame& frame,
-                                    const Sequences& sequences) const {
-    return {random_, tape.mask_step(frame), config_.dropout, sequences.longest()};
+                                    const Sequences& keys) const {
+    return {random_, tape.mask_step(frame), config_.dropout, keys.longest()};
   }
 
   // Head by head, and within a head sequence by sequence: threads then share the work evenly even
   // where lengths differ.
   template <class Body>
-  void for_each_head(const Sequences& sequences, Index count, const Body& body) const {
+  void for_each_head(const Sequences& queries, const Sequences& keys, Index count,
+                     const Body& body) const {
     double pairs = 0;
-    for (Index b = 0; b < sequences.size(); ++b) {
-      const auto length = static_cast<double>(sequences[b].last - sequences[b].first);
-      pairs += length * length;
-    }
+    for (Index b = 0; b < queries.size(); ++b)
+      pairs += static_cast<double>(queries[b].last - queries[b].first) *
+               static_cast<double>(keys[b].last - keys[b].first);
     const double work = pairs * static_cast<double>(heads() * (2 * head_features() + 32));
-    const Index tasks = sequences.size() * count;
+    const Index tasks = queries.size() * count;
     parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
-      body(Place{&sequences, &sequences[task % sequences.size()], task / sequences.size()});
+      const Index b = task % queries.size();
+      body(Place{&queries, &keys, &queries[b], &keys[b], task / queries.size()});
     });
   }
 
   // Queries that are taken at a time: their probabilities stay in the second-level cache.
-  [[nodiscard]] static Index block_rows(Index length) {
+  [[nodiscard]] static Index block_rows(const Place& at) {
     constexpr Index elements = Index{1} << 15;
-    return std::min(length, std::max<Index>(16, elements / std::max<Index>(1, length)));
+    return std::min(at.query_count(),
+                    std::max<Index>(16, elements / std::max<Index>(1, at.key_count())));
   }
 
-  [[nodiscard]] Index visible(Index query, Index length) const {
-    return config_.causal ? query + 1 : length;
+  // Returns how many keys, from the first, query `i` sees.
+  [[nodiscard]] Index visible(const Place& at, Index i) const {
+    if (!config_.causal) return at.key_count();
+    return std::max<Index>(0, at.key_count() - at.query_count() + i + 1);
   }
 
   // Rows [from, to) of the sequence, columns of head `head`.
-  void zero_rows(const Place& at, Index head, Index from, Index to, Matrix<T>& out) const {
+  void zero_rows(const Sequences::Sequence& sequence, Index head, Index from, Index to,
+                 Matrix<T>& out) const {
     if (from == to) return;  // there may be no memory at all
     const Index d = head_features();
-    out.block(at.sequence->begin + from, head * d, to - from, d).setZero();
+    out.block(sequence.begin + from, head * d, to - from, d).setZero();
   }
 
   void forward_head(const Place& at, const ConstMatrixRef<T>& q, const ConstMatrixRef<T>& k,
                     const ConstMatrixRef<T>& v, Matrix<T>& y, MatrixRef<T>* log_sums,
                     const DropoutMask* mask) const {
     namespace ei = Eigen::internal;
-    const Index d = head_features(), begin = at.begin(), n = at.length();
+    const Index d = head_features(), begin = at.query_begin(), n = at.query_count();
+    const Index kv_begin = at.key_begin();
     const Index column = at.head * d, kv_column = at.head * kv_heads_ / heads() * d;
-    zero_rows(at, at.head, 0, at.sequence->first, y);
-    zero_rows(at, at.head, at.sequence->last, at.sequence->rows, y);
-    const Index step = block_rows(n);
+    zero_rows(*at.query, at.head, 0, at.query->first, y);
+    zero_rows(*at.query, at.head, at.query->last, at.query->rows, y);
+    const Index step = block_rows(at);
     Scratch scratch;
-    T* memory = scratch.take<T>(step * n);
+    T* memory = scratch.take<T>(step * at.key_count());
     T* factors = scratch.take<T>(step);
-    T* mask_row = scratch.take<T>(mask != nullptr ? n : 0);
+    T* mask_row = scratch.take<T>(mask != nullptr ? at.key_count() : 0);
     for (Index first = 0; first < n; first += step) {
-      const Index rows = std::min(step, n - first), keys = visible(first + rows - 1, n);
+      const Index rows = std::min(step, n - first), keys = visible(at, first + rows - 1);
       MatrixRef<T> p(memory, rows, keys, keys);
       p.setZero();
       add_product(p, scaling_, q.block(begin + first, column, rows, d),
-                  k.block(begin, kv_column, keys, d).transpose());
+                  k.block(kv_begin, kv_column, keys, d).transpose());
       for (Index i = 0; i < rows; ++i) {
-        const Index query = first + i, seen = visible(query, n);
+        const Index query = first + i, seen = visible(at, query);
         T* row = memory + i * keys;
-        if (at.is_padding(query)) {
+        if (seen == 0 || at.query_is_padding(query)) {
           std::fill_n(row, keys, T(0));
           factors[i] = T(0);
           continue;
@@ -231,7 +271,7 @@ class Attention {
       }
       MatrixRef<T> out(y.block(begin + first, column, rows, d));
       out.setZero();
-      add_product(out, T(1), p, v.block(begin, kv_column, keys, d));
+      add_product(out, T(1), p, v.block(kv_begin, kv_column, keys, d));
       for (Index i = 0; i < rows; ++i) out.row(i) *= factors[i];
     }
   }
@@ -241,31 +281,32 @@ class Attention {
                      const MatrixRef<T>& log_sums, const DropoutMask* mask, Matrix<T>& dq,
                      Matrix<T>& dk, Matrix<T>& dv) const {
     namespace ei = Eigen::internal;
-    const Index d = head_features(), begin = at.begin(), n = at.length();
+    const Index d = head_features(), begin = at.query_begin(), n = at.query_count();
+    const Index kv_begin = at.key_begin();
     const Index column = at.head * d, kv_column = at.head * kv_heads_ / heads() * d;
-    zero_rows(at, at.head, 0, at.sequence->first, dq);
-    zero_rows(at, at.head, at.sequence->last, at.sequence->rows, dq);
-    const Index step = block_rows(n);
+    zero_rows(*at.query, at.head, 0, at.query->first, dq);
+    zero_rows(*at.query, at.head, at.query->last, at.query->rows, dq);
+    const Index step = block_rows(at);
     Scratch scratch;
-    T* p_memory = scratch.take<T>(step * n);
-    T* ds_memory = scratch.take<T>(step * n);
-    T* mask_row = scratch.take<T>(mask != nullptr ? n : 0);
+    T* p_memory = scratch.take<T>(step * at.key_count());
+    T* ds_memory = scratch.take<T>(step * at.key_count());
+    T* mask_row = scratch.take<T>(mask != nullptr ? at.key_count() : 0);
     for (Index first = 0; first < n; first += step) {
-      const Index rows = std::min(step, n - first), keys = visible(first + rows - 1, n);
+      const Index rows = std::min(step, n - first), keys = visible(at, first + rows - 1);
       const auto q_rows = q.block(begin + first, column, rows, d);
       const auto dy_rows = dy.block(begin + first, column, rows, d);
-      const auto k_rows = k.block(begin, kv_column, keys, d);
-      const auto v_rows = v.block(begin, kv_column, keys, d);
+      const auto k_rows = k.block(kv_begin, kv_column, keys, d);
+      const auto v_rows = v.block(kv_begin, kv_column, keys, d);
       MatrixRef<T> p(p_memory, rows, keys, keys), ds(ds_memory, rows, keys, keys);
       p.setZero();
       add_product(p, scaling_, q_rows, k_rows.transpose());
       ds.setZero();
       add_product(ds, T(1), dy_rows, v_rows.transpose());  // dP before the mask
       for (Index i = 0; i < rows; ++i) {
-        const Index query = first + i, seen = visible(query, n);
+        const Index query = first + i, seen = visible(at, query);
         T* p_row = p_memory + i * keys;
         T* ds_row = ds_memory + i * keys;
-        if (at.is_padding(query)) {
+        if (seen == 0 || at.query_is_padding(query)) {
           std::fill_n(p_row, keys, T(0));
           std::fill_n(ds_row, keys, T(0));
           continue;
@@ -291,26 +332,27 @@ class Attention {
         std::fill(p_row + seen, p_row + keys, T(0));
         std::fill(ds_row + seen, ds_row + keys, T(0));
       }
-      add_product(MatrixRef<T>(dv.block(begin, kv_column, keys, d)), T(1), p.transpose(), dy_rows);
+      add_product(MatrixRef<T>(dv.block(kv_begin, kv_column, keys, d)), T(1), p.transpose(),
+                  dy_rows);
       // Last, because dq may be dy.
       MatrixRef<T> dq_rows(dq.block(begin + first, column, rows, d));
       dq_rows.setZero();
       add_product(dq_rows, scaling_, ds, k_rows);
-      add_product(MatrixRef<T>(dk.block(begin, kv_column, keys, d)), scaling_, ds.transpose(),
+      add_product(MatrixRef<T>(dk.block(kv_begin, kv_column, keys, d)), scaling_, ds.transpose(),
                   q_rows);
     }
   }
 
   // Scores of padding inside the run become minus infinity, whose exponential is zero.
   static void hide_padding(const Place& at, Index seen, T* scores) {
-    if (!at.sequence->holes) return;
+    if (!at.key->holes) return;
     for (Index j = 0; j < seen; ++j)
-      if (at.is_padding(j)) scores[j] = -std::numeric_limits<T>::infinity();
+      if (at.key_is_padding(j)) scores[j] = -std::numeric_limits<T>::infinity();
   }
 
   // The mask's row of a query: one for each head and row of the activations.
   static Index mask_index(const Place& at, Index query) {
-    return at.head * at.sequences->rows() + at.begin() + query;
+    return at.head * at.queries->rows() + at.query_begin() + query;
   }
 
   AttentionConfig config_;
