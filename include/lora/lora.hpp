@@ -20,6 +20,7 @@
 
 #include "lora/kernels/dot_tile.hpp"
 #include "lora/kernels/pack.hpp"
+#include "lora/kernels/packed_bands.hpp"
 #include "lora/kernels/packed_left.hpp"
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/panels.hpp"

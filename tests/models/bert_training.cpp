@@ -223,3 +223,53 @@ TEST_CASE("padding costs nothing and changes nothing") {
   CHECK(same_bits(logits, expected));
   CHECK(wide_buffers.bytes() == narrow_buffers.bytes());
 }
+
+TEST_CASE("a text without tokens has the logits of an empty hidden state, and the others theirs") {
+  const GoldenBatch batch;
+  models::BertForSequenceClassification<float> model(bert_data("tiny"),
+                                                     with_dropout(models::FullTuning{}));
+  text::TokenBatch with_empty{Matrix<int>::Zero(5, 10), Matrix<int>::Zero(5, 10),
+                              Matrix<int>::Zero(5, 10)};
+  for (const Index row : {0, 1, 2, 3}) {
+    const Index to = row < 2 ? row : row + 1;  // the third text is empty
+    with_empty.ids.row(to) = batch.tokens.ids.row(row);
+    with_empty.type_ids.row(to) = batch.tokens.type_ids.row(row);
+    with_empty.attention_mask.row(to) = batch.tokens.attention_mask.row(row);
+  }
+  Matrix<float> expected, logits, empty;
+  model.forward(batch.tokens, expected);
+  model.forward(with_empty, logits);
+  CHECK(same_bits(logits.topRows(2), expected.topRows(2)));
+  CHECK(same_bits(logits.bottomRows(2), expected.bottomRows(2)));
+  model.forward({Matrix<int>::Zero(1, 1), Matrix<int>::Zero(1, 1), Matrix<int>::Zero(1, 1)}, empty);
+  CHECK(empty.allFinite());
+  // Alone, its row takes the kernel of one row, which sums in another order.
+  CHECK(largest_difference(logits.row(2), empty) < 1e-5);
+
+  BertTape<float> tape;
+  Matrix<float> dlogits = Matrix<float>::Ones(5, logits.cols());
+  model.forward(with_empty, tape, logits);
+  model.backward(dlogits, tape);
+  for (const Parameter<float>* parameter : model.parameters()) {
+    CAPTURE(parameter->name);
+    CHECK(parameter->grad.allFinite());
+  }
+}
+
+TEST_CASE("training for a pooler keeps of the last layer what its first tokens need") {
+  const GoldenBatch batch;
+  const BertOptions options = with_dropout(all_linear());
+  models::BertForSequenceClassification<float> texts(bert_data("tiny"), options);
+  models::BertForTokenClassification<float> tokens(bert_data("tiny"), options);
+  BertTape<float> texts_tape, tokens_tape;
+  Matrix<float> logits, dlogits;
+  static_cast<void>(test::step(texts, batch, texts_tape, logits, dlogits));
+  static_cast<void>(test::step(tokens, batch, tokens_tape, logits, dlogits));
+  const auto& last = texts_tape.layers.back();
+  const Index all = tokens_tape.layers.back().attended.rows();
+  CHECK(last.attended.rows() == batch.tokens.ids.rows());
+  CHECK(last.inner.rows() == batch.tokens.ids.rows());
+  CHECK(last.qkv[0].rows() == batch.tokens.ids.rows());
+  CHECK(last.qkv[1].rows() == all);
+  CHECK(texts_tape.bytes_kept() < tokens_tape.bytes_kept());
+}

@@ -5,6 +5,7 @@
 #include "lora/core/matrix.hpp"
 #include "lora/core/parallel.hpp"
 #include "lora/core/scratch.hpp"
+#include "lora/kernels/packed_bands.hpp"
 #include "lora/kernels/packed_left.hpp"
 #include "lora/kernels/panels.hpp"
 #include "lora/kernels/simd.hpp"
@@ -107,22 +108,14 @@ void panel_product(MatrixRef<T> c, const Start<T>& start, const Term<T, Right>&.
                [&](Index task) { panel_task(tasks, task, c, start, terms...); });
 }
 
-/// Adds alpha * left * right to c for a row-major left side, in bands of rows, so that what is
-/// packed of it stays within some megabytes.
+/// Adds alpha * left * right to c for a row-major left side.
 template <class T, class Right>
 requires PanelSource<Right, T>
 void add_panel_product(const Strips<T>& left, const Right& right, Index depth, T alpha,
                        MatrixRef<T> c) {
-  constexpr Index packed_at_once = Index{1} << 22;
-  const Index band = round_up(std::max(Index{256}, packed_at_once / depth), Index{64});
-  Scratch scratch;
-  T* const memory = scratch.take<T>(packed_left_size(std::min(band, c.rows()), depth));
-  for (Index row = 0; row < c.rows(); row += band) {
-    const Index rows = std::min(band, c.rows() - row);
-    const auto packed =
-        pack_left<T>({left.at(row, 0), left.across, left.along}, rows, depth, memory);
-    panel_product<T>(c.middleRows(row, rows), {}, Term<T, Right>{packed, right, alpha});
-  }
+  for_each_packed_band<T>(left, c.rows(), depth, [&](const PackedLeft<T>& packed, Index row) {
+    panel_product<T>(c.middleRows(row, packed.rows), {}, Term<T, Right>{packed, right, alpha});
+  });
 }
 
 /// Adds alpha * left * right to c for a row-major left (M, K).

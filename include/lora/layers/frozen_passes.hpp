@@ -5,6 +5,7 @@
 #include "lora/core/matrix.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/kernels/packed_bands.hpp"
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/product.hpp"
 
@@ -24,12 +25,6 @@ struct LowRankPart {
   [[nodiscard]] bool exists() const { return left.cols() > 0; }
 };
 
-/// Rows of activations that are packed at a time: what is packed stays within some megabytes.
-[[nodiscard]] inline Index rows_at_once(Index depth) {
-  constexpr Index packed = Index{1} << 22;
-  return kernels::round_up(std::max(Index{256}, packed / std::max<Index>(depth, 1)), Index{64});
-}
-
 /// Computes rows [row, row + packed.rows) of out = start + packed * right + the low-rank part.
 template <class T, class Right>
 void band(const kernels::PackedLeft<T>& packed, const Right& right, const kernels::Start<T>& start,
@@ -47,24 +42,11 @@ void band(const kernels::PackedLeft<T>& packed, const Right& right, const kernel
   kernels::panel_product<T>(rows, start, frozen, term);
 }
 
-/// Packs `left` a band of rows at a time and calls use(packed, first row) for each.
-template <class T, class Use>
-void for_each_packed_band(ConstMatrixRef<T> left, const Use& use) {
-  const Index step = rows_at_once(left.cols());
-  Scratch scratch;
-  T* const memory =
-      scratch.take<T>(kernels::packed_left_size(std::min(step, left.rows()), left.cols()));
-  for (Index row = 0; row < left.rows(); row += step) {
-    const kernels::Strips<T> strips{left.data() + row * left.outerStride(), left.outerStride(), 1};
-    use(kernels::pack_left<T>(strips, std::min(step, left.rows() - row), left.cols(), memory), row);
-  }
-}
-
 /// Computes out = start + left * right + the low-rank part.
 template <class T, class Right>
 void product(ConstMatrixRef<T> left, const Right& right, const kernels::Start<T>& start,
              const LowRankPart<T>& low_rank, MatrixRef<T> out) {
-  for_each_packed_band<T>(left, [&](const kernels::PackedLeft<T>& packed, Index row) {
+  kernels::for_each_packed_band<T>(left, [&](const kernels::PackedLeft<T>& packed, Index row) {
     band(packed, right, start, low_rank, row, out);
   });
 }

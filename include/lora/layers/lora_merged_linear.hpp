@@ -12,6 +12,7 @@
 #include "lora/core/matrix.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
+#include "lora/kernels/packed_bands.hpp"
 #include "lora/layers/bias_gradient.hpp"
 #include "lora/layers/frozen_passes.hpp"
 #include "lora/layers/lora_linear.hpp"
@@ -191,7 +192,7 @@ class LoRAMergedLinear {
 
   void packed_forward(ConstMatrixRef<T> x, const std::array<ConstMatrixRef<T>, most>& xa,
                       std::span<Matrix<T>> y) const {
-    frozen_passes::for_each_packed_band<T>(x, [&](const kernels::PackedLeft<T>& packed, Index row) {
+    kernels::for_each_packed_band<T>(x, [&](const kernels::PackedLeft<T>& packed, Index row) {
       for (std::size_t p = 0; p < size(); ++p)
         frozen_passes::band<T>(packed, parts_[p].weight().panels(), {false, bias_of(p)},
                                low_rank(p, xa[p]), row, y[p]);
