@@ -244,7 +244,7 @@ TEST_CASE("a text without tokens has the logits of an empty hidden state, and th
   model.forward({Matrix<int>::Zero(1, 1), Matrix<int>::Zero(1, 1), Matrix<int>::Zero(1, 1)}, empty);
   CHECK(empty.allFinite());
   // Alone, its row takes the kernel of one row, which sums in another order.
-  CHECK(largest_difference(logits.row(2), empty) < 1e-5);
+  CHECK(test::largest_difference(logits.row(2), empty) < 1e-5);
 
   BertTape<float> tape;
   Matrix<float> dlogits = Matrix<float>::Ones(5, logits.cols());
