@@ -27,7 +27,7 @@ void fill(Layer& layer, std::uint64_t seed) {
 }
 
 template <class T>
-void check_round_trip() {
+void check_saved_adapter() {
   const TemporaryDirectory directory;
   GoldenNet<T> net(
       {.rank = 3, .alpha = 0.7, .dropout = 0.5, .use_rslora = true, .train_bias = true});
@@ -53,8 +53,8 @@ void check_round_trip() {
 }  // namespace
 
 TEST_CASE("what is saved is loaded to the last bit") {
-  check_round_trip<float>();
-  check_round_trip<double>();
+  check_saved_adapter<float>();
+  check_saved_adapter<double>();
 }
 
 TEST_CASE("what PEFT saved is saved again as the same files") {

@@ -83,7 +83,7 @@ Checkpoint<T> example() {
 }
 
 template <class T>
-void check_round_trip() {
+void check_saved_checkpoint() {
   const TemporaryDirectory directory;
   const Checkpoint<T> saved = example<T>();
   save_checkpoint(directory / "c", saved);
@@ -110,8 +110,8 @@ void check_round_trip() {
 }  // namespace
 
 TEST_CASE("a checkpoint gives back every bit") {
-  check_round_trip<float>();
-  check_round_trip<double>();
+  check_saved_checkpoint<float>();
+  check_saved_checkpoint<double>();
   const TemporaryDirectory directory;
   save_checkpoint<float>(directory / "c", {});
   const auto loaded = load_checkpoint<float>(directory / "c");

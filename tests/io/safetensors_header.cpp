@@ -10,7 +10,7 @@ using namespace lora::test;
 
 namespace {
 
-void refused(const std::string& bytes, const std::string& why) {
+void refused_header(const std::string& bytes, const std::string& why) {
   CAPTURE(bytes.substr(0, 200));
   const auto read = [&] { static_cast<void>(read_safetensors_header(test::as_bytes(bytes), "f")); };
   check_throws<FileError>(read, why);
@@ -51,48 +51,57 @@ TEST_CASE("a file that is cut short, or whose header lies about its length, is r
     CAPTURE(size);
     CHECK_THROWS_AS(read_safetensors_header(test::as_bytes(whole.substr(0, size)), "f"), FileError);
   }
-  refused(whole + "9", "the tensors end at 8, but there are 9 bytes of data");
-  refused("", "is 0 bytes, expected at least 8");
-  refused("1234567", "is 7 bytes");
-  refused(std::string(8, '\xff'), "the header's length is 18446744073709551615");
-  refused(std::string("\x01\x00\x00\x00\x00\x00\x00\x00", 8), "but only 0 bytes follow");
-  refused(std::string("\x01\xe1\xf5\x05\x00\x00\x00\x00", 8), "expected at most 100000000");
-  refused(std::string(8, '\0') + "{}", "the header does not begin with {");
+  refused_header(whole + "9", "the tensors end at 8, but there are 9 bytes of data");
+  refused_header("", "is 0 bytes, expected at least 8");
+  refused_header("1234567", "is 7 bytes");
+  refused_header(std::string(8, '\xff'), "the header's length is 18446744073709551615");
+  refused_header(std::string("\x01\x00\x00\x00\x00\x00\x00\x00", 8), "but only 0 bytes follow");
+  refused_header(std::string("\x01\xe1\xf5\x05\x00\x00\x00\x00", 8), "expected at most 100000000");
+  refused_header(std::string(8, '\0') + "{}", "the header does not begin with {");
 }
 
 TEST_CASE("a header that is not what the format says is refused") {
   for (const char* text : {" {}", "[]", "1", "\"a\"", "null"})
-    refused(safetensors_bytes(text), "the header does not begin with {");
+    refused_header(safetensors_bytes(text), "the header does not begin with {");
   for (const char* text : {"{", "{}}", "{}x", "{\"a\":}", "{\"\xff\":1}"})
-    refused(safetensors_bytes(text), "not valid JSON");
-  refused(safetensors_bytes(R"({"a":1})"), "tensor \"a\" is not described by an object");
-  refused(safetensors_bytes(R"({"a":{},"a":{}})"), "stands twice");
-  refused(safetensors_bytes(R"({"__metadata__":[]})"), "__metadata__ is not an object");
-  refused(safetensors_bytes(R"({"__metadata__":{"a":1}})"), "__metadata__ \"a\" is not a string");
-  refused(safetensors_bytes(R"({"a":{"b":{"c":{"d":{}}}}})"), "deeper than 4 levels");
-  refused(safetensors_bytes(R"({"a":{"shape":[],"data_offsets":[0,0]}})"), "has no dtype");
-  refused(safetensors_bytes(R"({"a":{"dtype":"F32","data_offsets":[0,0]}})"), "has no shape");
-  refused(safetensors_bytes(R"({"a":{"dtype":"F32","shape":[0]}})"), "has no data_offsets");
+    refused_header(safetensors_bytes(text), "not valid JSON");
+  refused_header(safetensors_bytes(R"({"a":1})"), "tensor \"a\" is not described by an object");
+  refused_header(safetensors_bytes(R"({"a":{},"a":{}})"), "stands twice");
+  refused_header(safetensors_bytes(R"({"__metadata__":[]})"), "__metadata__ is not an object");
+  refused_header(safetensors_bytes(R"({"__metadata__":{"a":1}})"),
+                 "__metadata__ \"a\" is not a string");
+  refused_header(safetensors_bytes(R"({"a":{"b":{"c":{"d":{}}}}})"), "deeper than 4 levels");
+  refused_header(safetensors_bytes(R"({"a":{"shape":[],"data_offsets":[0,0]}})"), "has no dtype");
+  refused_header(safetensors_bytes(R"({"a":{"dtype":"F32","data_offsets":[0,0]}})"),
+                 "has no shape");
+  refused_header(safetensors_bytes(R"({"a":{"dtype":"F32","shape":[0]}})"), "has no data_offsets");
 }
 
 TEST_CASE("types, shapes and places that cannot be are refused") {
   for (const char* dtype : {"\"f32\"", "\"\"", "3", "null", "[\"F32\"]"})
-    refused(safetensors_bytes(one(dtype, "[0]", "[0,0]")), "unknown dtype");
+    refused_header(safetensors_bytes(one(dtype, "[0]", "[0,0]")), "unknown dtype");
   for (const char* shape : {"2", "[-1]", "[1.0]", "[\"1\"]", "null", "[[1]]", "{}", "[true]",
                             "[9223372036854775808]", "[18446744073709551616]"})
-    refused(safetensors_bytes(one("\"F32\"", shape, "[0,0]")), "shape is");
+    refused_header(safetensors_bytes(one("\"F32\"", shape, "[0,0]")), "shape is");
   for (const char* offsets :
        {"0", "[]", "[0]", "[0,0,0]", "[-1,0]", "[0.0,0]", "[\"0\",0]", "null"})
-    refused(safetensors_bytes(one("\"F32\"", "[0]", offsets)), "data_offsets is");
-  refused(safetensors_bytes(one("\"F32\"", "[1]", "[4,0]"), "1234"), "data_offsets is [4, 0]");
-  refused(safetensors_bytes(one("\"F32\"", "[1]", "[0,5]"), "1234"), "within the 4 bytes of data");
-  refused(safetensors_bytes(one("\"F32\"", "[1]", "[0,18446744073709551615]"), "1234"), "within");
-  refused(safetensors_bytes(one("\"F32\"", "[2]", "[0,4]"), "1234"), "span 4 bytes, expected 8");
-  refused(safetensors_bytes(one("\"F4\"", "[3]", "[0,1]"), "1"), "do not fill whole bytes");
+    refused_header(safetensors_bytes(one("\"F32\"", "[0]", offsets)), "data_offsets is");
+  refused_header(safetensors_bytes(one("\"F32\"", "[1]", "[4,0]"), "1234"),
+                 "data_offsets is [4, 0]");
+  refused_header(safetensors_bytes(one("\"F32\"", "[1]", "[0,5]"), "1234"),
+                 "within the 4 bytes of data");
+  refused_header(safetensors_bytes(one("\"F32\"", "[1]", "[0,18446744073709551615]"), "1234"),
+                 "within");
+  refused_header(safetensors_bytes(one("\"F32\"", "[2]", "[0,4]"), "1234"),
+                 "span 4 bytes, expected 8");
+  refused_header(safetensors_bytes(one("\"F4\"", "[3]", "[0,1]"), "1"), "do not fill whole bytes");
   // Products that wrap around to a small number.
-  refused(safetensors_bytes(one("\"F32\"", "[4294967296,4294967296]", "[0,0]")), "is too large");
-  refused(safetensors_bytes(one("\"U8\"", "[2305843009213693952]", "[0,0]")), "is too large");
-  refused(safetensors_bytes(one("\"U8\"", "[9223372036854775807,2,0]", "[0,0]")), "is too large");
+  refused_header(safetensors_bytes(one("\"F32\"", "[4294967296,4294967296]", "[0,0]")),
+                 "is too large");
+  refused_header(safetensors_bytes(one("\"U8\"", "[2305843009213693952]", "[0,0]")),
+                 "is too large");
+  refused_header(safetensors_bytes(one("\"U8\"", "[9223372036854775807,2,0]", "[0,0]")),
+                 "is too large");
 }
 
 TEST_CASE("tensors that overlap or leave holes are refused") {
@@ -101,11 +110,11 @@ TEST_CASE("tensors that overlap or leave holes are refused") {
                                  R"(},"b":{"dtype":"U8","shape":[2],"data_offsets":)" + b + "}}",
                              "12345");
   };
-  refused(two("[0,2]", "[1,3]"), "tensor \"b\" begins at 1, expected 2");
-  refused(two("[0,2]", "[0,2]"), "tensors may neither overlap nor leave holes");
-  refused(two("[0,2]", "[3,5]"), "tensor \"b\" begins at 3, expected 2");
-  refused(two("[1,3]", "[3,5]"), "tensor \"a\" begins at 1, expected 0");
-  refused(two("[2,4]", "[0,2]"), "the tensors end at 4, but there are 5 bytes");
+  refused_header(two("[0,2]", "[1,3]"), "tensor \"b\" begins at 1, expected 2");
+  refused_header(two("[0,2]", "[0,2]"), "tensors may neither overlap nor leave holes");
+  refused_header(two("[0,2]", "[3,5]"), "tensor \"b\" begins at 3, expected 2");
+  refused_header(two("[1,3]", "[3,5]"), "tensor \"a\" begins at 1, expected 0");
+  refused_header(two("[2,4]", "[0,2]"), "the tensors end at 4, but there are 5 bytes");
 }
 
 TEST_CASE("nothing is allocated for what a header merely claims") {

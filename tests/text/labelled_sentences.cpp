@@ -11,30 +11,33 @@ using namespace lora::text;
 
 namespace {
 
-std::vector<LabelledSentence> parse(const std::string& text) {
+std::vector<LabelledSentence> parse_sentences(const std::string& text) {
   return parse_labelled_sentences(text, "s.txt");
 }
 
 }  // namespace
 
 TEST_CASE("labelled sentences are read as they were published") {
-  CHECK(parse("Good.\t1\nBad  \t0\n") == std::vector<LabelledSentence>{{"Good.", 1}, {"Bad", 0}});
-  CHECK(parse("Good.\t1\r\n\r\nBad.\t0") ==
+  CHECK(parse_sentences("Good.\t1\nBad  \t0\n") ==
+        std::vector<LabelledSentence>{{"Good.", 1}, {"Bad", 0}});
+  CHECK(parse_sentences("Good.\t1\r\n\r\nBad.\t0") ==
         std::vector<LabelledSentence>{{"Good.", 1}, {"Bad.", 0}});
-  CHECK(parse("\"One\" \"\"two\"\t1\n") == std::vector<LabelledSentence>{{"\"One\" \"\"two\"", 1}});
-  CHECK(parse("a\tb\t0 \n") == std::vector<LabelledSentence>{{"a\tb", 0}});
-  CHECK(parse("next\u0085line\t1\n") == std::vector<LabelledSentence>{{"next\u0085line", 1}});
-  CHECK(parse("\xEF\xBB\xBFx\t1\n") == std::vector<LabelledSentence>{{"x", 1}});
-  CHECK(parse("").empty());
+  CHECK(parse_sentences("\"One\" \"\"two\"\t1\n") ==
+        std::vector<LabelledSentence>{{"\"One\" \"\"two\"", 1}});
+  CHECK(parse_sentences("a\tb\t0 \n") == std::vector<LabelledSentence>{{"a\tb", 0}});
+  CHECK(parse_sentences("next\u0085line\t1\n") ==
+        std::vector<LabelledSentence>{{"next\u0085line", 1}});
+  CHECK(parse_sentences("\xEF\xBB\xBFx\t1\n") == std::vector<LabelledSentence>{{"x", 1}});
+  CHECK(parse_sentences("").empty());
 }
 
 TEST_CASE("a malformed line of labelled sentences is named") {
-  CHECK_THROWS_WITH(parse("a\t1\nb 0\n"),
+  CHECK_THROWS_WITH(parse_sentences("a\t1\nb 0\n"),
                     "s.txt:2: has no tab, expected a sentence, a tab and 0 or 1");
-  CHECK_THROWS_WITH(parse("a\t2\n"), "s.txt:1: the label is \"2\", expected 0 or 1");
-  CHECK_THROWS_WITH(parse("a\t\n"), "s.txt:1: the label is \"\", expected 0 or 1");
-  CHECK_THROWS_WITH(parse("\n  \t1\n"), "s.txt:2: the sentence is empty");
-  CHECK_THROWS_WITH(parse("\xFF\t1\n"), "s.txt:1: is not UTF-8");
+  CHECK_THROWS_WITH(parse_sentences("a\t2\n"), "s.txt:1: the label is \"2\", expected 0 or 1");
+  CHECK_THROWS_WITH(parse_sentences("a\t\n"), "s.txt:1: the label is \"\", expected 0 or 1");
+  CHECK_THROWS_WITH(parse_sentences("\n  \t1\n"), "s.txt:2: the sentence is empty");
+  CHECK_THROWS_WITH(parse_sentences("\xFF\t1\n"), "s.txt:1: is not UTF-8");
   CHECK_THROWS_AS(read_labelled_sentences("/does/not/exist"), FileError);
 }
 
