@@ -70,7 +70,7 @@ class AdapterTensors {
   static std::filesystem::path weights(const std::filesystem::path& directory) {
     auto path = directory / adapter_weights_file;
     const auto pickle = directory / "adapter_model.bin";
-    if (!std::filesystem::exists(path) && std::filesystem::exists(pickle))
+    if (!is_there(path) && is_there(pickle))
       throw FileError(pickle.string() +
                       ": is a Python pickle, which can run any code and is not read: save the "
                       "adapter as safetensors");

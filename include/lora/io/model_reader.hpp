@@ -52,9 +52,9 @@ class ModelReader {
     namespace fs = std::filesystem;
     const fs::path whole = directory_ / "model.safetensors";
     const fs::path index = directory_ / "model.safetensors.index.json";
-    if (fs::exists(whole) || !fs::exists(index)) {
+    if (is_there(whole) || !is_there(index)) {
       const fs::path pickle = directory_ / "pytorch_model.bin";
-      if (!fs::exists(whole) && fs::exists(pickle))
+      if (!is_there(whole) && is_there(pickle))
         throw FileError(pickle.string() +
                         ": is a Python pickle, which can run any code and is not read: save the "
                         "model as safetensors");
