@@ -76,11 +76,6 @@ MORE_CASES = [
     ("all_biases_no_task", None, lora(target_modules=["dense"], bias="all")),
     ("saved_no_task", None, lora(target_modules=["query"], modules_to_save=["classifier"])),
     (
-        "all_biases_saved",
-        SEQ,
-        lora(target_modules=["query"], bias="all", modules_to_save=["pooler", "embeddings.LayerNorm"]),
-    ),
-    (
         "everything",
         SEQ,
         lora(

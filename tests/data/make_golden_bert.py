@@ -75,6 +75,11 @@ CASES = [
     ("tokens", "TOKEN_CLS", lora(target_modules=["query", "value", "output.dense"])),
     ("default_targets", "SEQ_CLS", lora(bias="lora_only")),
     ("features", "FEATURE_EXTRACTION", lora(target_modules="all-linear", bias="lora_only")),
+    (
+        "all_biases_saved",
+        "SEQ_CLS",
+        lora(target_modules=["query"], bias="all", modules_to_save=["pooler", "embeddings.LayerNorm"]),
+    ),
 ]
 
 # What a file says otherwise than PEFT wrote it.

@@ -32,10 +32,9 @@ void choose(io::PeftConfig config) {
     return;  // nothing chosen, or what cannot be adapted
   }
   require(!chosen.adapted.empty());
-  for (const std::string& name : chosen.adapted) {
-    validate(config.layer_config(name), "fuzz");
+  validate(config.layer_config(chosen.adapted.front()), "fuzz");
+  for (const std::string& name : chosen.adapted)
     for (const std::string& whole : chosen.saved) require(!is_inside(name, whole));
-  }
   io::PeftConfig again = io::parse_peft_config(io::peft_config_text(config), "chosen");
   const io::ModuleSelection repeated = io::select_modules(again, modules, "classifier");
   require(repeated.adapted == chosen.adapted && repeated.saved == chosen.saved);
@@ -50,12 +49,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } catch (const FileError&) {
     return 0;  // what a file deserves that is not one
   }
-  try {
-    for (const char* name : {"model.layers.1.self_attn.q_proj", "classifier", "a.b.2.c", ""})
-      validate(config.layer_config(name), "fuzz");
-  } catch (const ConfigError&) {
-    // A finite alpha can be too large for its rank.
-  }
+  for (const char* name : {"model.layers.1.self_attn.q_proj", "classifier", "a.b.2.c", ""})
+    validate(config.layer_config(name), "fuzz");
   const std::string text = io::peft_config_text(config);
   require(io::peft_config_text(io::parse_peft_config(text, "written")) == text);
   choose(std::move(config));

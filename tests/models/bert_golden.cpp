@@ -54,9 +54,9 @@ template <class Frozen>
 using Tokens = models::BertForTokenClassification<float, Frozen>;
 
 const std::vector<std::string> sequence_cases{
-    "plain",     "no_task",    "rslora",           "patterns",
-    "lora_only", "all_biases", "modules_to_save",  "one_layer",
-    "excluded",  "expression", "embeddings_saved", "default_targets"};
+    "plain",           "no_task",   "rslora",   "patterns",   "lora_only",        "all_biases",
+    "modules_to_save", "one_layer", "excluded", "expression", "embeddings_saved", "default_targets",
+    "all_biases_saved"};
 
 }  // namespace
 
