@@ -19,7 +19,8 @@ inline constexpr std::size_t model_index_limit = 100'000'000;
 
 /// Reads a model.safetensors.index.json: which file of the same directory holds each tensor. Throws
 /// FileError, beginning with `where`, for what is not such an index, and for a file's name that is
-/// more than a name: nothing outside of the directory is opened.
+/// more than a name: nothing outside of the directory is opened, but where a link that lies in it
+/// leads, as in Hugging Face's cache.
 [[nodiscard]] inline std::map<std::string, std::string> parse_model_index(
     std::string_view text, const std::string& where) {
   if (text.size() > model_index_limit)

@@ -38,7 +38,7 @@ class Program {
   lora::test::TinyTask task_;
 };
 
-constexpr const char* checkpoint = "checkpoint.safetensors";
+constexpr const char* checkpoint_file = "checkpoint.safetensors";
 
 }  // namespace
 
@@ -50,12 +50,12 @@ TEST_CASE(
   const lora::Random random(1);
   int killed = 0;
   for (std::uint64_t round = 0; round < 4; ++round) {
-    const std::string before = program.file("broken", checkpoint);
+    const std::string before = program.file("broken", checkpoint_file);
     lora::test::Process run = program.start("broken", !before.empty());
     // Until it has ended another epoch; then anywhere within the next few.
-    for (int i = 0; i < 100'000 && program.file("broken", checkpoint) == before; ++i)
+    for (int i = 0; i < 100'000 && program.file("broken", checkpoint_file) == before; ++i)
       std::this_thread::sleep_for(std::chrono::microseconds(200));
-    CHECK(program.file("broken", checkpoint) != before);
+    CHECK(program.file("broken", checkpoint_file) != before);
     std::this_thread::sleep_for(std::chrono::microseconds(random.below(20'000, 0, round)));
     run.kill();
     killed += run.wait() == SIGKILL;
@@ -71,5 +71,5 @@ TEST_CASE(
   };
   same(std::string("adapter/") + lora::io::adapter_weights_file);
   same(std::string("adapter/") + lora::io::adapter_config_file);
-  same(checkpoint);
+  same(checkpoint_file);
 }
