@@ -22,6 +22,7 @@
 #include "lora/text/token_table.hpp"
 #include "lora/text/token_template.hpp"
 #include "lora/text/tokenizer_json.hpp"
+#include "lora/text/tokenizer_limit.hpp"
 #include "lora/text/truncation.hpp"
 #include "lora/text/unicode_versions.hpp"
 #include "lora/text/utf8.hpp"

@@ -4,14 +4,20 @@ for it, and what transformers and PEFT compute with them.
 
     python3 tests/data/make_golden_bert.py [--minilm DIRECTORY]
 
-It needs torch, transformers and peft; VERSIONS.txt says which. With --minilm it also writes the
-hidden states of all-MiniLM-L6-v2, whose files lie in that directory.
+    adapters/    adapters with their logits, loss and gradients
+    activations/ the same of the adapter "patterns" in a model with another hidden_act
+    full.safetensors  hidden states, and the gradients of full fine-tuning
+    minilm/      of all-MiniLM-L6-v2, whose files lie in DIRECTORY: an adapter, hidden states with
+                 and without it, and its gradients
+
+It needs torch, transformers and peft; VERSIONS.txt says which.
 """
 
 import argparse
 import json
 import pathlib
 import shutil
+import types
 
 import peft
 import safetensors.torch
@@ -67,7 +73,19 @@ CASES = [
         lora(target_modules=["query"], modules_to_save=["word_embeddings"]),
     ),
     ("tokens", "TOKEN_CLS", lora(target_modules=["query", "value", "output.dense"])),
+    ("default_targets", "SEQ_CLS", lora(bias="lora_only")),
+    ("features", "FEATURE_EXTRACTION", lora(target_modules="all-linear", bias="lora_only")),
+    (
+        "all_biases_saved",
+        "SEQ_CLS",
+        lora(target_modules=["query"], bias="all", modules_to_save=["pooler", "embeddings.LayerNorm"]),
+    ),
 ]
+
+# What a file says otherwise than PEFT wrote it.
+EDITS = {"default_targets": {"target_modules": None}}
+
+ACTIVATIONS = ["gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_python", "relu", "tanh"]
 
 
 def tiny_config():
@@ -123,11 +141,14 @@ def batch():
 def model_class(task):
     if task == "TOKEN_CLS":
         return transformers.BertForTokenClassification
+    if task == "FEATURE_EXTRACTION":
+        return transformers.BertModel
     return transformers.BertForSequenceClassification
 
 
-def load_base(directory, task):
-    return model_class(task).from_pretrained(directory, attn_implementation="eager").eval()
+def load_base(directory, task, **config):
+    model = model_class(task).from_pretrained(directory, attn_implementation="eager", **config)
+    return model.eval()
 
 
 def adapted(directory, name, task, settings):
@@ -140,6 +161,15 @@ def adapted(directory, name, task, settings):
 
 
 def run(model, task, inputs, **more):
+    if task == "FEATURE_EXTRACTION":
+        output = model(
+            input_ids=inputs["ids"],
+            token_type_ids=inputs["type_ids"],
+            attention_mask=inputs["attention_mask"],
+        )
+        # In place of logits, and a loss that every hidden state has a part in.
+        hidden = packed(output.last_hidden_state, inputs)
+        return types.SimpleNamespace(logits=hidden, loss=(hidden**2).mean() / 2)
     labels = inputs["token_labels"] if task == "TOKEN_CLS" else inputs["labels"][0]
     return model(
         input_ids=inputs["ids"],
@@ -185,7 +215,7 @@ def save(tensors, path):
     safetensors.torch.save_file(tensors, path)
 
 
-def write_adapter(model, directory):
+def write_adapter(model, directory, **edits):
     model.save_pretrained(directory)
     (directory / "README.md").unlink(missing_ok=True)
     config = json.loads((directory / "adapter_config.json").read_text())
@@ -193,20 +223,24 @@ def write_adapter(model, directory):
     for key in ("target_modules", "exclude_modules"):
         if isinstance(config[key], list):
             config[key].sort()  # a set in PEFT: its order changes from run to run
+    config |= edits
     (directory / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True))
 
 
 def write_minilm(directory):
-    model = transformers.BertModel.from_pretrained(directory, attn_implementation="eager").eval()
+    task = "FEATURE_EXTRACTION"
+    model = load_base(directory, task)
     ids = torch.tensor([[101, 2023, 2003, 1037, 7953, 6251, 102], [101, 7592, 2088, 102, 0, 0, 0]])
     mask = (ids != 0).long()
+    inputs = {"ids": ids, "type_ids": torch.zeros_like(ids), "attention_mask": mask}
     with torch.no_grad():
         hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
     mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-    save(
-        {"ids": ids, "attention_mask": mask, "hidden": hidden[mask == 1][:, :32], "mean": mean},
-        HERE / "minilm.safetensors",
-    )
+    save(inputs | {"hidden": hidden[mask == 1], "mean": mean}, HERE / "minilm/base.safetensors")
+    settings = lora(target_modules=["query", "value", "output.dense"], r=1)
+    model = adapted(directory, "plain", task, settings)
+    write_adapter(model, HERE / "minilm")
+    save(results(model, task, inputs), HERE / "minilm/results.safetensors")
 
 
 def main():
@@ -247,9 +281,16 @@ def main():
 
     for name, task, settings in CASES:
         model = adapted(base, name, task, settings)
-        write_adapter(model, HERE / "adapters" / name)
+        write_adapter(model, HERE / "adapters" / name, **EDITS.get(name, {}))
         save(results(model, task, inputs), HERE / "adapters" / name / "results.safetensors")
+    for name in ACTIVATIONS:
+        model = load_base(base, "SEQ_CLS", hidden_act=name)
+        model = peft.PeftModel.from_pretrained(
+            model, HERE / "adapters" / "patterns", is_trainable=True
+        ).eval()
+        save(results(model, "SEQ_CLS", inputs), HERE / "activations" / f"{name}.safetensors")
     if arguments.minilm:
+        shutil.rmtree(HERE / "minilm", ignore_errors=True)
         write_minilm(arguments.minilm)
     versions = {m.__name__: m.__version__ for m in (torch, transformers, peft)}
     (HERE / "VERSIONS.txt").write_text("".join(f"{n} {v}\n" for n, v in versions.items()))

@@ -6,6 +6,7 @@
     patterns.json        [pattern, [[name, fullmatch, PEFT's suffix match] ...]] or [pattern, "error"]
     targets.json         settings, module name, and whether PEFT adapts it
     selections.json      whole models: modules, settings, what PEFT adapted and what it stores whole
+    default_targets.json what PEFT adapts by model type when target_modules is left out
     adapters/            adapters that PEFT saved for one small network, and what it then computes
 
 The versions that made the files stand in io/VERSIONS.txt.
@@ -254,6 +255,11 @@ def selections():
     write_json("selections.json", rows)
 
 
+def default_targets():
+    targets = peft.utils.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+    write_json("default_targets.json", sorted(targets.items()))
+
+
 # ---- Adapters ----
 
 
@@ -325,6 +331,7 @@ if __name__ == "__main__":
     targets()
     pattern_keys()
     selections()
+    default_targets()
     adapters()
     (OUT / "VERSIONS.txt").write_text(
         f"Python {platform.python_version()}\nPyTorch {torch.__version__}\npeft {peft.__version__}\n"

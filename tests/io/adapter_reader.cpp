@@ -140,6 +140,39 @@ TEST_CASE("a tensor that is missing, has no place or another shape changes nothi
   CHECK(same_state(net, before));
 }
 
+TEST_CASE("PEFT's copies of the biases of what is stored whole are known, and no others") {
+  GoldenNet<float> net;
+  const auto head = net.classifier.parameters();
+  const std::string x = "base_model.model.classifier";
+  const auto load_with = [&](const std::string& prefix, const std::string& copy) {
+    // The head as a part of a larger module, as far as names go.
+    const TemporaryDirectory directory;
+    const auto golden = GoldenNet<float>::adapters() / "all_biases";
+    write_whole(directory / adapter_config_file, read_whole(golden / adapter_config_file));
+    std::vector<Tensor> tensors;
+    const SafetensorsReader file(golden / adapter_weights_file);
+    for (const auto& [key, view] : file.tensors()) {
+      if (key.find("original_module") != key.npos || key.find("modules_to_save") != key.npos)
+        continue;
+      std::string name = key;
+      if (name.starts_with(x)) name = "base_model.model." + prefix + name.substr(x.size());
+      tensors.push_back({name, view.dtype, view.shape, {view.bytes.begin(), view.bytes.end()}});
+    }
+    tensors.push_back({"base_model.model." + copy, DType::F32, {}, std::vector<std::byte>(4)});
+    write_safetensors(directory / adapter_weights_file, std::move(tensors));
+    net.classifier.set_name(prefix);
+    static_cast<void>(load_adapter<float>(directory.path(), {net.wide}, {.parameters = head}));
+  };
+  load_with("head", "head.original_module.bias");
+  load_with("head", "head.modules_to_save.bias");
+  load_with("head", "head.modules_to_save.default.bias");
+  load_with("block.head", "block.original_module.head.bias");
+  load_with("block.head", "block.modules_to_save.default.head.bias");
+  for (const char* other : {"head.original_module.weight", "other.original_module.bias",
+                            "head.modules_to_save.default.more.bias", "head.xoriginal_module.bias"})
+    check_throws<FileError>([&] { load_with("head", other); }, "has no place");
+}
+
 TEST_CASE("settings that do not fit the weights change nothing") {
   const TemporaryDirectory directory;
   GoldenNet<float> net({.rank = 2});

@@ -1,8 +1,5 @@
 #include <lora/io/checkpoint.hpp>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <csignal>
 #include <limits>
@@ -11,6 +8,7 @@
 #include <lora/layers/lora_linear.hpp>
 #include <lora/optim/adamw.hpp>
 
+#include "support/process.hpp"
 #include "support/random_matrix.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/throws.hpp"
@@ -24,34 +22,9 @@ using namespace lora::test;
 namespace {
 
 // A run of tests/programs/checkpoint_run.cpp.
-class Run {
- public:
-  explicit Run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), LORA_CHECKPOINT_RUN);
-    std::vector<char*> pointers;
-    for (std::string& argument : arguments) pointers.push_back(argument.data());
-    pointers.push_back(nullptr);
-    process_ = ::fork();
-    if (process_ == 0) {
-      ::execv(pointers[0], pointers.data());
-      ::_exit(127);
-    }
-  }
-
-  void kill() const { ::kill(process_, SIGKILL); }
-
-  /// Returns the signal that ended it, or 0 if it ended as it should.
-  int wait() {
-    int status = 0;
-    REQUIRE(::waitpid(process_, &status, 0) == process_);
-    if (WIFSIGNALED(status)) return WTERMSIG(status);
-    REQUIRE(WIFEXITED(status));
-    CHECK(WEXITSTATUS(status) == 0);
-    return 0;
-  }
-
- private:
-  pid_t process_ = 0;
+struct Run : Process {
+  explicit Run(std::vector<std::string> arguments)
+      : Process(LORA_CHECKPOINT_RUN, std::move(arguments)) {}
 };
 
 constexpr const char* steps = "120";

@@ -34,6 +34,15 @@ TEST_CASE("parse_json refuses what is not JSON, and more than the limits") {
   CHECK(parse_json(R"([{"a": 1}, {"a": 2}])", "f").size() == 2);
 }
 
+TEST_CASE("what is said of a text that is not JSON is short") {
+  try {
+    static_cast<void>(parse_json("{\"" + std::string(1'000'000, 'x'), "f"));
+    FAIL("accepted");
+  } catch (const FileError& error) {
+    CHECK(std::string(error.what()).size() < 400);
+  }
+}
+
 TEST_CASE("quoted escapes, and refuses what is not UTF-8") {
   CHECK(quoted("a\"b\n", "f") == "\"a\\\"b\\n\"");
   check_throws<FileError>([] { static_cast<void>(quoted("\xC3", "f.x")); }, "f.x: ");

@@ -41,3 +41,13 @@ TEST_CASE("what is not a file with bytes is an error that names it") {
   refused("folder", "is not a regular file");
   refused("pipe", "is not a regular file");  // and does not wait for a writer
 }
+
+TEST_CASE("what cannot be looked at is there, and opening it says why") {
+  const TemporaryDirectory directory;
+  CHECK(!is_there(directory / "missing"));
+  write_whole(directory / "f", "x");
+  CHECK(is_there(directory / "f"));
+  std::filesystem::create_symlink(directory / "loop", directory / "loop");
+  CHECK(is_there(directory / "loop"));
+  check_throws<FileError>([&] { MappedFile file(directory / "loop"); }, "loop: cannot open");
+}

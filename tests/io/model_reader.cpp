@@ -102,6 +102,14 @@ TEST_CASE("a directory without a model, with a pickle, or with a tensor less is 
   check_throws<FileError>([&] { static_cast<void>(wrong.tensor("b")); }, "model-3.safetensors");
 }
 
+TEST_CASE("links that lead nowhere are errors that name the file") {
+  for (const char* name : {"model.safetensors", "model.safetensors.index.json"}) {
+    const test::TemporaryDirectory directory;
+    std::filesystem::create_symlink(directory / name, directory / name);
+    check_throws<FileError>([&] { io::ModelReader reader(directory.path()); }, name);
+  }
+}
+
 TEST_CASE("an index that lies is refused") {
   const auto refused = [](const std::string& text, const std::string& part) {
     CAPTURE(text);

@@ -19,6 +19,13 @@ void refused(const std::string& keys, const std::string& why) {
   check_throws<FileError>([&] { static_cast<void>(parse(keys)); }, why);
 }
 
+// The same element some times, as a list has them.
+std::string repeated(const std::string& element, int times) {
+  std::string list = element;
+  while (--times > 0) list += ", " + element;
+  return list;
+}
+
 }  // namespace
 
 TEST_CASE("every setting that is honoured is read") {
@@ -98,6 +105,8 @@ TEST_CASE("values that cannot be are refused by the name of their key") {
     refused(message("\"lora_alpha\": ", bad), "lora_alpha is ");
   for (const char* bad : {"1", "-0.1", "1.5"})
     refused(message("\"lora_dropout\": ", bad), "lora_dropout is ");
+  for (const char* bad : {"1e39", "-1e300"})
+    refused(message("\"lora_alpha\": ", bad), "expected a finite number of float's range");
   refused(R"("lora_dropout": "0")", "lora_dropout is \"0\", expected a finite number");
   refused(R"("use_rslora": 1)", "use_rslora is 1, expected true or false");
   refused(R"("bias": "some_only")", "bias is \"some_only\", expected one of \"none\"");
@@ -108,6 +117,10 @@ TEST_CASE("values that cannot be are refused by the name of their key") {
   refused(R"("target_modules": "(?i)q")", "target_modules: the pattern \"(?i)q\" has (?i");
   refused(R"("exclude_modules": {})", "exclude_modules is {}");
   refused(R"("modules_to_save": "head")", "modules_to_save is \"head\"");
+  refused(R"("modules_to_save": [)" + repeated(R"("(.*){3000}")", 50) + "]",
+          "modules_to_save: the patterns are too many");
+  refused(R"("layers_to_transform": 1, "layers_pattern": [)" + repeated(R"("h{9000}")", 50) + "]",
+          "layers_pattern: the patterns are too many");
   refused(R"("modules_to_save": ["("])", "modules_to_save: the pattern");
   refused(R"("rank_pattern": [])", "rank_pattern is []");
   refused(R"("rank_pattern": {"q": 0})", "rank_pattern \"q\" is 0, expected an integer from 1");
@@ -115,6 +128,7 @@ TEST_CASE("values that cannot be are refused by the name of their key") {
   refused(R"("rank_pattern": {"(": 2})", "rank_pattern: the pattern \"(\"");
   refused(R"("alpha_pattern": {"q": "2"})", "alpha_pattern \"q\" is \"2\"");
   refused(R"("layers_to_transform": ["1"])", "layers_to_transform is [\"1\"]");
+  refused(R"("layers_to_transform": 18446744073709551615)", "layers_to_transform is 18446744");
   refused(R"("layers_to_transform": 1.0)", "layers_to_transform is 1.0");
   refused(R"("layers_pattern": "h")", "layers_pattern is set without layers_to_transform");
   refused(R"("layers_to_transform": 1, "layers_pattern": "(")", "layers_pattern: the pattern");

@@ -49,6 +49,8 @@ TEST_CASE("the activations of BERT's files are known by their names") {
     return parse_bert_config("{\"hidden_act\": \"" + name + "\"}", "f").hidden_act;
   };
   CHECK(read("gelu") == Activation::gelu);
+  CHECK(read("gelu_python") == Activation::gelu);
+  CHECK(read("gelu_fast") == Activation::gelu_tanh);
   CHECK(read("gelu_new") == Activation::gelu_tanh);
   CHECK(read("gelu_pytorch_tanh") == Activation::gelu_tanh);
   CHECK(read("relu") == Activation::relu);
@@ -71,12 +73,15 @@ TEST_CASE("a config.json that lies, or wants what is not built, is refused by na
   refused(R"({"hidden_size": 18446744073709551615})", "hidden_size is 18446744073709551615");
   refused(R"({"hidden_size": 99999999999999999999999})", "hidden_size is");
   refused(R"({"vocab_size": 9000000000000000000})", "vocab_size is");
-  refused(R"({"num_hidden_layers": 1000000000})", "num_hidden_layers is");
+  refused(R"({"num_hidden_layers": 1001})", "num_hidden_layers is 1001");
+  refused(R"({"num_labels": 100001})", "num_labels is 100001");
   refused(R"({"num_attention_heads": 0})", "num_attention_heads is 0");
   refused(R"({"num_attention_heads": 7})", "expected a multiple of the 7 num_attention_heads");
   refused(R"({"hidden_dropout_prob": 1})", "hidden_dropout_prob is 1");
   refused(R"({"attention_probs_dropout_prob": -0.1})", "attention_probs_dropout_prob is -0.1");
-  refused(R"({"layer_norm_eps": 0})", "layer_norm_eps is 0");
+  for (const char* bad : {"0", "1e-50", "1e300", "-1e-12"})
+    refused(message("{\"layer_norm_eps\": ", bad, "}"), "expected a number in [1e-30, 1]");
+  refused(R"({"initializer_range": 1e300})", "initializer_range is 1e+300");
   refused(R"({"pad_token_id": 30522})", "pad_token_id is 30522");
   refused(R"({"pad_token_id": -1})", "pad_token_id is -1");
   refused(R"({"id2label": {}})", "id2label is {}");
@@ -92,6 +97,10 @@ TEST_CASE("a config.json that lies, or wants what is not built, is refused by na
   refused(R"({"pruned_heads": {"0": [1]}})", "pruned heads are not built");
   refused(R"({"embedding_size": 128, "hidden_size": 768})", "embedding_size is 128");
   refused(R"({"quantization_config": {"bits": 4}})", "quantised files are not built");
+  std::string labels = "{\"id2label\": {";
+  for (Index i = 0; i <= models::bert_label_limit; ++i) labels += message("\"", i, "\": \"x\",");
+  labels.back() = '}';
+  refused(labels + "}", "expected at most 100000 labels");
   refused("{\"a\": \"" + std::string(models::bert_config_limit, 'x') + "\"}",
           "more than a config.json has");
 }

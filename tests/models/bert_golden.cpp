@@ -5,9 +5,9 @@
 
 #include <lora/frozen/dense_weight.hpp>
 
+#include "models/check_results.hpp"
 #include "models/golden_bert.hpp"
 #include "support/catch.hpp"
-#include "support/finite_difference.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/tolerance.hpp"
 #include "support/whole_file.hpp"
@@ -16,52 +16,18 @@ using namespace lora;
 using lora::test::bert_data;
 using lora::test::GoldenBatch;
 using lora::test::largest_difference;
-using models::BertTask;
 
 namespace {
 
-template <class T>
-double relative(const Matrix<T>& value, const Matrix<T>& reference) {
-  REQUIRE(value.rows() == reference.rows());
-  REQUIRE(value.cols() == reference.cols());
-  return test::relative_error(value.template cast<double>(), reference.template cast<double>());
-}
-
-// Compares a step with what Python computed: every parameter that trains, and no other.
 template <class Model>
-void check_results(Model& model, const io::SafetensorsReader& golden, const GoldenBatch& batch) {
-  models::BertTape<float> tape;
-  Matrix<float> logits, dlogits, inferred;
-  model.forward(batch.tokens, inferred);
-  CHECK(relative<float>(inferred, golden.read<float>("logits")) < 1e-4);
-  const float loss = test::step(model, batch, tape, logits, dlogits);
-  CHECK(tape.empty());
-  CHECK(relative<float>(logits, golden.read<float>("logits")) < 1e-4);
-  CHECK(loss == Approx(golden.read<float>("loss")(0, 0)).epsilon(1e-4));
-  std::size_t gradients = 0;
-  for (const auto& [name, view] : golden.tensors()) gradients += name.starts_with("grad.") ? 1 : 0;
-  CHECK(model.parameters().size() == gradients);
-  for (const Parameter<float>* parameter : model.parameters()) {
-    CAPTURE(parameter->name);
-    const Matrix<float> reference = golden.read<float>("grad." + parameter->name);
-    // The gradient of a key's bias is zero but for rounding: softmax does not see it.
-    if (reference.cwiseAbs().maxCoeff() < 1e-6F)
-      CHECK(parameter->grad.cwiseAbs().maxCoeff() < 1e-6F);
-    else
-      CHECK(relative<float>(parameter->grad, reference) < 1e-3);
-  }
-}
-
-template <BertTask task, class Frozen>
 void check_adapter(const std::string& name) {
   CAPTURE(name);
   const auto directory = bert_data("adapters/" + name);
   const GoldenBatch batch;
-  models::BertClassifier<float, task, Frozen> model(
-      bert_data("tiny"), test::without_dropout(io::read_peft_config(directory)));
+  Model model(bert_data("tiny"), test::without_dropout(io::read_peft_config(directory)));
   model.load_adapter(directory);
   const io::SafetensorsReader golden(directory / "results.safetensors");
-  check_results(model, golden, batch);
+  test::check_results(model, golden, batch);
 
   // Written back, the tensors are the same, and so is what a fresh model makes of them.
   const test::TemporaryDirectory copy;
@@ -74,8 +40,7 @@ void check_adapter(const std::string& name) {
     CHECK(view.shape == before.tensor(key).shape);
     CHECK(std::equal(view.bytes.begin(), view.bytes.end(), before.tensor(key).bytes.begin()));
   }
-  models::BertClassifier<float, task, Frozen> again(
-      bert_data("tiny"), test::without_dropout(io::read_peft_config(copy.path())));
+  Model again(bert_data("tiny"), test::without_dropout(io::read_peft_config(copy.path())));
   again.load_adapter(copy.path());
   Matrix<float> logits, expected;
   again.forward(batch.tokens, logits);
@@ -83,9 +48,15 @@ void check_adapter(const std::string& name) {
   CHECK(test::same_bits(logits, expected));
 }
 
+template <class Frozen>
+using Sentences = models::BertForSequenceClassification<float, Frozen>;
+template <class Frozen>
+using Tokens = models::BertForTokenClassification<float, Frozen>;
+
 const std::vector<std::string> sequence_cases{
-    "plain",           "no_task",   "rslora",   "patterns",   "lora_only",       "all_biases",
-    "modules_to_save", "one_layer", "excluded", "expression", "embeddings_saved"};
+    "plain",           "no_task",   "rslora",   "patterns",   "lora_only",        "all_biases",
+    "modules_to_save", "one_layer", "excluded", "expression", "embeddings_saved", "default_targets",
+    "all_biases_saved"};
 
 }  // namespace
 
@@ -122,15 +93,36 @@ TEST_CASE("every gradient of full fine-tuning is PyTorch's") {
   const io::SafetensorsReader golden(bert_data("full.safetensors"));
   models::BertForSequenceClassification<float> model(bert_data("tiny"),
                                                      test::without_dropout(models::FullTuning{}));
-  check_results(model, golden, batch);
+  test::check_results(model, golden, batch);
   CHECK(model.trainable_parameters() == model.total_parameters());
 }
 
 TEST_CASE("adapters that PEFT made give PEFT's logits, loss and gradients") {
   for (const std::string& name : sequence_cases) {
-    check_adapter<BertTask::sequence_classification, PackedWeight<float>>(name);
-    check_adapter<BertTask::sequence_classification, MappedWeight<float>>(name);
+    check_adapter<Sentences<PackedWeight<float>>>(name);
+    check_adapter<Sentences<MappedWeight<float>>>(name);
   }
-  check_adapter<BertTask::token_classification, PackedWeight<float>>("tokens");
-  check_adapter<BertTask::token_classification, DenseWeight<float>>("tokens");
+  check_adapter<Tokens<PackedWeight<float>>>("tokens");
+  check_adapter<Tokens<DenseWeight<float>>>("tokens");
+  check_adapter<models::BertModel<float>>("features");
+  check_adapter<models::BertModel<float, MappedWeight<float>>>("features");
+}
+
+TEST_CASE("target_modules that are left out are PEFT's default, and written as PEFT writes them") {
+  const auto directory = bert_data("adapters/default_targets");
+  const io::PeftConfig config = io::read_peft_config(directory);
+  REQUIRE(std::holds_alternative<std::monostate>(config.target_modules));
+  Sentences<PackedWeight<float>> model(bert_data("tiny"), {.tuning = config});
+  std::vector<std::string> names;
+  for (const auto& slot : model.adapter_slots()) names.push_back(slot.name());
+  CHECK(names == std::vector<std::string>{"bert.encoder.layer.0.attention.self.query",
+                                          "bert.encoder.layer.0.attention.self.value",
+                                          "bert.encoder.layer.1.attention.self.query",
+                                          "bert.encoder.layer.1.attention.self.value"});
+  const io::ModuleNames expected = std::vector<std::string>{"query", "value"};
+  CHECK(model.peft_config().target_modules == expected);
+  model.load_adapter(directory);
+  const test::TemporaryDirectory copy;
+  model.save_adapter(copy.path());
+  CHECK(io::read_peft_config(copy.path()).target_modules == expected);
 }

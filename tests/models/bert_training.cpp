@@ -5,92 +5,24 @@
 #include <utility>
 #include <vector>
 
+#include "models/check_gradients.hpp"
 #include "models/golden_bert.hpp"
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
-#include "support/random_matrix.hpp"
 #include "support/threads.hpp"
 #include "support/tolerance.hpp"
 
 using namespace lora;
+using lora::test::all_linear;
 using lora::test::bert_data;
+using lora::test::check_gradients;
 using lora::test::GoldenBatch;
+using lora::test::randomise;
 using lora::test::same_bits;
+using lora::test::with_dropout;
 using models::BertOptions;
 using models::BertTape;
 using models::BertTask;
-
-namespace {
-
-io::PeftConfig all_linear(double dropout = 0) {
-  io::PeftConfig config;
-  config.r = 2;
-  config.lora_alpha = 3;
-  config.lora_dropout = dropout;
-  config.target_modules = "all-linear";
-  config.task_type = "SEQ_CLS";
-  return config;
-}
-
-// B starts at zero, which would hide A's gradient.
-template <class Model>
-void randomise(Model& model) {
-  using T = typename Model::Scalar;
-  std::uint64_t seed = 1;
-  for (Parameter<T>* parameter : model.parameters())
-    if (parameter->name.find("lora_B") != std::string::npos ||
-        parameter->name.find("adapter") != std::string::npos)
-      parameter->value =
-          T(0.2) * test::random_matrix<T>(parameter->value.rows(), parameter->value.cols(), seed++);
-}
-
-// Compares some elements of every gradient with central differences. Each forward starts from the
-// same random state of the tape, so dropout's masks are the same.
-template <BertTask task>
-void check_gradients(const BertOptions& options) {
-  GoldenBatch batch;
-  // The embedding of the padding's id has no gradient, even where a text holds it.
-  batch.tokens.ids = batch.tokens.ids.cwiseMax(1);
-  models::BertClassifier<double, task> model(bert_data("tiny"), options);
-  randomise(model);
-  BertTape<double> tape;
-  Matrix<double> logits, dlogits;
-  const auto start = tape.random_state();
-  static_cast<void>(test::step(model, batch, tape, logits, dlogits));
-  const auto loss = [&] {
-    tape.set_random_state(start);
-    model.forward(batch.tokens, tape, logits);
-    return cross_entropy<double>(logits, test::labels_of<task>(batch), dlogits);
-  };
-  REQUIRE(!model.parameters().empty());
-  for (Parameter<double>* parameter : model.parameters()) {
-    CAPTURE(parameter->name);
-    constexpr double h = 2e-5;
-    constexpr Index samples = 5;
-    const double scale = std::max(parameter->grad.cwiseAbs().maxCoeff(), 1e-5);
-    for (Index sample = 0; sample < samples; ++sample) {
-      const Index i = sample * (parameter->size() - 1) / (samples - 1);
-      double& element = parameter->value.data()[i];
-      const double kept = element;
-      element = kept + h;
-      const double above = loss();
-      element = kept - h;
-      const double below = loss();
-      element = kept;
-      CHECK(std::abs((above - below) / (2 * h) - parameter->grad.data()[i]) < 1e-5 * scale);
-    }
-  }
-}
-
-BertOptions with_dropout(models::Tuning tuning) {
-  return {.tuning = std::move(tuning),
-          .seed = 3,
-          .hidden_dropout = 0.2,
-          .attention_dropout = 0.3,
-          .classifier_dropout = 0.1};
-}
-
-}  // namespace
 
 TEST_CASE("gradients of every tuning are those of finite differences, with dropout") {
   check_gradients<BertTask::sequence_classification>(with_dropout(all_linear(0.25)));
@@ -104,12 +36,6 @@ TEST_CASE("gradients of every tuning are those of finite differences, with dropo
   tokens.task_type = "TOKEN_CLS";
   tokens.bias = "all";
   check_gradients<BertTask::token_classification>(with_dropout(tokens));
-}
-
-TEST_CASE("mean pooling and every activation have the gradients of finite differences") {
-  BertOptions options = with_dropout(all_linear());
-  options.pooling = models::BertPooling::mean;
-  check_gradients<BertTask::sequence_classification>(options);
 }
 
 TEST_CASE("recomputed activations give the same bits from less memory") {

@@ -62,4 +62,16 @@ T step(models::BertClassifier<T, task, Frozen>& model, const GoldenBatch& batch,
   return loss;
 }
 
+/// Does the same for a model without a head, whose loss is half the mean of its squared hidden
+/// states (N, D).
+template <class T, class Frozen>
+T step(models::BertModel<T, Frozen>& model, const GoldenBatch& batch, models::BertTape<T>& tape,
+       Matrix<T>& hidden, Matrix<T>& dhidden) {
+  model.forward(batch.tokens, tape, hidden);
+  const auto count = static_cast<T>(hidden.size());
+  dhidden = hidden / count;
+  model.backward(dhidden, tape);
+  return hidden.squaredNorm() / (2 * count);
+}
+
 }  // namespace lora::test

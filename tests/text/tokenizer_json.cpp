@@ -100,6 +100,21 @@ TEST_CASE("a tokenizer.json that lies is refused with the place and the reason")
   CHECK_THROWS_WITH(parse_tokenizer_json("[]", "t.json"), "t.json: is not a JSON object");
 }
 
+TEST_CASE("a short file cannot ask for many tokens around each text, nor a long one for a table") {
+  CHECK(refusal([](Json& j) {
+          Json& template_json = j["post_processor"];
+          template_json["special_tokens"]["[CLS]"]["ids"] = std::vector<int>(40, 3);
+          const Json cls = template_json["single"][0];
+          for (int i = 0; i < 30; ++i) template_json["single"].push_back(cls);
+        }) == "t.json, post_processor: single has more than 1000 tokens of its own");
+  try {
+    static_cast<void>(parse_tokenizer_json(std::string(tokenizer_limit + 1, ' '), "t.json"));
+    FAIL("accepted");
+  } catch (const FileError& error) {
+    CHECK(error.what() == std::string("t.json: has 32000001 bytes, more than a tokenizer has"));
+  }
+}
+
 TEST_CASE("every beginning of a tokenizer.json is refused") {
   const std::string text = test::read_whole(test::text_data / "tokenizer.json");
   for (std::size_t size = 0; size < text.size(); size += 97)

@@ -59,6 +59,14 @@ TEST_CASE("a vocab.txt that cannot serve is refused") {
       FileError);
 }
 
+TEST_CASE("files too large for a vocabulary are refused before anything is made of them") {
+  const std::string large(tokenizer_limit + 1, '\n');
+  CHECK_THROWS_WITH(parse_vocab_txt(large, "v.txt"),
+                    "v.txt: has 32000001 bytes, more than a tokenizer has");
+  CHECK_THROWS_WITH(parse_tokenizer_config(large, "c.json"),
+                    "c.json: has 32000001 bytes, more than a tokenizer has");
+}
+
 TEST_CASE("tokenizer_config.json sets what it names") {
   const auto config = parse_tokenizer_config(
       R"({"do_lower_case": false, "strip_accents": true, "tokenize_chinese_chars": false,

@@ -109,22 +109,24 @@ template <class T>
     config.alpha_pattern = detail::exceptions(names, alphas, config.lora_alpha);
   }
 
+  PatternList saved;
+  for (const std::string& entry : config.modules_to_save) saved.add(detail::within_pattern(entry));
   for (const Parameter<T>* parameter : parameters) {
     const std::size_t dot = parameter->name.rfind('.');
     if (dot == std::string::npos)
       throw ConfigError("save_adapter: the parameter \"" + parameter->name + "\" is of no module");
     const std::string module = parameter->name.substr(0, dot);
-    auto& saved = config.modules_to_save;
-    const bool known = std::any_of(saved.begin(), saved.end(), [&](const std::string& entry) {
-      return detail::is_within(entry, module);
-    });
-    if (!known && !(config.bias == "all" && parameter->name.ends_with(".bias")))
-      saved.push_back(module);
+    if (saved.any_matches(module) || (config.bias == "all" && parameter->name.ends_with(".bias")))
+      continue;
+    config.modules_to_save.push_back(module);
+    saved.add(detail::within_pattern(module));
   }
-  const auto targets = [&](const std::string& name) { return is_targeted(config, name); };
+  std::optional<ModuleRules> rules(config);
+  const auto targets = [&](const std::string& name) { return rules->is_targeted(name); };
   if (!std::all_of(names.begin(), names.end(), targets)) {
     config.target_modules = names;
     config.exclude_modules = {};
+    rules.emplace(config);
   }
   for (const std::string& name : names)
     if (!targets(name))

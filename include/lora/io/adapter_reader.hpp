@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <concepts>
+#include <cstddef>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -70,19 +72,28 @@ class AdapterTensors {
   static std::filesystem::path weights(const std::filesystem::path& directory) {
     auto path = directory / adapter_weights_file;
     const auto pickle = directory / "adapter_model.bin";
-    if (!std::filesystem::exists(path) && std::filesystem::exists(pickle))
+    if (!is_there(path) && is_there(pickle))
       throw FileError(pickle.string() +
                       ": is a Python pickle, which can run any code and is not read: save the "
                       "adapter as safetensors");
     return path;
   }
 
-  // With bias = "all", PEFT stores the bias of a module of modules_to_save three times: as X.bias,
-  // as the base model's, which nothing uses, and under its own name inside PEFT.
+  // With bias = "all", PEFT stores the biases inside a module X of modules_to_save three times: as
+  // X.bias or X.part.bias, as the base model's, which nothing uses, and under their own names
+  // inside PEFT: X.original_module.part.bias and X.modules_to_save.<adapter>.part.bias, where the
+  // adapter's name is left out if no part follows.
   [[nodiscard]] bool is_copy_of_bias(const std::string& key) const {
-    for (const std::string_view inside : {".original_module.bias", ".modules_to_save.bias"})
-      if (key.ends_with(inside))
-        return used_.contains(key.substr(0, key.size() - inside.size()) + ".bias");
+    if (!key.ends_with(".bias")) return false;
+    for (const std::string_view inside : {".original_module.", ".modules_to_save."}) {
+      const std::size_t at = key.find(inside);
+      if (at == std::string::npos) continue;
+      const std::string block = key.substr(0, at), rest = key.substr(at + inside.size());
+      // `rest` with the adapter's name before it or without.
+      const std::size_t dot = rest.find('.');
+      if (used_.contains(block + "." + rest)) return true;
+      if (dot != std::string::npos && used_.contains(block + rest.substr(dot))) return true;
+    }
     return false;
   }
 

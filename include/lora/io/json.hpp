@@ -48,7 +48,11 @@ using JsonKeyObserver = std::function<void(std::size_t depth, const std::string&
   try {
     return Json::parse(text.begin(), text.end(), check);
   } catch (const Json::exception& error) {
-    throw FileError(message(where, ": not valid JSON: ", error.what()));
+    // The message repeats the word at which reading ended, however long that is.
+    constexpr std::size_t most = 300;
+    std::string what = error.what();
+    if (what.size() > most) what.replace(most, std::string::npos, " ...");
+    throw FileError(message(where, ": not valid JSON: ", what));
   }
 }
 

@@ -27,6 +27,13 @@ namespace lora::io {
   throw FileError(message(path.string(), ": ", what, ": ", std::generic_category().message(error)));
 }
 
+/// Tells whether something has that path. What cannot even be looked at counts, so that opening it
+/// says why: std::filesystem::exists would throw an error of another kind.
+[[nodiscard]] inline bool is_there(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error) || error;
+}
+
 /// Maps a whole file into memory for reading; without mmap it is read into a buffer. The file must
 /// not be cut short by others while it is mapped: the system kills whoever reads the lost part.
 class MappedFile {

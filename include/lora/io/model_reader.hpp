@@ -19,7 +19,8 @@ inline constexpr std::size_t model_index_limit = 100'000'000;
 
 /// Reads a model.safetensors.index.json: which file of the same directory holds each tensor. Throws
 /// FileError, beginning with `where`, for what is not such an index, and for a file's name that is
-/// more than a name: nothing outside of the directory is opened.
+/// more than a name: nothing outside of the directory is opened, but where a link that lies in it
+/// leads, as in Hugging Face's cache.
 [[nodiscard]] inline std::map<std::string, std::string> parse_model_index(
     std::string_view text, const std::string& where) {
   if (text.size() > model_index_limit)
@@ -52,9 +53,9 @@ class ModelReader {
     namespace fs = std::filesystem;
     const fs::path whole = directory_ / "model.safetensors";
     const fs::path index = directory_ / "model.safetensors.index.json";
-    if (fs::exists(whole) || !fs::exists(index)) {
+    if (is_there(whole) || !is_there(index)) {
       const fs::path pickle = directory_ / "pytorch_model.bin";
-      if (!fs::exists(whole) && fs::exists(pickle))
+      if (!is_there(whole) && is_there(pickle))
         throw FileError(pickle.string() +
                         ": is a Python pickle, which can run any code and is not read: save the "
                         "model as safetensors");

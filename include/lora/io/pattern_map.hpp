@@ -21,7 +21,7 @@ class PatternMap {
   };
 
   /// Appends a pattern. Throws ConfigError if it has a construct that is not known, or if all of
-  /// them together would need more memory than honest ones do (some 100 MB).
+  /// them together would need more memory (some 30 MB) and time than honest ones do.
   void add(std::string pattern, Value value) {
     NamePattern compiled(pattern);
     if (steps_ + compiled.steps() > most_steps)
@@ -48,7 +48,7 @@ class PatternMap {
   [[nodiscard]] bool empty() const { return entries_.empty(); }
 
  private:
-  static constexpr std::size_t most_steps = 2'000'000;
+  static constexpr std::size_t most_steps = 500'000;
 
   std::size_t steps_ = 0;
   std::vector<Entry> entries_;

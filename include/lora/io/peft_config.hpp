@@ -53,7 +53,7 @@ struct PeftConfig {
 };
 
 /// The largest adapter_config.json that is read, in bytes, and the largest rank in it: many times
-/// what models have, and little enough to allocate.
+/// what models have. Memory is taken for a rank only where a tensor or a layer has the size for it.
 inline constexpr std::size_t peft_config_limit = 8'000'000;
 inline constexpr Index peft_rank_limit = 1'000'000;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "lora/io/name_pattern.hpp"
+#include "lora/io/pattern_list.hpp"
 #include "lora/io/peft_config.hpp"
 
 namespace lora::io {
@@ -51,8 +53,7 @@ class PeftConfigParser {
     config.exclude_modules = module_names("exclude_modules");
     read_layers(config);
     config.modules_to_save = strings("modules_to_save", take("modules_to_save", nullptr));
-    for (const std::string& entry : config.modules_to_save)
-      require_pattern("modules_to_save", entry);
+    require_patterns("modules_to_save", config.modules_to_save);
     const Json task = take("task_type", nullptr);
     if (!task.is_null())
       config.task_type = one_of("task_type", task,
@@ -99,8 +100,9 @@ class PeftConfigParser {
   }
 
   [[nodiscard]] double number(const std::string& key, const Json& value) const {
-    if (!value.is_number() || !std::isfinite(value.get<double>()))
-      fail(key, value, "a finite number");
+    // Layers compute with it as float, where a larger one would be infinite.
+    if (!value.is_number() || !(std::abs(value.get<double>()) <= std::numeric_limits<float>::max()))
+      fail(key, value, "a finite number of float's range");
     return value.get<double>();
   }
 
@@ -145,6 +147,15 @@ class PeftConfigParser {
     }
   }
 
+  void require_patterns(const std::string& key, const std::vector<std::string>& texts) const {
+    PatternList list;
+    try {
+      for (const std::string& text : texts) list.add(text);
+    } catch (const ConfigError& error) {
+      fail(key + ": " + error.what());
+    }
+  }
+
   template <class Value, class Convert>
   void read_patterns(const char* key, PatternMap<Value>& patterns, const Convert& convert) {
     const Json object = take(key, Json::object());
@@ -174,9 +185,11 @@ class PeftConfigParser {
     const Json names = take("layers_pattern", nullptr);
     const char* integers = "an integer, a list of integers, or null";
     const auto add = [&](const Json& layer) {
-      if (!layer.is_number_integer()) fail("layers_to_transform", layers, integers);
-      const auto index = layer.get<std::int64_t>();
-      config.layers_to_transform.push_back(index);
+      constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<Index>::max());
+      if (!layer.is_number_integer() ||
+          (layer.is_number_unsigned() && layer.get<std::uint64_t>() > most))
+        fail("layers_to_transform", layers, integers);
+      config.layers_to_transform.push_back(layer.get<Index>());
     };
     if (layers.is_array())
       std::for_each(layers.begin(), layers.end(), add);
@@ -191,14 +204,11 @@ class PeftConfigParser {
     if (std::holds_alternative<std::string>(config.target_modules) &&
         (!layers.is_null() || !names.is_null()))
       fail("layers_to_transform and layers_pattern go with a list of target_modules only");
-    for (const std::string& name : config.layers_pattern) require_one_name(name);
-  }
-
-  // PEFT puts it into a larger pattern as it is, where a | would cut that in two.
-  void require_one_name(const std::string& pattern) const {
-    require_pattern("layers_pattern", pattern);
-    if (pattern.find('|') != std::string::npos)
-      fail("layers_pattern \"" + pattern + "\" has a |: write a list of names instead");
+    require_patterns("layers_pattern", config.layers_pattern);
+    // PEFT puts each into a larger pattern as it is, where a | would cut that in two.
+    for (const std::string& pattern : config.layers_pattern)
+      if (pattern.find('|') != std::string::npos)
+        fail("layers_pattern \"" + pattern + "\" has a |: write a list of names instead");
   }
 
   // Those that leave the base weights as they are: a loaded adapter is then B A beside W.

@@ -7,6 +7,7 @@
 
 #include "lora/core/parameter_list.hpp"
 #include "lora/io/adapter.hpp"
+#include "lora/io/default_targets.hpp"
 #include "lora/models/bert_source.hpp"
 #include "lora/models/model_parameters.hpp"
 
@@ -58,7 +59,9 @@ class AdaptedModel {
   /// throws, and then nothing has changed.
   void load_adapter(const std::filesystem::path& directory) {
     const ModelParameters<T> all = listed();
-    peft_ = io::load_adapter<T>(directory, all.slots, {.parameters = all.stored});
+    io::PeftConfig config = io::load_adapter<T>(directory, all.slots, {.parameters = all.stored});
+    io::set_default_targets(config, bert_model_type);
+    peft_ = std::move(config);
   }
 
  protected:

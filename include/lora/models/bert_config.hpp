@@ -10,10 +10,13 @@
 
 namespace lora::models {
 
+/// What a config.json calls BERT's family, and PEFT its default targets.
+inline constexpr const char* bert_model_type = "bert";
+
 /// Names the functions that BERT's feed-forward half may have: hidden_act in a config.json.
 enum class Activation {
-  gelu,       ///< "gelu": x Phi(x)
-  gelu_tanh,  ///< "gelu_new", "gelu_pytorch_tanh": GELU's tanh form
+  gelu,       ///< "gelu", "gelu_python": x Phi(x)
+  gelu_tanh,  ///< "gelu_new", "gelu_pytorch_tanh", "gelu_fast": GELU's tanh form
   relu,       ///< "relu"
   tanh,       ///< "tanh"
 };

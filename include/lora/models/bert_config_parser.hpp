@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -17,6 +16,9 @@ namespace lora::models {
 /// The largest config.json that is read, in bytes; id2label of many classes takes the most.
 inline constexpr std::size_t bert_config_limit = 8'000'000;
 
+/// The most labels: a new head is made for them before anything else speaks for their number.
+inline constexpr Index bert_label_limit = 100'000;
+
 namespace detail {
 
 /// Reads a config.json field by field; `where` begins every message.
@@ -30,7 +32,7 @@ class BertConfigReader {
     BertConfig config;
     size("vocab_size", config.vocab_size, 1, 100'000'000);
     size("hidden_size", config.hidden_size, 1, 1'000'000);
-    size("num_hidden_layers", config.num_hidden_layers, 0, 10'000);
+    size("num_hidden_layers", config.num_hidden_layers, 0, 1'000);
     size("num_attention_heads", config.num_attention_heads, 1, 1'000'000);
     size("intermediate_size", config.intermediate_size, 1, 10'000'000);
     size("max_position_embeddings", config.max_position_embeddings, 1, 100'000'000);
@@ -47,9 +49,10 @@ class BertConfigReader {
       number("classifier_dropout", p, is_probability, "in [0, 1)");
       config.classifier_dropout = p;
     }
-    const auto is_positive = [](double value) { return value > 0 && std::isfinite(value); };
-    number("layer_norm_eps", config.layer_norm_eps, is_positive, "above 0");
-    number("initializer_range", config.initializer_range, is_positive, "above 0");
+    // So that float holds them too, neither zero nor infinite.
+    const auto is_small = [](double value) { return value >= 1e-30 && value <= 1; };
+    number("layer_norm_eps", config.layer_norm_eps, is_small, "in [1e-30, 1]");
+    number("initializer_range", config.initializer_range, is_small, "in [1e-30, 1]");
     config.num_labels = labels();
     if (json_.contains("pad_token_id") && json_["pad_token_id"].is_null()) {
       config.pad_token_id.reset();
@@ -105,7 +108,7 @@ class BertConfigReader {
 
   // Whatever would change what the encoder computes, and is not built.
   void refuse_what_is_not_built() const {
-    if (has("model_type") && json_["model_type"] != "bert")
+    if (has("model_type") && json_["model_type"] != bert_model_type)
       unexpected("model_type", "\"bert\": other families are not built");
     if (has("position_embedding_type") && json_["position_embedding_type"] != "absolute")
       unexpected("position_embedding_type", "\"absolute\": relative positions are not built");
@@ -121,25 +124,31 @@ class BertConfigReader {
   }
 
   [[nodiscard]] Activation activation() const {
-    constexpr std::array<std::pair<std::string_view, Activation>, 5> known{
+    constexpr std::array<std::pair<std::string_view, Activation>, 7> known{
         {{"gelu", Activation::gelu},
+         {"gelu_python", Activation::gelu},
          {"gelu_new", Activation::gelu_tanh},
          {"gelu_pytorch_tanh", Activation::gelu_tanh},
+         {"gelu_fast", Activation::gelu_tanh},
          {"relu", Activation::relu},
          {"tanh", Activation::tanh}}};
     if (!has("hidden_act")) return Activation::gelu;
     for (const auto& [name, activation] : known)
       if (json_["hidden_act"] == name) return activation;
-    unexpected("hidden_act", "one of gelu, gelu_new, gelu_pytorch_tanh, relu, tanh");
+    std::string expected = "one of";
+    for (const auto& [name, activation] : known) expected += " " + std::string(name);
+    unexpected("hidden_act", expected);
   }
 
   [[nodiscard]] Index labels() const {
     Index count = BertConfig{}.num_labels;
-    size("num_labels", count, 1, 1'000'000);
+    size("num_labels", count, 1, bert_label_limit);
     if (!has("id2label")) return count;
     const io::Json& names = json_["id2label"];
     if (!names.is_object() || names.empty())
       unexpected("id2label", "an object with a name for each label");
+    if (names.size() > static_cast<std::size_t>(bert_label_limit))
+      unexpected("id2label", message("at most ", bert_label_limit, " labels"));
     return static_cast<Index>(names.size());
   }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <variant>
@@ -12,14 +13,24 @@
 
 namespace lora::models {
 
+/// Returns the largest rank of an adapter for a layer (out, in): beyond min(out, in) nothing is
+/// gained, and what a file says must not make an adapter many times larger than its layer.
+[[nodiscard]] inline Index rank_limit(Index out, Index in) {
+  return std::max<Index>(1024, 4 * std::min(out, in));
+}
+
 /// Makes the frozen or adapted layer (out, in) called `name`: one that is frozen has a low-rank
-/// path that is switched off. Throws FileError and ConfigError.
+/// path that is switched off. Throws FileError, and ConfigError for a rank above rank_limit.
 template <class T, class Frozen>
 [[nodiscard]] LoRALinear<T, Frozen> make_lora_linear(ModelBuilder<T>& builder,
                                                      const std::string& name, Index out, Index in) {
   ModulePlan plan = builder.plan[name];
   const bool adapted = plan.role == ModuleRole::adapted;
   if (!adapted) plan.lora.train_bias = plan.train_bias;
+  if (plan.lora.rank > rank_limit(out, in))
+    throw ConfigError(message("the rank of \"", name, "\" is ", plan.lora.rank,
+                              ", expected at most ", rank_limit(out, in), " for a layer of ", out,
+                              " x ", in));
   auto weight = builder.weights.template frozen<Frozen>(name + ".weight", out, in);
   LoRALinear<T, Frozen> layer(std::move(weight), plan.lora, builder.next_seed(),
                               builder.weights.vector(name + ".bias", out));
@@ -49,13 +60,17 @@ template <class T>
 [[nodiscard]] Linear<T> make_trained_linear(ModelBuilder<T>& builder, const std::string& name,
                                             Index out, Index in, bool may_be_new = false) {
   const std::uint64_t seed = builder.next_seed();
+  const bool is_new = may_be_new && !builder.weights.contains(name + ".weight");
+  // The file's first: it has to be of the shape that memory is taken for.
+  Matrix<T> weight;
+  if (!is_new) weight = builder.weights.copy(name + ".weight", out, in);
   Linear<T> layer(out, in, seed);
-  if (may_be_new && !builder.weights.contains(name + ".weight")) {
+  if (is_new) {
     gaussian<T>(layer.weight().value, Random(seed, RandomStream::initialisation),
                 builder.config.initializer_range);
     layer.bias().value.setZero();
   } else {
-    layer.weight().value = builder.weights.copy(name + ".weight", out, in);
+    layer.weight().value = std::move(weight);
     layer.bias().value = builder.weights.vector(name + ".bias", out).transpose();
   }
   layer.set_name(name);

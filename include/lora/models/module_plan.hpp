@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <map>
 #include <span>
 #include <string>
@@ -10,7 +9,9 @@
 #include <vector>
 
 #include "lora/core/config.hpp"
+#include "lora/io/default_targets.hpp"
 #include "lora/io/module_selection.hpp"
+#include "lora/models/bert_config.hpp"
 #include "lora/models/tuning.hpp"
 
 namespace lora::models {
@@ -86,9 +87,7 @@ class TuningPlan {
   void plan_lora(const io::PeftConfig& config, std::span<const io::ModuleName> modules,
                  std::string_view head) {
     peft_ = config;
-    // PEFT's default targets of the model type "bert".
-    if (std::holds_alternative<std::monostate>(peft_.target_modules))
-      peft_.target_modules = std::vector<std::string>{"query", "value"};
+    io::set_default_targets(peft_, bert_model_type);
     // PEFT looks at the task: "all-linear" leaves the head out of sequence classification alone.
     const io::ModuleSelection selection =
         io::select_modules(peft_, modules, peft_.task_type == "SEQ_CLS" ? head : "");
@@ -98,10 +97,10 @@ class TuningPlan {
       for (const std::string& saved : selection.saved)
         if (is_inside(module.name, saved)) plan.role = ModuleRole::trained;
     }
+    auto adapted = selection.adapted.begin();  // in the order of the modules
     for (const io::ModuleName& module : modules) {
-      if (std::find(selection.adapted.begin(), selection.adapted.end(), module.name) ==
-          selection.adapted.end())
-        continue;
+      if (adapted == selection.adapted.end() || module.name != *adapted) continue;
+      ++adapted;
       if (module.kind != io::ModuleKind::linear)
         throw ConfigError("target_modules selects \"" + module.name +
                           "\", an embedding: LoRA is built for BERT's linear modules");

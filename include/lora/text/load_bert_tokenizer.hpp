@@ -14,11 +14,12 @@ namespace lora::text {
 /// else vocab.txt with the settings of tokenizer_config.json, or the defaults where that is
 /// missing. Throws FileError.
 [[nodiscard]] inline BertTokenizer load_bert_tokenizer(const std::filesystem::path& folder) {
-  if (exists(folder / "tokenizer.json")) return read_tokenizer_json(folder / "tokenizer.json");
-  if (!exists(folder / "vocab.txt"))
+  if (io::is_there(folder / "tokenizer.json"))
+    return read_tokenizer_json(folder / "tokenizer.json");
+  if (!io::is_there(folder / "vocab.txt"))
     throw FileError(folder.string() + ": has neither tokenizer.json nor vocab.txt");
   VocabTxtConfig config;
-  if (const auto path = folder / "tokenizer_config.json"; exists(path)) {
+  if (const auto path = folder / "tokenizer_config.json"; io::is_there(path)) {
     const io::MappedFile file(path);
     config = parse_tokenizer_config(text_of(file), path.string());
   }

@@ -13,6 +13,7 @@
 #include "lora/text/bert_tokenizer.hpp"
 #include "lora/text/file_text.hpp"
 #include "lora/text/json_fields.hpp"
+#include "lora/text/tokenizer_limit.hpp"
 
 namespace lora::text {
 
@@ -36,6 +37,8 @@ class TokenizerJsonReader {
   }
 
  private:
+  static constexpr std::size_t template_limit = 1'000;
+
   static void require_type(const JsonFields& component, const char* type) {
     if (component.string("type") != type)
       component.fail("type is " + component.string("type") + ", of which only " + type +
@@ -135,8 +138,12 @@ class TokenizerJsonReader {
       const JsonFields token = part.object("SpecialToken");
       const JsonFields known = json.object("special_tokens");
       const JsonFields named = known.object(token.string("id").c_str());
-      for (const auto& id : named.array("ids"))
+      for (const auto& id : named.array("ids")) {
+        // Parts times ids could be any number of them, for every text.
+        if (parts.size() == template_limit)
+          json.fail(message(key, " has more than ", template_limit, " tokens of its own"));
         parts.push_back({Kind::token, token.number("type_id"), named.number_from(id, "an id")});
+      }
     }
     return parts;
   }
@@ -173,6 +180,7 @@ class TokenizerJsonReader {
 /// Throws FileError, beginning with `where`.
 [[nodiscard]] inline BertTokenizer parse_tokenizer_json(std::string_view text,
                                                         const std::string& where) {
+  require_tokenizer_size(text, where);
   const auto json = io::parse_json(text, where);
   const JsonFields root(json, where);
   try {

@@ -12,6 +12,7 @@
 #include "lora/text/file_text.hpp"
 #include "lora/text/json_fields.hpp"
 #include "lora/text/lines.hpp"
+#include "lora/text/tokenizer_limit.hpp"
 
 namespace lora::text {
 
@@ -33,6 +34,7 @@ struct VocabTxtConfig {
 /// for do_basic_tokenize = false and never_split, which tokenizers cannot do.
 [[nodiscard]] inline VocabTxtConfig parse_tokenizer_config(std::string_view text,
                                                            const std::string& where) {
+  require_tokenizer_size(text, where);
   const auto json = io::parse_json(text, where);
   const JsonFields root(json, where);
   VocabTxtConfig config;
@@ -78,6 +80,7 @@ struct VocabTxtConfig {
 /// another id than the vocabulary says.
 [[nodiscard]] inline BertTokenizer parse_vocab_txt(std::string_view text, const std::string& where,
                                                    const VocabTxtConfig& config = {}) {
+  require_tokenizer_size(text, where);
   std::vector<std::pair<std::string, int>> tokens;
   for (Lines lines(text); lines.next();) {
     if (!is_utf8(lines.line()))
