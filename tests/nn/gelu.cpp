@@ -2,12 +2,11 @@
 
 #include <string>
 
-#include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
 #include "support/golden.hpp"
 #include "support/random_matrix.hpp"
-#include "support/threads.hpp"
+#include "support/repeatable.hpp"
 #include "support/tolerance.hpp"
 
 using namespace lora;
@@ -75,23 +74,11 @@ TEST_CASE("gelu may work in place, refuses shapes that differ, and takes no rows
 TEST_CASE("gelu gives the same bits for any number of threads and allocates nothing again") {
   const Matrix<float> x = 3 * random_matrix<float>(300, 301, 1);
   const Matrix<float> dy = random_matrix<float>(300, 301, 2);
-  Matrix<float> y_one, dx_one;
-  for (const int count : {1, 2, 3}) {
-    const Threads threads(count);
-    Matrix<float> y, dx;
-    const auto step = [&] {
-      gelu(x, y);
-      gelu_backward(x, dy, dx);
-    };
-    step();
-    if (count == 1) {
-      y_one = y;
-      dx_one = dx;
-    }
-    CHECK(same_bits(y, y_one));
-    CHECK(same_bits(dx, dx_one));
-    const Threads countable(countable_threads(count));
-    step();
-    CHECK(allocations_of(step).count == 0);
-  }
+  Matrix<float> y, dx;
+  check_repeatable<float>(
+      [&] {
+        gelu(x, y);
+        gelu_backward(x, dy, dx);
+      },
+      y, dx);
 }

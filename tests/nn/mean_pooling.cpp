@@ -3,12 +3,11 @@
 #include <array>
 #include <vector>
 
-#include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
 #include "support/golden.hpp"
 #include "support/random_matrix.hpp"
-#include "support/threads.hpp"
+#include "support/repeatable.hpp"
 #include "support/tolerance.hpp"
 
 using namespace lora;
@@ -44,25 +43,13 @@ TEST_CASE("mean_pooling gives the same bits for any number of threads, allocates
   const std::vector<int> lengths(64, 30);
   const auto sequences = Sequences::padded(lengths, 50);
   const Matrix<float> x = random_matrix<float>(sequences.rows(), 301, 1);
-  Matrix<float> y_one, dx_one;
-  for (const int count : {1, 2, 3}) {
-    const Threads threads(count);
-    Matrix<float> y, dx;
-    const auto step = [&] {
-      mean_pooling(x, sequences, y);
-      mean_pooling_backward(y, sequences, dx);
-    };
-    step();
-    if (count == 1) {
-      y_one = y;
-      dx_one = dx;
-    }
-    CHECK(same_bits(y, y_one));
-    CHECK(same_bits(dx, dx_one));
-    const Threads countable(countable_threads(count));
-    step();
-    CHECK(allocations_of(step).count == 0);
-  }
+  Matrix<float> y, dx;
+  check_repeatable<float>(
+      [&] {
+        mean_pooling(x, sequences, y);
+        mean_pooling_backward(y, sequences, dx);
+      },
+      y, dx);
 }
 
 TEST_CASE("mean_pooling refuses what does not fit") {

@@ -82,8 +82,11 @@ class Tape {
 
   /// Returns the step at which the dropout masks of `frame`'s forward are drawn: the tape's stream
   /// in the upper bits, so that no two tapes share one.
-  [[nodiscard]] std::uint64_t mask_step(const Frame& frame) const {
-    return random_state_.stream << 40 ^ frame.step;
+  [[nodiscard]] std::uint64_t mask_step(const Frame& frame) const { return mask_step(frame.step); }
+
+  /// Does the same for the forward of number `step`.
+  [[nodiscard]] std::uint64_t mask_step(std::uint64_t step) const {
+    return random_state_.stream << 40 ^ step;
   }
 
   /// Forgets all frames, as after a step that was abandoned. Keeps the memory and random state.

@@ -136,9 +136,7 @@ class LoRALinear {
   [[nodiscard]] std::optional<DropoutMask> dropout_mask(const Tape<T>& tape,
                                                         std::uint64_t step) const {
     if (config().dropout == 0) return {};
-    // The tape's stream in the upper bits: no two tapes ever share a step.
-    return DropoutMask(dropout_random_, tape.random_state().stream << 40 ^ step, config().dropout,
-                       in_features());
+    return DropoutMask(dropout_random_, tape.mask_step(step), config().dropout, in_features());
   }
 
   /// Replaces the adapter's settings and factors, a (rank, in) and b (out, rank): what loading
