@@ -40,6 +40,17 @@ struct MethodOptions {
   }
 };
 
+/// Refuses what is no learning rate: it is above 0 and at most 1. (CLI::Range lets pass NaN.)
+[[nodiscard]] inline CLI::Validator learning_rate_check() {
+  return {[](std::string& text) {
+            double rate = 0;
+            const bool number = CLI::detail::lexical_cast(text, rate);
+            return number && rate > 0 && rate <= 1 ? std::string()
+                                                   : "Value " + text + " not in range (0 - 1]";
+          },
+          "FLOAT in (0 - 1]"};
+}
+
 /// Adds every option to `app`, which then parses into `options`. Takes away those of
 /// bert::add_options that would say the same once more, or that a comparison has no use for.
 inline void add_method_options(CLI::App& app, MethodOptions& options) {
@@ -74,7 +85,7 @@ inline void add_method_options(CLI::App& app, MethodOptions& options) {
     app.add_option("--" + name + "-learning-rates", options.learning_rates[family],
                    "at their peak; of several the best on validation texts is taken")
         ->delimiter(',')
-        ->check(CLI::Range(1e-9, 1.0))
+        ->check(learning_rate_check())
         ->capture_default_str();
   app.add_option("--untouched", options.untouched,
                  "file of CoNLL columns whose sentences no method has seen [the test sentences]");
