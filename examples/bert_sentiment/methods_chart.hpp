@@ -14,8 +14,9 @@
 
 namespace sentiment {
 
-/// Draws two panels over the number of trained parameters: the score on test sentences, and how
-/// much of the base's behaviour is left. A line joins the methods of a family.
+/// Draws two panels over the number of trained parameters: the score on test sentences with its
+/// standard deviation over the seeds, and how much of the base's behaviour is left. A line joins
+/// the methods of a family, whose sizes stand beside the marks.
 class MethodsChart {
  public:
   /// Prepares the drawing; there is at least one seed and one method. `caption` says what was
@@ -24,13 +25,14 @@ class MethodsChart {
       : caption_(std::move(caption)) {
     const auto& rows = results.front();
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      const auto mean_of = [&](const auto& get) {
-        return examples::mean(
-            over_seeds(results, i, [&](const Result& r) { return std::optional<double>(get(r)); }));
+      const auto of = [&](const auto& get) {
+        return over_seeds(results, i,
+                          [&](const Result& r) { return std::optional<double>(get(r)); });
       };
+      const std::vector<double> scores = of([](const Result& r) { return r.test; });
       points_.push_back({rows[i].family, rows[i].method, static_cast<double>(rows[i].trainable),
-                         mean_of([](const Result& r) { return r.test; }),
-                         mean_of([](const Result& r) { return r.similarity; })});
+                         examples::mean(scores), examples::spread(scores),
+                         examples::mean(of([](const Result& r) { return r.similarity; }))});
     }
   }
 
@@ -38,8 +40,8 @@ class MethodsChart {
   [[nodiscard]] std::string svg() const {
     lora::bench::Svg svg;
     svg.text(16, 30, title, "title");
-    draw_panel(svg, 0, "accuracy on test sentences, %", &Point::score);
-    draw_panel(svg, 1, "cosine to the base's embeddings", &Point::kept);
+    draw_panel(svg, 0, "accuracy on test sentences, %", &Point::score, &Point::spread);
+    draw_panel(svg, 1, "cosine to the base's embeddings", &Point::kept, nullptr);
     double x = 16;
     for (std::size_t i = 0; i < families.size(); ++i) {
       svg.marker(x + 6, bottom + 62, i, lora::bench::colour_class(i));
@@ -54,21 +56,33 @@ class MethodsChart {
   struct Point {
     Family family;
     std::string name;
-    double trainable, score, kept;
+    double trainable, score, spread, kept;
+
+    // The number that the name ends in, or nothing.
+    [[nodiscard]] std::string size() const {
+      return name.substr(name.find_last_not_of("0123456789") + 1);
+    }
   };
 
   static constexpr const char* title = "Ways of adapting BERT to sentiment";
-  static constexpr std::array<const char*, 5> families{
-      "LoRA", "full fine-tuning", "bottleneck adapters", "last layers", "head alone"};
+  static constexpr std::array<const char*, 5> families{"LoRA (rank)", "full fine-tuning",
+                                                       "bottleneck adapters (width)",
+                                                       "last layers (number)", "head alone"};
   static constexpr double width = 900, left = 60, gap = 70, right = 20, top = 70, bottom = 360;
 
-  void draw_panel(lora::bench::Svg& svg, int panel, const char* label, double Point::*value) const {
+  // `spread` may be null: there is none to be drawn.
+  void draw_panel(lora::bench::Svg& svg, int panel, const char* label, double Point::*value,
+                  double Point::*spread) const {
     using lora::bench::Axis;
     double least = points_.front().*value, most = least, few = points_.front().trainable,
            many = few;
+    const auto around = [&](const Point& point) {
+      const double half = spread == nullptr ? 0 : point.*spread;
+      return std::pair(point.*value - half, point.*value + half);
+    };
     for (const Point& point : points_) {
-      least = std::min(least, point.*value);
-      most = std::max(most, point.*value);
+      least = std::min(least, around(point).first);
+      most = std::max(most, around(point).second);
       few = std::min(few, point.trainable);
       many = std::max(many, point.trainable);
     }
@@ -92,11 +106,17 @@ class MethodsChart {
     svg.text(x0 + wide / 2, bottom + 38, "trained parameters", "small middle");
     for (std::size_t family = 0; family < families.size(); ++family) {
       lora::bench::Svg::Points line;
-      for (const Point& point : points_)
-        if (static_cast<std::size_t>(point.family) == family)
-          line.emplace_back(px(point.trainable), py(point.*value));
-      if (line.size() > 1) svg.polyline(line, "line " + lora::bench::colour_class(family));
-      for (const auto& [x, y] : line) svg.marker(x, y, family, lora::bench::colour_class(family));
+      const std::string colour = lora::bench::colour_class(family);
+      for (const Point& point : points_) {
+        if (static_cast<std::size_t>(point.family) != family) continue;
+        const double x = px(point.trainable);
+        line.emplace_back(x, py(point.*value));
+        const auto [low, high] = around(point);
+        if (high > low) svg.line(x, py(low), x, py(high), colour);
+        svg.text(x + 6, line.back().second + 14, point.size(), "small");
+      }
+      if (line.size() > 1) svg.polyline(line, "line " + colour);
+      for (const auto& [x, y] : line) svg.marker(x, y, family, colour);
     }
   }
 
@@ -105,8 +125,9 @@ class MethodsChart {
     std::string text = "Two panels over the number of trained parameters.";
     for (const Point& point : points_)
       text += " " + point.name + ": " + lora::bench::short_number(point.trainable) +
-              " parameters, accuracy " + examples::fixed(point.score, 1) + " %, cosine " +
-              examples::fixed(point.kept, 3) + ".";
+              " parameters, accuracy " + examples::fixed(point.score, 1) + " +- " +
+              examples::fixed(point.spread, 1) + " %, cosine " + examples::fixed(point.kept, 3) +
+              ".";
     return text;
   }
 
