@@ -8,7 +8,7 @@ using namespace sentiment;
 
 namespace {
 
-struct Scores {
+struct RateScores {
   std::string method = "a method";
   double validation = 0;
   double test = 0;
@@ -18,17 +18,17 @@ struct Scores {
 
 TEST_CASE("the learning rate is taken that is best on validation texts, the first of equals") {
   // On test texts another is best: nobody looks.
-  const std::map<double, Scores> scores{{1e-4, {"a method", 80, 99}},
-                                        {1e-3, {"a method", 90, 85}},
-                                        {1e-2, {"a method", 90, 95}},
-                                        {1e-1, {"a method", 50, 98}}};
+  const std::map<double, RateScores> scores{{1e-4, {"a method", 80, 99}},
+                                            {1e-3, {"a method", 90, 85}},
+                                            {1e-2, {"a method", 90, 95}},
+                                            {1e-1, {"a method", 50, 98}}};
   std::vector<double> runs, kept;
   std::vector<Trial> trials;
   const auto run = [&](double rate) {
     runs.push_back(rate);
     return scores.at(rate);
   };
-  const Scores best = best_of_rates(
+  const RateScores best = best_of_rates(
       {1e-4, 1e-3, 1e-2, 1e-1}, run, [&] { kept.push_back(runs.back()); }, trials);
   CHECK(best.validation == 90);
   CHECK(best.test == 85);

@@ -7,14 +7,14 @@ using namespace sentiment;
 
 namespace {
 
-struct Parsed {
+struct ParsedMethods {
   bert::Options options;
   MethodOptions wanted;
 };
 
-Parsed parse(const std::string& arguments) {
+ParsedMethods parse_methods(const std::string& arguments) {
   CLI::App app;
-  Parsed parsed;
+  ParsedMethods parsed;
   bert::add_options(app, parsed.options, "");
   add_method_options(app, parsed.wanted);
   app.parse(arguments);
@@ -24,12 +24,12 @@ Parsed parse(const std::string& arguments) {
 }  // namespace
 
 TEST_CASE("options of the comparison are parsed, and have defaults") {
-  const MethodOptions plain = parse("").wanted;
+  const MethodOptions plain = parse_methods("").wanted;
   CHECK(plain.families.size() == 5);
   CHECK(plain.seeds == 3);
   for (const Family family : plain.families) CHECK_FALSE(plain.learning_rates.at(family).empty());
 
-  const MethodOptions given = parse(
+  const MethodOptions given = parse_methods(
                                   "--families lora,full --ranks 2,8 --bottlenecks 16 --layers 3 "
                                   "--seeds 2 --lora-learning-rates 1e-3,0.01 "
                                   "--full-learning-rates 2e-5 --untouched u --plot p --epochs 2")
@@ -51,15 +51,15 @@ TEST_CASE("options of the comparison outside their range are refused") {
        {"--families lora,nonsense", "--ranks 0", "--ranks 4,x", "--bottlenecks 0", "--layers 0",
         "--seeds 0", "--lora-learning-rates 0", "--full-learning-rates 1e-4,-1",
         "--head-learning-rates 2", "--bottleneck-learning-rates x", "--layers-learning-rates nan"})
-    CHECK_THROWS_AS(parse(bad), CLI::ParseError);
+    CHECK_THROWS_AS(parse_methods(bad), CLI::ParseError);
   // What would do nothing, or be another way to say the same.
   for (const char* taken_away :
        {"--rank 4", "--alpha 4", "--learning-rate 0.1", "--resume", "--record r"})
-    CHECK_THROWS_AS(parse(taken_away), CLI::ExtrasError);
+    CHECK_THROWS_AS(parse_methods(taken_away), CLI::ExtrasError);
 }
 
 TEST_CASE("methods have their family's learning rates, LoRA an alpha of twice its rank") {
-  const Parsed parsed = parse(
+  const ParsedMethods parsed = parse_methods(
       "--families full,lora --ranks 2,8 --lora-learning-rates 1e-3,1e-2 --full-learning-rates "
       "1e-5");
   const std::vector<Method> all = methods(parsed.options, parsed.wanted);
