@@ -65,7 +65,8 @@ inline void add_method_options(CLI::App& app, MethodOptions& options) {
   app.add_option("--families", options.families,
                  "what is compared: of head,lora,bottleneck,layers,full [all]")
       ->delimiter(',')
-      ->transform(CLI::CheckedTransformer(names));
+      ->transform(CLI::CheckedTransformer(names).description(""))
+      ->type_name("NAME");
   app.add_option("--ranks", options.ranks, "of LoRA, as in 1,4,16; alpha is twice the rank")
       ->delimiter(',')
       ->check(sizes)
