@@ -27,11 +27,11 @@ struct MethodOptions {
   int seeds = 3;
   /// Of each family. Of several the one that is best on validation texts under the first seed is
   /// taken for all seeds, by each method for itself.
-  std::map<Family, std::vector<double>> learning_rates{{Family::lora, {1e-3}},
-                                                       {Family::full, {1e-4}},
-                                                       {Family::bottleneck, {1e-3}},
-                                                       {Family::last_layers, {2e-4}},
-                                                       {Family::head, {1e-2}}};
+  std::map<Family, std::vector<double>> learning_rates{{Family::lora, {3e-3}},
+                                                       {Family::full, {3e-4, 1e-3}},
+                                                       {Family::bottleneck, {1e-3, 2e-3}},
+                                                       {Family::last_layers, {3e-4, 1e-3}},
+                                                       {Family::head, {1e-2, 3e-2, 1e-1}}};
   std::string untouched = {};  ///< text that the base's behaviour is looked at on
   std::string plot = {};
 
