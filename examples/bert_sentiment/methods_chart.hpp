@@ -105,18 +105,25 @@ class MethodsChart {
     svg.line(x0, bottom, x0 + wide, bottom, "frame");
     svg.text(x0 + wide / 2, bottom + 38, "trained parameters", "small middle");
     for (std::size_t family = 0; family < families.size(); ++family) {
-      lora::bench::Svg::Points line;
       const std::string colour = lora::bench::colour_class(family);
+      lora::bench::Svg::Points line;
+      std::vector<std::string> sizes;
       for (const Point& point : points_) {
         if (static_cast<std::size_t>(point.family) != family) continue;
         const double x = px(point.trainable);
         line.emplace_back(x, py(point.*value));
+        sizes.push_back(point.size());
         const auto [low, high] = around(point);
         if (high > low) svg.line(x, py(low), x, py(high), colour);
-        svg.text(x + 6, line.back().second + 14, point.size(), "small");
       }
       if (line.size() > 1) svg.polyline(line, "line " + colour);
-      for (const auto& [x, y] : line) svg.marker(x, y, family, colour);
+      // Beside the marks, on the side of a steep line that is free.
+      const bool falls = !line.empty() && line.back().second > line.front().second + 20;
+      for (std::size_t i = 0; i < line.size(); ++i) {
+        const auto [x, y] = line[i];
+        svg.marker(x, y, family, colour);
+        if (!sizes[i].empty()) svg.text(x + 6, y + (falls ? -6 : 14), sizes[i], "small");
+      }
     }
   }
 

@@ -67,6 +67,9 @@ inline void print_trials(const Comparison& comparison, std::ostream& out) {
   for (const double rate : rates) head.push_back(short_rate(rate));
   examples::Table table(head);
   for (const Result& taken : comparison.results.front()) {
+    if (std::none_of(comparison.trials.begin(), comparison.trials.end(),
+                     [&](const Trial& each) { return each.method == taken.method; }))
+      continue;
     std::vector<std::string> row{taken.method};
     for (const double rate : rates) {
       const auto trial =

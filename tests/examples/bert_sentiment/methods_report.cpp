@@ -46,6 +46,7 @@ TEST_CASE("the table of learning rates has what was tried, and marks what was ta
   CHECK_THAT(out.str(), Contains("validation %, rate    1e-4    1e-3    3e-3\n") &&
                             Contains("LoRA, rank 1                80.00*  79.00 \n") &&
                             Contains("full <fine> tuning  90.00*  71.25         \n"));
+  CHECK_THAT(out.str(), !Contains("LoRA, rank 4"));  // had no choice
 }
 
 TEST_CASE("the drawing of methods is well-formed") {
