@@ -64,7 +64,7 @@ class BertBuffers {
   /// size, and goes to whoever asks.
   BertLayerBuffers<T>& layer(ReadRows read) {
     if (read != last_asked_) {
-      for (const std::size_t part : {1, 2}) {
+      for (std::size_t part = 1; part <= 2; ++part) {
         layers_[0].kept.qkv[part].swap(layers_[1].kept.qkv[part]);
         layers_[0].dqkv[part].swap(layers_[1].dqkv[part]);
       }
