@@ -61,3 +61,12 @@ TEST_CASE("alphas keep their last bit") {
     CHECK(parse_peft_config(peft_config_text(config), "f").lora_alpha == alpha);
   }
 }
+
+TEST_CASE("layers_pattern without layers is written so that it can be read again") {
+  const auto config = parse_peft_config(R"({"peft_type": "LORA", "target_modules": ["q"],
+    "layers_to_transform": [], "layers_pattern": ["h"]})",
+                                        "f");
+  const std::string text = peft_config_text(config);
+  CHECK(parse_json(text, "text").at("layers_to_transform") == Json::array());
+  CHECK(peft_config_text(parse_peft_config(text, "again")) == text);
+}

@@ -76,6 +76,8 @@ inline std::string peft_config_text(const PeftConfig& config) {
   keys["target_modules"] = json_of(config.target_modules);
   keys["exclude_modules"] = json_of(config.exclude_modules);
   keys["layers_to_transform"] = null_if_empty(config.layers_to_transform);
+  // PEFT takes layers_pattern only beside a list, which may be empty.
+  if (!config.layers_pattern.empty()) keys["layers_to_transform"] = config.layers_to_transform;
   keys["layers_pattern"] = null_if_empty(config.layers_pattern);
   keys["modules_to_save"] = null_if_empty(config.modules_to_save);
   keys["task_type"] = null_if_empty(config.task_type);
