@@ -1,6 +1,8 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
+#include <lora/core/error.hpp>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -23,5 +25,10 @@ struct Problem {
   std::function<void(const Texts&, const Classes&, std::ostream&)> print_details =
       [](const Texts&, const Classes&, std::ostream&) {};
 };
+
+/// Throws lora::FileError that says how to get the data unless some is named.
+inline void require_data(const std::filesystem::path& data, const std::string& how_to_get_it) {
+  if (data.empty()) throw lora::FileError("--data says where the sentences are.\n" + how_to_get_it);
+}
 
 }  // namespace bert

@@ -81,9 +81,7 @@ inline void print_types(const lora::text::EntityScore& score, std::ostream& out)
 [[nodiscard]] inline bert::Problem make_problem(const std::filesystem::path& data,
                                                 const lora::text::BertTokenizer& tokenizer,
                                                 bert::Index max_length) {
-  if (data.empty())
-    throw lora::FileError(std::string("--data says where the sentences are.\n") +
-                          how_to_get_the_data);
+  bert::require_data(data, how_to_get_the_data);
   const Data read = read_data(data);
   const auto tags = tags_of(read.split.train);
   bert::Problem problem;

@@ -44,9 +44,7 @@ inline constexpr const char* how_to_get_the_data =
 [[nodiscard]] inline bert::Problem make_problem(const std::filesystem::path& data,
                                                 const lora::text::BertTokenizer& tokenizer,
                                                 bert::Index max_length) {
-  if (data.empty())
-    throw lora::FileError(std::string("--data says where the sentences are.\n") +
-                          how_to_get_the_data);
+  bert::require_data(data, how_to_get_the_data);
   const auto parts = bert::split(read_sentences(data));
   bert::Problem problem;
   problem.name = "bert_sentiment";

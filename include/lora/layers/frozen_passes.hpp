@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-
 #include "lora/core/matrix.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/frozen/frozen_weight.hpp"
