@@ -25,7 +25,7 @@ class BertEncoder {
         recompute_(recompute) {
     const auto count = static_cast<std::size_t>(builder.config.num_hidden_layers);
     for (std::size_t i = 0; i < count; ++i)
-      layers_.emplace_back(builder, message(prefix, "encoder.layer.", i), read_of(i, count));
+      layers_.emplace_back(builder, message(prefix, "encoder.layer.", i), rows_of(i, count, read_));
     first_ = embeddings_.trains() ? 0 : count;
     for (std::size_t i = count; i-- > 0;) {
       ModelParameters<T> parameters;
@@ -62,7 +62,7 @@ class BertEncoder {
     };
     embeddings_.forward(tape.buffers.batch, tape, hidden(0));
     for (std::size_t i = 0; i < count; ++i) {
-      const ReadRows read = read_of(i, count);
+      const ReadRows read = rows_of(i, count, read_);
       if (i >= first_ && !recompute_) {
         layers_[i].forward(hidden(i), read, tape.frames, tape.layers[i], tape.buffers,
                            hidden(i + 1));
@@ -89,7 +89,7 @@ class BertEncoder {
     const std::size_t count = layers_.size();
     Matrix<T>& dx = tape.buffers.hidden(ReadRows::all)[1];
     for (std::size_t i = count; i-- > first_;) {
-      const ReadRows read = read_of(i, count);
+      const ReadRows read = rows_of(i, count, read_);
       const bool wants_dx = i > first_ || embeddings_.trains();
       if (recompute_)
         compute_apart(i, tape.hidden[i], tape.starts[i], tape, tape.buffers.hidden(read)[0]);
@@ -112,9 +112,9 @@ class BertEncoder {
   }
 
  private:
-  // Says which rows layer i of `count` has to compute for training.
-  [[nodiscard]] ReadRows read_of(std::size_t i, std::size_t count) const {
-    return i + 1 == count ? read_ : ReadRows::all;
+  // Says which rows layer i of `count` has to compute for a head that reads these.
+  static ReadRows rows_of(std::size_t i, std::size_t count, ReadRows read) {
+    return i + 1 == count ? read : ReadRows::all;
   }
 
   Matrix<T>& forward(ReadRows read, BertBuffers<T>& buffers) const {
@@ -123,7 +123,7 @@ class BertEncoder {
     const std::size_t count = layers_.size();
     Matrix<T>* x = hidden.data();
     for (std::size_t i = 0; i < count; ++i) {
-      const ReadRows now = i + 1 == count ? read : ReadRows::all;
+      const ReadRows now = rows_of(i, count, read);
       Matrix<T>& y = buffers.hidden(now)[(i + 1) % 2];
       layers_[i].forward(*x, now, buffers, y);
       x = &y;
@@ -136,7 +136,7 @@ class BertEncoder {
                      BertTape<T>& tape, Matrix<T>& y) const {
     tape.again.clear();
     tape.again.set_random_state(start);
-    const ReadRows read = read_of(i, layers_.size());
+    const ReadRows read = rows_of(i, layers_.size(), read_);
     layers_[i].forward(x, read, tape.again, tape.buffers.layer(read).kept, tape.buffers, y);
   }
 

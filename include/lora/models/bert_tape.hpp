@@ -46,10 +46,13 @@ struct BertLayerBuffers {
   /// Returns the bytes held.
   [[nodiscard]] std::size_t bytes() const {
     Index sum = 0;
-    for (const Matrix<T>& each : dqkv) sum += each.size();
-    for (const Matrix<T>& each : narrow) sum += each.size();
-    for (const Matrix<T>& each : wide) sum += each.size();
-    for (const Matrix<T>& each : bottleneck) sum += each.size();
+    const auto add = [&sum](const auto& matrices) {
+      for (const Matrix<T>& each : matrices) sum += each.size();
+    };
+    add(dqkv);
+    add(narrow);
+    add(wide);
+    add(bottleneck);
     return kept.bytes() + static_cast<std::size_t>(sum) * sizeof(T);
   }
 };

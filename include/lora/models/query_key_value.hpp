@@ -19,8 +19,8 @@ namespace lora::models {
 template <class T, class Frozen>
 class QueryKeyValue {
  public:
-  /// Loads `name`.query, .key and .value; where not all rows are
-  /// read, query takes an input of its own. Throws FileError and ConfigError.
+  /// Loads `name`.query, .key and .value; where not all rows are read, query takes an input of its
+  /// own. Throws FileError and ConfigError.
   QueryKeyValue(ModelBuilder<T>& builder, const std::string& name, ReadRows read) {
     const Index d = builder.config.hidden_size;
     bool whole = false;
