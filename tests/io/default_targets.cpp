@@ -10,7 +10,7 @@ using namespace lora::io;
 using namespace lora::test;
 
 TEST_CASE("every model type of PEFT has PEFT's default targets, and no other has any") {
-  const std::string path = LORA_TEST_DATA_DIR "/io/default_targets.json";
+  const std::string path = LORA_GOLDEN_DIR "/io/default_targets.json";
   std::size_t types = 0;
   for (const Json& row : parse_json(read_whole(path), path)) {
     const auto type = row.at(0).get<std::string>();

@@ -8,11 +8,11 @@
 
 namespace lora::test {
 
-/// Is the small network of tests/data/make_golden_io.py with an adapter on each of its encoder's
+/// Is the small network of tests/golden/make_golden_io.py with an adapter on each of its encoder's
 /// layers: classifier(relu(narrow(relu(wide(x))))), (5, 12) -> (5, 3).
 template <class T>
 struct GoldenNet {
-  static std::filesystem::path adapters() { return LORA_TEST_DATA_DIR "/io/adapters"; }
+  static std::filesystem::path adapters() { return LORA_GOLDEN_DIR "/io/adapters"; }
 
   explicit GoldenNet(const LoRAConfig& config = {})
       : wide(DenseWeight<T>(base().template read<T>("encoder.wide.weight")), config, 1,

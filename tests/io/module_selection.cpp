@@ -10,7 +10,7 @@ using namespace lora::test;
 namespace {
 
 Json golden(const std::string& name) {
-  const std::string path = LORA_TEST_DATA_DIR "/io/" + name;
+  const std::string path = LORA_GOLDEN_DIR "/io/" + name;
   return parse_json(read_whole(path), path);
 }
 

@@ -11,7 +11,7 @@ using namespace lora::io;
 using namespace lora::test;
 
 TEST_CASE("the first pattern that PEFT would take decides") {
-  const std::string path = LORA_TEST_DATA_DIR "/io/pattern_keys.json";
+  const std::string path = LORA_GOLDEN_DIR "/io/pattern_keys.json";
   int found = 0;
   for (const Json& row : parse_json(read_whole(path), path)) {
     CAPTURE(row.dump());

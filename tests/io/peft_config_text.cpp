@@ -10,7 +10,7 @@ using namespace lora::io;
 using namespace lora::test;
 
 TEST_CASE("what PEFT wrote is written again as the same text") {
-  const std::filesystem::path adapters = LORA_TEST_DATA_DIR "/io/adapters";
+  const std::filesystem::path adapters = LORA_GOLDEN_DIR "/io/adapters";
   int compared = 0;
   for (const auto& entry : std::filesystem::directory_iterator(adapters)) {
     if (!entry.is_directory()) continue;

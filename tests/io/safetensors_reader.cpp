@@ -13,7 +13,7 @@ using namespace lora::test;
 
 namespace {
 const std::filesystem::path golden_file =
-    std::filesystem::path(LORA_TEST_DATA_DIR) / "io" / "tensors.safetensors";
+    std::filesystem::path(LORA_GOLDEN_DIR) / "io" / "tensors.safetensors";
 }
 
 TEST_CASE("Python's safetensors are read to the last bit") {

@@ -13,7 +13,7 @@ using namespace lora::io;
 using namespace lora::test;
 
 TEST_CASE("what Python wrote is written again as the same bytes") {
-  const auto path = std::filesystem::path(LORA_TEST_DATA_DIR) / "io" / "tensors.safetensors";
+  const auto path = std::filesystem::path(LORA_GOLDEN_DIR) / "io" / "tensors.safetensors";
   const SafetensorsReader file(path);
   std::vector<Tensor> tensors;
   for (const auto& [name, view] : file.tensors())

@@ -9,9 +9,9 @@
 
 namespace lora::test {
 
-/// Returns a path inside of what tests/data/make_golden_bert.py wrote.
+/// Returns a path inside of what tests/golden/make_golden_bert.py wrote.
 [[nodiscard]] inline std::filesystem::path bert_data(const std::string& name) {
-  return std::filesystem::path(LORA_TEST_DATA_DIR) / "bert" / name;
+  return std::filesystem::path(LORA_GOLDEN_DIR) / "bert" / name;
 }
 
 /// Returns a tensor of whole numbers, which the golden files keep as F32.

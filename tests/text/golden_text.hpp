@@ -13,13 +13,13 @@
 namespace lora::test {
 
 inline const std::filesystem::path text_data =
-    std::filesystem::path(LORA_TEST_DATA_DIR) / "tokenizer";
+    std::filesystem::path(LORA_GOLDEN_DIR) / "tokenizer";
 
 inline io::Json read_json(const std::filesystem::path& path) {
   return io::parse_json(read_whole(path), path.string());
 }
 
-/// The golden file of tests/data/make_tokenizer_golden.py; read once.
+/// The golden file of tests/golden/make_golden_tokenizer.py; read once.
 inline const io::Json& golden_text() {
   static const io::Json golden = read_json(text_data / "golden.json");
   return golden;

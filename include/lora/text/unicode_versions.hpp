@@ -11,7 +11,7 @@ namespace lora::text {
 /// of Unicode 8 (the crate unicode_categories), their decompositions and combining classes those of
 /// Unicode 9 (unicode-normalization-alignments), their lower case that of Unicode 17 (Rust). A
 /// model has learnt from what its tokenizer did, so these tables keep to it whatever the Unicode
-/// library's version. tests/data/make_tokenizer_golden.py --tables finds them, by asking the
+/// library's version. tests/golden/make_golden_tokenizer.py --tables finds them, by asking the
 /// tokenizers about every code point and comparing with Unicode 15 (utf8proc 2.8) and 18; between
 /// the code points that differ lie only such that are the same in all.
 struct CodePointRange {

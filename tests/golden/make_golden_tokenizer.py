@@ -1,7 +1,7 @@
-"""Writes the files of tests/data/tokenizer with Hugging Face's tokenizers and with seqeval.
+"""Writes the files of tests/golden/tokenizer with Hugging Face's tokenizers and with seqeval.
 
-    python tests/data/make_tokenizer_golden.py [--minilm DIR]   all files; the real vocabulary's with DIR
-    python tests/data/make_tokenizer_golden.py --tables         the tables of text/unicode_versions.hpp
+    python tests/golden/make_golden_tokenizer.py [--minilm DIR]   all files; the real vocabulary's with DIR
+    python tests/golden/make_golden_tokenizer.py --tables         the tables of text/unicode_versions.hpp
 
 The vocabulary is made here, the strings are drawn from a fixed seed, and the versions that made the
 files stand in tokenizer/VERSIONS.txt. --tables needs unicodedata2 and the shared library of utf8proc;

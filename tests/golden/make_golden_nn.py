@@ -1,6 +1,6 @@
 """Writes the golden files of tests/nn with PyTorch: golden/nn_*.txt.
 
-    python tests/data/make_golden_nn.py
+    python tests/golden/make_golden_nn.py
 
 The format is that of make_golden.py; the versions that made the files stand in
 golden/VERSIONS.txt.

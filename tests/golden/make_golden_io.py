@@ -1,6 +1,6 @@
-"""Writes the golden files of tests/data/io with PEFT, safetensors and Python's re.
+"""Writes the golden files of tests/golden/io with PEFT, safetensors and Python's re.
 
-    python tests/data/make_golden_io.py
+    python tests/golden/make_golden_io.py
 
     tensors.safetensors  tensors of many types; values.txt holds their numbers
     patterns.json        [pattern, [[name, fullmatch, PEFT's suffix match] ...]] or [pattern, "error"]

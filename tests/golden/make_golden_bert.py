@@ -2,7 +2,7 @@
 """Writes the golden files of tests/models: a small BERT with random weights, adapters that PEFT made
 for it, and what transformers and PEFT compute with them.
 
-    python3 tests/data/make_golden_bert.py [--minilm DIRECTORY]
+    python3 tests/golden/make_golden_bert.py [--minilm DIRECTORY]
 
     adapters/    adapters with their logits, loss and gradients
     activations/ the same of the adapter "patterns" in a model with another hidden_act

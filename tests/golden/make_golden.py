@@ -1,6 +1,6 @@
-"""Writes the golden files of tests/data/golden with PyTorch and transformers.
+"""Writes the golden files of tests/golden/core with PyTorch and transformers.
 
-    python tests/data/make_golden.py
+    python tests/golden/make_golden.py
 
 Each line of a file is `name rows cols value ...`, values as C99 hexadecimal floats, so that nothing
 is lost between here and C++. The versions that made the files stand in golden/VERSIONS.txt.
@@ -11,7 +11,7 @@ import pathlib
 import torch
 import transformers
 
-OUT = pathlib.Path(__file__).parent / "golden"
+OUT = pathlib.Path(__file__).parent / "core"
 
 
 class Golden:
