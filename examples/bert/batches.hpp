@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <lora/core/matrix.hpp>
-#include <lora/core/shuffle.hpp>
+#include <lora/random/shuffle.hpp>
 #include <numeric>
 #include <vector>
 

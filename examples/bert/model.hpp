@@ -30,9 +30,9 @@ inline void require_model(const std::string& folder) {
 
 /// Returns the adapters that the options ask for. The classifier on top is trained and stored with
 /// them, as PEFT does for `task_type` "SEQ_CLS" and "TOKEN_CLS".
-[[nodiscard]] inline lora::io::PeftConfig peft_config(const Options& options,
-                                                      const std::string& task_type) {
-  lora::io::PeftConfig config;
+[[nodiscard]] inline lora::peft::PeftConfig peft_config(const Options& options,
+                                                        const std::string& task_type) {
+  lora::peft::PeftConfig config;
   config.r = options.rank;
   config.lora_alpha = options.alpha_or_default();
   config.lora_dropout = options.dropout;

@@ -2,8 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <lora/core/config.hpp>
 #include <lora/core/matrix.hpp>
+#include <lora/layers/lora_config.hpp>
 #include <optional>
 #include <string>
 #include <vector>

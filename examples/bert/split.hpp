@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <lora/core/error.hpp>
-#include <lora/core/shuffle.hpp>
+#include <lora/random/shuffle.hpp>
 #include <utility>
 #include <vector>
 

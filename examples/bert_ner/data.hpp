@@ -15,7 +15,7 @@
 
 namespace ner {
 
-using lora::text::TaggedSentence;
+using lora::data::TaggedSentence;
 
 /// Holds a data set and who split it.
 struct Data {
@@ -34,19 +34,19 @@ inline constexpr const char* wikigold_file = "wikigold.conll.txt";
 /// one, or a single file of CoNLL columns; these are split. Throws lora::FileError.
 [[nodiscard]] inline Data read_data(const std::filesystem::path& data) {
   if (!std::filesystem::is_directory(data))
-    return {bert::split(lora::text::read_conll(data)), false};
+    return {bert::split(lora::data::read_conll(data)), false};
   if (std::filesystem::exists(data / wnut17_files[0])) {
     bert::Split<TaggedSentence> parts;
     std::vector<TaggedSentence>* const into[] = {&parts.train, &parts.validation, &parts.test};
     for (std::size_t i = 0; i < wnut17_files.size(); ++i) {
-      *into[i] = lora::text::read_conll(data / wnut17_files[i]);
+      *into[i] = lora::data::read_conll(data / wnut17_files[i]);
       if (into[i]->empty())
         throw lora::FileError((data / wnut17_files[i]).string() + ": has no sentence");
     }
     return {std::move(parts), true};
   }
   if (std::filesystem::exists(data / wikigold_file))
-    return {bert::split(lora::text::read_conll(data / wikigold_file)), false};
+    return {bert::split(lora::data::read_conll(data / wikigold_file)), false};
   throw lora::FileError(
       lora::message(data.string(), ": has neither ", wnut17_files[0], " nor ", wikigold_file));
 }

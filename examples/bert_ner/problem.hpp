@@ -53,10 +53,10 @@ inline constexpr const char* how_to_get_the_data =
 }
 
 /// Scores the answers as conlleval does, against every tag as it was published.
-[[nodiscard]] inline lora::text::EntityScore entity_score(const bert::Texts& texts,
-                                                          const std::vector<std::string>& tags,
-                                                          const bert::Classes& answers) {
-  lora::text::EntityScore score;
+[[nodiscard]] inline lora::metrics::EntityScore entity_score(const bert::Texts& texts,
+                                                             const std::vector<std::string>& tags,
+                                                             const bert::Classes& answers) {
+  lora::metrics::EntityScore score;
   for (std::size_t i = 0; i < texts.size(); ++i)
     score.add(texts.tags[i],
               word_tags(texts.encodings[i], texts.words[i].size(), answers[i], tags));
@@ -64,9 +64,9 @@ inline constexpr const char* how_to_get_the_data =
 }
 
 /// Prints precision, recall and F1 of each type, as conlleval does.
-inline void print_types(const lora::text::EntityScore& score, std::ostream& out) {
+inline void print_types(const lora::metrics::EntityScore& score, std::ostream& out) {
   examples::Table table({"test, by type", "precision", "recall", "F1", "entities", "found"});
-  const auto add = [&](const std::string& name, const lora::text::EntityCounts& counts) {
+  const auto add = [&](const std::string& name, const lora::metrics::EntityCounts& counts) {
     table.add({name, examples::fixed(100 * counts.precision(), 2),
                examples::fixed(100 * counts.recall(), 2), examples::fixed(100 * counts.f1(), 2),
                examples::grouped(counts.actual), examples::grouped(counts.predicted)});

@@ -9,7 +9,7 @@
 
 namespace sentiment {
 
-using lora::text::LabelledSentence;
+using lora::data::LabelledSentence;
 
 /// The published files of the "Sentiment Labelled Sentences".
 inline constexpr std::array<const char*, 3> published_files{
@@ -19,13 +19,13 @@ inline constexpr std::array<const char*, 3> published_files{
 /// lora::FileError.
 [[nodiscard]] inline std::vector<LabelledSentence> read_sentences(
     const std::filesystem::path& data) {
-  if (!std::filesystem::is_directory(data)) return lora::text::read_labelled_sentences(data);
+  if (!std::filesystem::is_directory(data)) return lora::data::read_labelled_sentences(data);
   std::vector<LabelledSentence> all;
   bool found = false;
   for (const char* name : published_files) {
     if (!std::filesystem::exists(data / name)) continue;
     found = true;
-    for (LabelledSentence& each : lora::text::read_labelled_sentences(data / name))
+    for (LabelledSentence& each : lora::data::read_labelled_sentences(data / name))
       all.push_back(std::move(each));
   }
   if (!found)

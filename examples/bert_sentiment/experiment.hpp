@@ -32,7 +32,7 @@ struct Comparison {
                                                  Index max_length) {
   if (file.empty()) return problem.test;
   constexpr std::size_t enough = 300;  // spread over the whole file
-  const auto sentences = lora::text::read_conll(file);
+  const auto sentences = lora::data::read_conll(file);
   const std::size_t every = std::max<std::size_t>(1, sentences.size() / enough);
   bert::Texts texts;
   for (std::size_t i = 0; i < sentences.size(); i += every) {

@@ -21,7 +21,7 @@ struct Method {
 
 /// Returns the settings of LoRA at this rank: alpha is twice the rank, so that the update is scaled
 /// alike at each.
-[[nodiscard]] inline lora::io::PeftConfig lora_of_rank(bert::Options options, Index rank) {
+[[nodiscard]] inline lora::peft::PeftConfig lora_of_rank(bert::Options options, Index rank) {
   options.rank = rank;
   options.alpha.reset();
   return bert::peft_config(options, "SEQ_CLS");

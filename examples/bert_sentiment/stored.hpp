@@ -22,8 +22,8 @@ inline std::uintmax_t save(Model& model, const Method& method,
   std::filesystem::create_directories(folder);
   if (method.family == Family::lora) {
     model.save_adapter(folder);
-    return std::filesystem::file_size(folder / lora::io::adapter_config_file) +
-           std::filesystem::file_size(folder / lora::io::adapter_weights_file);
+    return std::filesystem::file_size(folder / lora::peft::adapter_config_file) +
+           std::filesystem::file_size(folder / lora::peft::adapter_weights_file);
   }
   std::vector<lora::io::Tensor> tensors;
   for (const auto* parameter : model.parameters())

@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <lora/core/config.hpp>
+#include <lora/layers/lora_config.hpp>
 #include <optional>
 #include <string>
 #include <vector>

@@ -14,7 +14,7 @@ namespace digits {
 
 /// Lists the adapted layers of a network, to be saved or loaded together.
 template <class T, class Weight>
-[[nodiscard]] std::vector<lora::AdapterSlot<T>> adapters(LoRANetwork<T, Weight>& network) {
+[[nodiscard]] std::vector<lora::AdaptedLayerRef<T>> adapters(LoRANetwork<T, Weight>& network) {
   return {network.fc1, network.fc2};
 }
 
@@ -40,9 +40,9 @@ std::uintmax_t save(const std::filesystem::path& folder, Network<Hidden>& networ
 template <class T, class Weight>
 std::uintmax_t save(const std::filesystem::path& folder, LoRANetwork<T, Weight>& network) {
   const auto head = network.head.parameters();
-  lora::io::save_adapter<T>(folder, adapters(network), {.parameters = head});
-  return std::filesystem::file_size(folder / lora::io::adapter_config_file) +
-         std::filesystem::file_size(folder / lora::io::adapter_weights_file);
+  lora::peft::save_adapter<T>(folder, adapters(network), {.parameters = head});
+  return std::filesystem::file_size(folder / lora::peft::adapter_config_file) +
+         std::filesystem::file_size(folder / lora::peft::adapter_weights_file);
 }
 
 /// Reads adapters and head back into a network, whatever rank it had. Throws lora::FileError, and
@@ -50,7 +50,7 @@ std::uintmax_t save(const std::filesystem::path& folder, LoRANetwork<T, Weight>&
 template <class T, class Weight>
 void load(const std::filesystem::path& folder, LoRANetwork<T, Weight>& network) {
   const auto head = network.head.parameters();
-  lora::io::load_adapter<T>(folder, adapters(network), {.parameters = head});
+  lora::peft::load_adapter<T>(folder, adapters(network), {.parameters = head});
 }
 
 }  // namespace digits

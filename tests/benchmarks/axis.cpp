@@ -1,7 +1,7 @@
 #include "benchmarks/plot/axis.hpp"
 
 #include <algorithm>
-#include <lora/core/random.hpp>
+#include <lora/random/random.hpp>
 
 #include "support/catch.hpp"
 

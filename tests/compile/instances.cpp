@@ -29,7 +29,7 @@ template class LoRALinear<float>;
 template class LoRALinear<double>;
 template class LoRALinear<float, MappedWeight<float>>;
 template class LoRALinear<double, MappedWeight<double>>;
-template class AdapterSlot<float>;
+template class AdaptedLayerRef<float>;
 template class Linear<float>;
 template class Linear<double>;
 template class SGD<float>;
@@ -49,24 +49,8 @@ template class LoRALinear<Eigen::bfloat16>;
 #ifdef LORA_TEST_IO
 namespace lora::io {
 
-template class PatternMap<Index>;
-template class PatternMap<double>;
 template struct Checkpoint<float>;
 template struct Checkpoint<double>;
-template struct AdapterSaveOptions<float>;
-template struct AdapterLoadOptions<float>;
-template void save_adapter<float>(const std::filesystem::path&,
-                                  const std::vector<AdapterSlot<float>>&,
-                                  const AdapterSaveOptions<float>&);
-template void save_adapter<double>(const std::filesystem::path&,
-                                   const std::vector<AdapterSlot<double>>&,
-                                   const AdapterSaveOptions<double>&);
-template PeftConfig load_adapter<float>(const std::filesystem::path&,
-                                        const std::vector<AdapterSlot<float>>&,
-                                        const AdapterLoadOptions<float>&);
-template PeftConfig load_adapter<double>(const std::filesystem::path&,
-                                         const std::vector<AdapterSlot<double>>&,
-                                         const AdapterLoadOptions<double>&);
 template void save_checkpoint<float>(const std::filesystem::path&, const Checkpoint<float>&);
 template void save_checkpoint<double>(const std::filesystem::path&, const Checkpoint<double>&);
 template Checkpoint<float> load_checkpoint<float>(const std::filesystem::path&);
@@ -76,6 +60,27 @@ template void set_values<double>(ParameterSpan<double>,
                                  const std::map<std::string, Matrix<double>>&);
 
 }  // namespace lora::io
+
+namespace lora::peft {
+
+template class PatternMap<Index>;
+template class PatternMap<double>;
+template struct AdapterSaveOptions<float>;
+template struct AdapterLoadOptions<float>;
+template void save_adapter<float>(const std::filesystem::path&,
+                                  const std::vector<AdaptedLayerRef<float>>&,
+                                  const AdapterSaveOptions<float>&);
+template void save_adapter<double>(const std::filesystem::path&,
+                                   const std::vector<AdaptedLayerRef<double>>&,
+                                   const AdapterSaveOptions<double>&);
+template PeftConfig load_adapter<float>(const std::filesystem::path&,
+                                        const std::vector<AdaptedLayerRef<float>>&,
+                                        const AdapterLoadOptions<float>&);
+template PeftConfig load_adapter<double>(const std::filesystem::path&,
+                                         const std::vector<AdaptedLayerRef<double>>&,
+                                         const AdapterLoadOptions<double>&);
+
+}  // namespace lora::peft
 
 namespace lora::models {
 

@@ -5,6 +5,6 @@ int main() {
   lora::LoRALinear<float> layer(lora::DenseWeight<float>(lora::Matrix<float>::Identity(2, 2)),
                                 {.rank = 1}, 1);
   layer.set_name("q");
-  lora::io::save_adapter("consumer-adapter", layer);
-  lora::io::load_adapter("consumer-adapter", layer);
+  lora::peft::save_adapter("consumer-adapter", layer);
+  lora::peft::load_adapter("consumer-adapter", layer);
 }

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include <lora/io/name_pattern.hpp>
+#include <lora/peft/name_pattern.hpp>
 
 namespace {
 
@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text = input.substr(0, input.find('\n'));
   const std::string_view name = input.substr(std::min(size, text.size() + 1));
   try {
-    const io::NamePattern pattern(text);
+    const peft::NamePattern pattern(text);
     const auto reaches_end = [&](std::size_t begin) {
       const auto ends = pattern.ends_from(name, begin);
       require(std::is_sorted(ends.begin(), ends.end()));

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include <lora/io/module_selection.hpp>
-#include <lora/io/peft_config.hpp>
-#include <lora/models/bert_modules.hpp>
+#include <lora/models/bert/bert_outline.hpp>
+#include <lora/peft/module_selection.hpp>
+#include <lora/peft/peft_config.hpp>
 
 namespace {
 
@@ -22,12 +22,12 @@ bool is_inside(const std::string& name, const std::string& block) {
   return name == block || block.empty() || name.starts_with(block + ".");
 }
 
-void choose(io::PeftConfig config) {
-  static const std::vector<io::ModuleName> modules =
-      models::bert_modules({.num_hidden_layers = 1}, {.prefix = "bert.", .classifier = true});
-  io::ModuleSelection chosen;
+void choose(peft::PeftConfig config) {
+  static const std::vector<peft::ModuleName> modules =
+      models::bert_outline({.num_hidden_layers = 1}, {.prefix = "bert.", .classifier = true});
+  peft::ModuleSelection chosen;
   try {
-    chosen = io::select_modules(config, modules, "classifier");
+    chosen = peft::select_modules(config, modules, "classifier");
   } catch (const ConfigError&) {
     return;  // nothing chosen, or what cannot be adapted
   }
@@ -35,24 +35,24 @@ void choose(io::PeftConfig config) {
   validate(config.layer_config(chosen.adapted.front()), "fuzz");
   for (const std::string& name : chosen.adapted)
     for (const std::string& whole : chosen.saved) require(!is_inside(name, whole));
-  io::PeftConfig again = io::parse_peft_config(io::peft_config_text(config), "chosen");
-  const io::ModuleSelection repeated = io::select_modules(again, modules, "classifier");
+  peft::PeftConfig again = peft::parse_peft_config(peft::peft_config_text(config), "chosen");
+  const peft::ModuleSelection repeated = peft::select_modules(again, modules, "classifier");
   require(repeated.adapted == chosen.adapted && repeated.saved == chosen.saved);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  io::PeftConfig config;
+  peft::PeftConfig config;
   try {
-    config = io::parse_peft_config({reinterpret_cast<const char*>(data), size}, "fuzz");
+    config = peft::parse_peft_config({reinterpret_cast<const char*>(data), size}, "fuzz");
   } catch (const FileError&) {
     return 0;  // what a file deserves that is not one
   }
   for (const char* name : {"model.layers.1.self_attn.q_proj", "classifier", "a.b.2.c", ""})
     validate(config.layer_config(name), "fuzz");
-  const std::string text = io::peft_config_text(config);
-  require(io::peft_config_text(io::parse_peft_config(text, "written")) == text);
+  const std::string text = peft::peft_config_text(config);
+  require(peft::peft_config_text(peft::parse_peft_config(text, "written")) == text);
   choose(std::move(config));
   return 0;
 }

@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include <lora/io/convert.hpp>
-#include <lora/io/safetensors_header.hpp>
+#include <lora/io/safetensors/safetensors_header.hpp>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace lora;

@@ -2,7 +2,7 @@
 #include <vector>
 
 #include <lora/io/model_reader.hpp>
-#include <lora/io/safetensors_writer.hpp>
+#include <lora/io/safetensors/safetensors_writer.hpp>
 
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"

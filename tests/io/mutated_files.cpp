@@ -4,7 +4,7 @@
 
 #include <rapidcheck.h>
 
-#include "io/golden_net.hpp"
+#include "peft/golden_net.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/tolerance.hpp"
@@ -12,6 +12,7 @@
 
 using namespace lora;
 using namespace lora::io;
+using namespace lora::peft;
 using namespace lora::test;
 
 namespace {

@@ -22,7 +22,7 @@ Matrix<int> read_integers(const io::SafetensorsReader& file, const std::string& 
 template <class Model>
 void round_trip(const fs::path& base, const text::TokenBatch& batch, const fs::path& from,
                 const fs::path& to) {
-  Model model(base, {.tuning = io::read_peft_config(from)});
+  Model model(base, {.tuning = peft::read_peft_config(from)});
   model.load_adapter(from);
   Matrix<float> logits;
   model.forward(batch, logits);
@@ -32,7 +32,7 @@ void round_trip(const fs::path& base, const text::TokenBatch& batch, const fs::p
 
 void round_trip_of_task(const fs::path& base, const text::TokenBatch& batch, const fs::path& from,
                         const fs::path& to) {
-  const std::string task = io::read_peft_config(from).task_type;
+  const std::string task = peft::read_peft_config(from).task_type;
   if (task == "TOKEN_CLS")
     round_trip<models::BertForTokenClassification<float>>(base, batch, from, to);
   else if (task == "FEATURE_EXTRACTION")

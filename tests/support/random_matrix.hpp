@@ -1,7 +1,7 @@
 #pragma once
 
 #include <lora/core/matrix.hpp>
-#include <lora/core/random.hpp>
+#include <lora/random/random.hpp>
 
 namespace lora::test {
 

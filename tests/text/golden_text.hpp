@@ -12,8 +12,7 @@
 
 namespace lora::test {
 
-inline const std::filesystem::path text_data =
-    std::filesystem::path(LORA_GOLDEN_DIR) / "tokenizer";
+inline const std::filesystem::path text_data = std::filesystem::path(LORA_GOLDEN_DIR) / "tokenizer";
 
 inline io::Json read_json(const std::filesystem::path& path) {
   return io::parse_json(read_whole(path), path.string());

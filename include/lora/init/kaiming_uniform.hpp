@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "lora/core/matrix.hpp"
-#include "lora/core/random.hpp"
+#include "lora/random/random.hpp"
 
 namespace lora {
 

@@ -14,9 +14,9 @@
 
 #include "lora/core/parameter_list.hpp"
 #include "lora/core/tape.hpp"
-#include "lora/io/safetensors_reader.hpp"
-#include "lora/io/safetensors_writer.hpp"
-#include "lora/layers/adapter_slot.hpp"
+#include "lora/io/safetensors/safetensors_reader.hpp"
+#include "lora/io/safetensors/safetensors_writer.hpp"
+#include "lora/layers/adapted_layer_ref.hpp"
 #include "lora/optim/optimizer_state.hpp"
 
 namespace lora::io {
@@ -77,9 +77,10 @@ void set_values(ParameterSpan<T> parameters, const std::map<std::string, Matrix<
 
 /// Lists what trains in these layers: A, B, and the bias with train_bias.
 template <class T>
-[[nodiscard]] std::vector<Parameter<T>*> parameters_of(const std::vector<AdapterSlot<T>>& slots) {
+[[nodiscard]] std::vector<Parameter<T>*> parameters_of(
+    const std::vector<AdaptedLayerRef<T>>& slots) {
   std::vector<Parameter<T>*> all;
-  for (const AdapterSlot<T>& slot : slots) {
+  for (const AdaptedLayerRef<T>& slot : slots) {
     all.push_back(&slot.lora_A());
     all.push_back(&slot.lora_B());
     if (slot.config().train_bias) all.push_back(slot.bias());

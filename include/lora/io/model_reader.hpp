@@ -10,7 +10,7 @@
 
 #include "lora/io/json.hpp"
 #include "lora/io/mapped_file.hpp"
-#include "lora/io/safetensors_reader.hpp"
+#include "lora/io/safetensors/safetensors_reader.hpp"
 
 namespace lora::io {
 

@@ -4,11 +4,11 @@
 #include <string>
 #include <utility>
 
-#include "lora/core/config.hpp"
 #include "lora/core/parameter.hpp"
-#include "lora/core/random.hpp"
 #include "lora/init/gaussian.hpp"
 #include "lora/init/kaiming_uniform.hpp"
+#include "lora/layers/lora_config.hpp"
+#include "lora/random/random.hpp"
 
 namespace lora {
 

@@ -7,20 +7,20 @@
 #include <string>
 #include <utility>
 
-#include "lora/core/config.hpp"
-#include "lora/core/dropout_mask.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/parameter_list.hpp"
-#include "lora/core/random.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/frozen/dense_weight.hpp"
+#include "lora/frozen/frozen_passes.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/kernels/low_rank_path.hpp"
 #include "lora/kernels/product.hpp"
-#include "lora/layers/bias_gradient.hpp"
-#include "lora/layers/frozen_passes.hpp"
 #include "lora/layers/lora_adapter.hpp"
-#include "lora/layers/low_rank_path.hpp"
+#include "lora/layers/lora_config.hpp"
+#include "lora/nn/bias_gradient.hpp"
+#include "lora/random/dropout_mask.hpp"
+#include "lora/random/random.hpp"
 
 namespace lora {
 

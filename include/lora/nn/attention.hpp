@@ -6,15 +6,15 @@
 #include <limits>
 #include <optional>
 
-#include "lora/core/dropout_mask.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/packets.hpp"
 #include "lora/core/parallel.hpp"
-#include "lora/core/random.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/kernels/product.hpp"
 #include "lora/nn/sequences.hpp"
+#include "lora/random/dropout_mask.hpp"
+#include "lora/random/random.hpp"
 
 namespace lora {
 

@@ -4,11 +4,11 @@
 #include <array>
 #include <cstdint>
 
-#include "lora/core/dropout_mask.hpp"
 #include "lora/core/elementwise.hpp"
 #include "lora/core/matrix.hpp"
-#include "lora/core/random.hpp"
 #include "lora/core/tape.hpp"
+#include "lora/random/dropout_mask.hpp"
+#include "lora/random/random.hpp"
 
 namespace lora {
 

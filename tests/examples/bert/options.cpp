@@ -50,11 +50,11 @@ TEST_CASE("BERT options are parsed, and have defaults") {
   CHECK(config.lora_alpha == 5);
   CHECK(config.lora_dropout == 0.25);
   CHECK(config.target_modules ==
-        lora::io::ModuleNames(std::vector<std::string>{"key", "output.dense"}));
+        lora::peft::ModuleNames(std::vector<std::string>{"key", "output.dense"}));
   CHECK(config.task_type == "SEQ_CLS");
   CHECK(config.base_model_name_or_path == "m");
   CHECK(peft_config(parse("--target-modules all-linear"), "SEQ_CLS").target_modules ==
-        lora::io::ModuleNames("all-linear"));
+        lora::peft::ModuleNames("all-linear"));
 }
 
 TEST_CASE("BERT options outside their range are refused") {

@@ -64,7 +64,7 @@ TEST_CASE("a tiny BERT finds the names of people and places") {
   CHECK(outcome.test > 90);
   CHECK_THAT(text.str(), Contains("4 classes") && Contains("test, by type") && Contains("LOC ") &&
                              Contains("PER "));
-  CHECK(lora::io::read_peft_config(folder / "out/adapter").task_type == "TOKEN_CLS");
+  CHECK(lora::peft::read_peft_config(folder / "out/adapter").task_type == "TOKEN_CLS");
   lora::test::check_throws<lora::FileError>(
       [&] { static_cast<void>(make_problem("", tokenizer, 8)); }, "emerging_entities_17");
 }

@@ -69,7 +69,7 @@ TEST_CASE("methods have their family's learning rates, LoRA an alpha of twice it
   CHECK(all[2].name == "full fine-tuning");
   CHECK(all[2].learning_rates == std::vector<double>{1e-5});
   for (std::size_t i = 0; i < 2; ++i) {
-    const auto& config = std::get<lora::io::PeftConfig>(all[i].tuning);
+    const auto& config = std::get<lora::peft::PeftConfig>(all[i].tuning);
     CHECK(config.r == parsed.wanted.ranks[i]);
     CHECK(config.lora_alpha == 2 * static_cast<double>(config.r));
   }

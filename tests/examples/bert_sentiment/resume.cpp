@@ -3,8 +3,8 @@
 #include <csignal>
 #include <thread>
 
-#include <lora/core/random.hpp>
-#include <lora/io/adapter_files.hpp>
+#include <lora/peft/adapter_files.hpp>
+#include <lora/random/random.hpp>
 
 #include "examples/bert_sentiment/tiny_task.hpp"
 #include "support/catch.hpp"
@@ -69,7 +69,7 @@ TEST_CASE(
     CHECK(!expected.empty());
     CHECK(program.file("broken", name) == expected);
   };
-  same(std::string("adapter/") + lora::io::adapter_weights_file);
-  same(std::string("adapter/") + lora::io::adapter_config_file);
+  same(std::string("adapter/") + lora::peft::adapter_weights_file);
+  same(std::string("adapter/") + lora::peft::adapter_config_file);
   same(checkpoint_file);
 }

@@ -41,7 +41,7 @@ TEST_CASE("a tiny BERT learns which sentences are positive, and keeps its best a
   // What lies in the folder is what was scored, read by a fresh model.
   const auto folder = std::filesystem::path(tiny.options.out) / "adapter";
   lora::models::BertOptions fresh =
-      model_options(tiny.options, lora::io::read_peft_config(folder), 2);
+      model_options(tiny.options, lora::peft::read_peft_config(folder), 2);
   fresh.seed = 99;
   const Problem problem = tiny.problem();
   Classifier<task> other(

@@ -1,0 +1,138 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lora/io/atomic_file.hpp"
+#include "lora/io/convert.hpp"
+#include "lora/io/json.hpp"
+#include "lora/io/safetensors/safetensors_header.hpp"
+#include "lora/io/tensor_view.hpp"
+
+namespace lora::io {
+
+/// Holds a tensor to be written: bytes.size() is that of shape and dtype.
+struct Tensor {
+  std::string name;
+  DType dtype = DType::F32;
+  Shape shape;
+  std::vector<std::byte> bytes;
+};
+
+/// Makes a tensor of `shape` (of as many elements as the matrix has) from a matrix, converted to
+/// `dtype`. Throws FileError for a dtype other than F64, F32, F16 and BF16 and for a finite number
+/// outside its range.
+template <class T>
+[[nodiscard]] Tensor make_tensor(std::string name, const Matrix<T>& matrix, Shape shape,
+                                 DType dtype = dtype_of<T>) {
+  const std::size_t bytes = static_cast<std::size_t>(matrix.size()) * bits_of(dtype) / 8;
+  Tensor tensor{std::move(name), dtype, std::move(shape), std::vector<std::byte>(bytes)};
+  encode(matrix.data(), matrix.size(), dtype, tensor.bytes.data(),
+         "tensor \"" + tensor.name + "\"");
+  return tensor;
+}
+
+/// Makes a tensor of the matrix's own shape.
+template <class T>
+[[nodiscard]] Tensor make_tensor(std::string name, const Matrix<T>& matrix,
+                                 DType dtype = dtype_of<T>) {
+  return make_tensor(std::move(name), matrix, Shape{matrix.rows(), matrix.cols()}, dtype);
+}
+
+/// The notes that PEFT and transformers want to see in a file's header.
+[[nodiscard]] inline std::map<std::string, std::string> pytorch_metadata() {
+  return {{"format", "pt"}};
+}
+
+namespace detail {
+
+/// Returns the header's text: metadata, then the tensors in their order, padded to 8 bytes.
+[[nodiscard]] inline std::string safetensors_header_text(
+    const std::vector<Tensor>& tensors, const std::map<std::string, std::string>& metadata,
+    const std::string& where) {
+  std::string text = "{";
+  const auto separate = [&text] {
+    if (text.size() > 1) text += ',';
+  };
+  if (!metadata.empty()) {
+    text += "\"__metadata__\":{";
+    for (const auto& [key, value] : metadata) {
+      if (text.back() != '{') text += ',';
+      text += quoted(key, where) + ":" + quoted(value, where);
+    }
+    text += '}';
+  }
+  std::size_t offset = 0;
+  for (const Tensor& tensor : tensors) {
+    separate();
+    text += quoted(tensor.name, where) + R"(:{"dtype":")";
+    text += name_of(tensor.dtype);
+    text += R"(","shape":[)";
+    for (const Index size : tensor.shape) {
+      if (text.back() != '[') text += ',';
+      text += std::to_string(size);
+    }
+    text += "],\"data_offsets\":[" + std::to_string(offset) + ",";
+    offset += tensor.bytes.size();
+    text += std::to_string(offset) + "]}";
+  }
+  text += '}';
+  text.append((8 - text.size() % 8) % 8, ' ');
+  return text;
+}
+
+inline void require_writable(const Tensor& tensor, std::set<std::string>& names,
+                             const std::string& where) {
+  if (tensor.name == "__metadata__" || !names.insert(tensor.name).second)
+    throw FileError(message(where, ": the name \"", tensor.name,
+                            tensor.name == "__metadata__" ? "\" is reserved" : "\" stands twice"));
+  std::size_t bits = bits_of(tensor.dtype);
+  for (const Index size : tensor.shape) bits *= static_cast<std::size_t>(size);
+  if (bits != tensor.bytes.size() * 8)
+    throw FileError(message(where, ": tensor \"", tensor.name, "\" has ", tensor.bytes.size(),
+                            " bytes, which do not fit ", name_of(tensor.dtype), " ",
+                            shape_text(tensor.shape)));
+}
+
+}  // namespace detail
+
+/// Writes the bytes of a safetensors file, laid out as the reference implementation does: larger
+/// element types first, then by name, so that every tensor is aligned. Does not commit `file`.
+/// Throws FileError for names that repeat or are not UTF-8, for bytes that do not fit their shape,
+/// and when the file cannot be written.
+inline void write_safetensors(
+    AtomicFile& file, std::vector<Tensor> tensors,
+    const std::map<std::string, std::string>& metadata = pytorch_metadata()) {
+  const std::string where = file.path().string();
+  std::set<std::string> names;
+  for (const Tensor& tensor : tensors) detail::require_writable(tensor, names, where);
+  std::sort(tensors.begin(), tensors.end(), [](const Tensor& a, const Tensor& b) {
+    return a.dtype != b.dtype ? a.dtype > b.dtype : a.name < b.name;
+  });
+  const std::string header = detail::safetensors_header_text(tensors, metadata, where);
+  if (header.size() > safetensors_header_limit)
+    throw FileError(where + ": the header would be larger than readers accept");
+  const std::uint64_t length = header.size();
+  file.write(std::as_bytes(std::span(&length, 1)));
+  file.write(header);
+  for (const Tensor& tensor : tensors) file.write(tensor.bytes);
+}
+
+/// Writes a safetensors file atomically (AtomicFile); if it throws, an old file is as it was.
+inline void write_safetensors(
+    const std::filesystem::path& path, std::vector<Tensor> tensors,
+    const std::map<std::string, std::string>& metadata = pytorch_metadata()) {
+  AtomicFile file(path);
+  write_safetensors(file, std::move(tensors), metadata);
+  file.commit();
+}
+
+}  // namespace lora::io

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <type_traits>
+
+#include "lora/models/bert/bert_config.hpp"
+#include "lora/nn/gelu.hpp"
+#include "lora/nn/relu.hpp"
+#include "lora/nn/tanh.hpp"
+
+namespace lora::models {
+
+/// Computes y = f(x) for x (N, M); y is resized and may be x itself.
+template <class T>
+void activate(Activation f, std::type_identity_t<ConstMatrixRef<T>> x, Matrix<T>& y) {
+  switch (f) {
+    case Activation::gelu:
+      return gelu<T>(x, y);
+    case Activation::gelu_tanh:
+      return gelu<T>(x, y, GeluForm::tanh);
+    case Activation::relu:
+      return relu<T>(x, y);
+    case Activation::tanh:
+      return tanh_activation<T>(x, y);
+  }
+}
+
+/// Computes dx = dy f'(x) for x, y = f(x) and dy (N, M); dx is resized and may be dy itself.
+template <class T>
+void activate_backward(Activation f, std::type_identity_t<ConstMatrixRef<T>> x,
+                       std::type_identity_t<ConstMatrixRef<T>> y,
+                       std::type_identity_t<ConstMatrixRef<T>> dy, Matrix<T>& dx) {
+  switch (f) {
+    case Activation::gelu:
+      return gelu_backward<T>(x, dy, dx);
+    case Activation::gelu_tanh:
+      return gelu_backward<T>(x, dy, dx, GeluForm::tanh);
+    case Activation::relu:
+      return relu_backward<T>(y, dy, dx);
+    case Activation::tanh:
+      return tanh_activation_backward<T>(y, dy, dx);
+  }
+}
+
+}  // namespace lora::models

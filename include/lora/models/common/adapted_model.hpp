@@ -1,0 +1,90 @@
+#pragma once
+
+#include <filesystem>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "lora/core/parameter_list.hpp"
+#include "lora/models/bert/bert_source.hpp"
+#include "lora/models/common/model_parameters.hpp"
+#include "lora/peft/adapter.hpp"
+#include "lora/peft/default_targets.hpp"
+
+namespace lora::models {
+
+/// Is what models that can be adapted have in common: their parameters, and their adapters as
+/// files. `Model` derives from it and has list(ModelParameters<T>&).
+///
+/// Pointers and slots stay valid until the model is moved or destroyed.
+template <class T, class Model>
+class AdaptedModel {
+ public:
+  using Scalar = T;
+
+  [[nodiscard]] const BertConfig& config() const { return config_; }
+
+  /// Lists the model's modules in the order of PyTorch's named_modules(), blocks included.
+  [[nodiscard]] const std::vector<peft::ModuleName>& modules() const { return modules_; }
+
+  /// Lists what trains.
+  [[nodiscard]] std::vector<Parameter<T>*> parameters() { return listed().trained; }
+
+  /// Lists the layers with LoRA adapters.
+  [[nodiscard]] std::vector<AdaptedLayerRef<T>> adapted_layers() { return listed().slots; }
+
+  /// Lists what trains and is stored whole, beside the adapters: modules_to_save, the biases of
+  /// bias = "all", and whatever trains under a tuning other than LoRA.
+  [[nodiscard]] std::vector<Parameter<T>*> stored_parameters() { return listed().stored; }
+
+  /// Returns the number of scalars that train.
+  [[nodiscard]] Index trainable_parameters() { return count_parameters(parameters()); }
+
+  /// Returns the number of scalars of the model, adapters included.
+  [[nodiscard]] Index total_parameters() { return listed().total; }
+
+  /// Returns the LoRA settings with their module names resolved; meaningless under other tunings.
+  [[nodiscard]] const peft::PeftConfig& peft_config() const { return peft_; }
+
+  /// Saves the adapters and what is stored whole beside them as PEFT does. Throws StateError under
+  /// another tuning than LoRA, and what peft::save_adapter throws.
+  void save_adapter(const std::filesystem::path& directory) {
+    const ModelParameters<T> all = listed();
+    if (all.slots.empty()) throw StateError("save_adapter: the model has no LoRA adapters");
+    peft::save_adapter<T>(directory, all.slots, {.config = peft_, .parameters = all.stored});
+  }
+
+  /// Loads an adapter that PEFT or save_adapter wrote for the modules that this model adapts: build
+  /// the model with peft::read_peft_config(directory) as its tuning. Throws what peft::load_adapter
+  /// throws, and then nothing has changed.
+  void load_adapter(const std::filesystem::path& directory) {
+    const ModelParameters<T> all = listed();
+    peft::PeftConfig config =
+        peft::load_adapter<T>(directory, all.slots, {.parameters = all.stored});
+    peft::set_default_targets(config, bert_model_type);
+    peft_ = std::move(config);
+  }
+
+ protected:
+  explicit AdaptedModel(const BertSource<T>& source)
+      : config_(source.config),
+        weights_(source.weights),
+        modules_(source.modules),
+        peft_(source.plan.peft_config()) {}
+
+  void release_pages() const { weights_->release_pages(); }
+
+ private:
+  [[nodiscard]] ModelParameters<T> listed() {
+    ModelParameters<T> list;
+    static_cast<Model*>(this)->list(list);
+    return list;
+  }
+
+  BertConfig config_;
+  std::shared_ptr<const PretrainedWeights<T>> weights_;  // which frozen layers may look at
+  std::vector<peft::ModuleName> modules_;
+  peft::PeftConfig peft_;
+};
+
+}  // namespace lora::models

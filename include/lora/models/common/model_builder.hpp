@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+
+#include "lora/models/bert/bert_config.hpp"
+#include "lora/models/bert/bert_options.hpp"
+#include "lora/models/common/pretrained_weights.hpp"
+#include "lora/models/common/tuning_plan.hpp"
+#include "lora/random/random.hpp"
+
+namespace lora::models {
+
+/// Gives a model's modules what they are built from: weights, plans, and a seed for each.
+template <class T>
+struct ModelBuilder {
+  PretrainedWeights<T>& weights;
+  const TuningPlan& plan;
+  const BertConfig& config;
+  std::uint64_t seed = 0;
+  std::uint64_t seeds_given = 0;
+
+  /// Returns another seed at each call: no two modules share random numbers.
+  [[nodiscard]] std::uint64_t next_seed() {
+    const auto words = Random(seed, RandomStream::initialisation, ++seeds_given).words(0, 0);
+    return std::uint64_t{words[0]} << 32 | words[1];
+  }
+};
+
+}  // namespace lora::models

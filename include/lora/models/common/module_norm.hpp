@@ -1,0 +1,56 @@
+#pragma once
+
+#include <string>
+
+#include "lora/models/common/model_builder.hpp"
+#include "lora/models/common/model_parameters.hpp"
+#include "lora/nn/layer_norm.hpp"
+
+namespace lora::models {
+
+/// Is a layer norm of a model, computed in place: what backward needs of its input is had back from
+/// its output, or kept where gamma is too small for that.
+template <class T>
+class ModuleNorm {
+ public:
+  /// Loads the norm called `name`. Throws FileError.
+  ModuleNorm(ModelBuilder<T>& builder, const std::string& name)
+      : plan_(builder.plan[name]),
+        norm_(builder.weights.vector(name + ".weight", builder.config.hidden_size),
+              builder.weights.vector(name + ".bias", builder.config.hidden_size),
+              {.epsilon = builder.config.layer_norm_eps,
+               .trainable = plan_.role == ModuleRole::trained || plan_.train_bias}) {
+    norm_.set_name(name);
+  }
+
+  /// Normalises x (N, D) in place.
+  void forward(Matrix<T>& x) const { norm_.forward(x, x); }
+
+  /// Does the same and keeps what backward needs: on the tape, and in `kept` the input itself where
+  /// it has to be.
+  void forward(Matrix<T>& x, Tape<T>& tape, Matrix<T>& kept) const {
+    if (!norm_.invertible()) kept = x;
+    norm_.forward(x, tape, x);
+  }
+
+  /// Computes the gradient of the input in place of dy (N, D), from the forward's output y.
+  void backward(ConstMatrixRef<T> y, const Matrix<T>& kept, Tape<T>& tape, Matrix<T>& dy) {
+    if (norm_.invertible())
+      norm_.backward_from_output(y, dy, tape, dy);
+    else
+      norm_.backward(kept, dy, tape, dy);
+  }
+
+  /// Adds what trains.
+  void list(ModelParameters<T>& list) {
+    list.total += 2 * norm_.features();
+    if (plan_.role == ModuleRole::trained) list.add(norm_.gamma());
+    if (norm_.config().trainable) list.add(norm_.beta());
+  }
+
+ private:
+  ModulePlan plan_;
+  LayerNorm<T> norm_;
+};
+
+}  // namespace lora::models

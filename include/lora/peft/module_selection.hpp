@@ -1,0 +1,113 @@
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "lora/core/error.hpp"
+#include "lora/peft/module_rules.hpp"
+#include "lora/peft/peft_config.hpp"
+
+namespace lora::peft {
+
+/// Says what a module of a model is, as far as adapters care.
+enum class ModuleKind {
+  linear,       ///< nn.Linear, and GPT-2's Conv1D
+  other_layer,  ///< another that adapters are made for: an embedding, a convolution
+  no_layer,     ///< one that cannot be adapted: a norm, an activation, a block of others
+};
+
+/// Names a module by its path in the model: `encoder.layer.0.attention.self.query`.
+struct ModuleName {
+  std::string name;
+  ModuleKind kind = ModuleKind::linear;
+};
+
+/// Lists what select_modules chose, in the model's order.
+struct ModuleSelection {
+  std::vector<std::string> adapted;  ///< get A and B
+  std::vector<std::string> saved;    ///< are trained and stored whole
+};
+
+/// Tells whether the config takes the module called `name` out; see ModuleRules, which is for many
+/// names. Throws ConfigError for a pattern with an unknown construct.
+[[nodiscard]] inline bool is_excluded(const PeftConfig& config, std::string_view name) {
+  return ModuleRules(config).is_excluded(name);
+}
+
+/// Tells whether the config adapts the module called `name`; see ModuleRules, which is for many
+/// names. Throws ConfigError for a pattern with an unknown construct.
+[[nodiscard]] inline bool is_targeted(const PeftConfig& config, std::string_view name) {
+  return ModuleRules(config).is_targeted(name);
+}
+
+/// Returns the names of the linear modules but `output_layer`: what PEFT makes of "all-linear".
+[[nodiscard]] inline std::vector<std::string> all_linear(std::span<const ModuleName> modules,
+                                                         std::string_view output_layer) {
+  std::vector<std::string> names;
+  for (const ModuleName& module : modules)
+    if (module.kind == ModuleKind::linear && module.name != output_layer)
+      names.push_back(module.name);
+  return names;
+}
+
+/// Returns what PEFT 0.21 adapts and what it stores whole in a model of these modules, given in its
+/// order, blocks included. "all-linear" is replaced in `config` by the linear modules' names;
+/// `output_layer` is what that leaves out in a transformers model: the output embedding, or for
+/// SEQ_CLS a head called `score` or `classifier`.
+///
+/// The heads that PEFT adds for a task are added to config.modules_to_save: `classifier` and
+/// `score` for SEQ_CLS and TOKEN_CLS, `qa_outputs` for QUESTION_ANS; unlike there, they are never
+/// adapted. Stored whole is every module whose name ends in an entry as plain text, as in PEFT.
+///
+/// Throws ConfigError if nothing is adapted, if a module that is adapted has no kind of adapter,
+/// and if one is both adapted and (inside of what is) stored whole.
+[[nodiscard]] inline ModuleSelection select_modules(PeftConfig& config,
+                                                    std::span<const ModuleName> modules,
+                                                    std::string_view output_layer = {}) {
+  PeftConfig resolved = config;
+  if (const auto* word = std::get_if<std::string>(&config.target_modules)) {
+    std::string lower = *word;
+    for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    if (lower == "all-linear") resolved.target_modules = all_linear(modules, output_layer);
+  }
+  const auto add_head = [&](const char* head) {
+    auto& saved = resolved.modules_to_save;
+    if (std::find(saved.begin(), saved.end(), head) == saved.end()) saved.emplace_back(head);
+  };
+  if (config.task_type == "SEQ_CLS" || config.task_type == "TOKEN_CLS") {
+    add_head("classifier");
+    add_head("score");
+  } else if (config.task_type == "QUESTION_ANS") {
+    add_head("qa_outputs");
+  }
+
+  const ModuleRules rules(resolved);
+  ModuleSelection selection;
+  for (const ModuleName& module : modules) {
+    const std::string& name = module.name;
+    if (rules.is_targeted(name)) {
+      if (module.kind == ModuleKind::no_layer)
+        throw ConfigError("target_modules selects \"" + name + "\", which cannot be adapted");
+      selection.adapted.push_back(name);
+    }
+    const auto& saved = resolved.modules_to_save;
+    if (std::any_of(saved.begin(), saved.end(),
+                    [&](const std::string& entry) { return name.ends_with(entry); }))
+      selection.saved.push_back(name);
+  }
+  if (selection.adapted.empty())
+    throw ConfigError("target_modules selects no module of this model");
+  for (const std::string& whole : selection.saved)
+    for (const std::string& name : selection.adapted)
+      if (name.starts_with(whole) && (name.size() == whole.size() || name[whole.size()] == '.'))
+        throw ConfigError(message("modules_to_save stores \"", whole, "\" whole, but \"", name,
+                                  "\" is to be adapted"));
+  config = std::move(resolved);
+  return selection;
+}
+
+}  // namespace lora::peft

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "lora/io/json.hpp"
+#include "lora/layers/lora_config.hpp"
+#include "lora/peft/pattern_map.hpp"
+
+namespace lora::peft {
+
+/// Chooses modules by name: nothing (null), a list of names or of their last parts, or a pattern
+/// that matches whole names. See module_selection.hpp.
+using ModuleNames = std::variant<std::monostate, std::vector<std::string>, std::string>;
+
+/// Holds an adapter_config.json of PEFT 0.21: the settings that are honoured here, by PEFT's names,
+/// and every other key as it came. An empty string or list stands for null.
+struct PeftConfig {
+  Index r = 8;                            ///< rank of layers that no rank_pattern names
+  double lora_alpha = 8;                  ///< alpha of layers that no alpha_pattern names
+  bool use_rslora = false;                ///< scaling alpha / sqrt(rank)
+  PatternMap<Index> rank_pattern = {};    ///< ranks of layers by pattern
+  PatternMap<double> alpha_pattern = {};  ///< alphas of layers by pattern
+  double lora_dropout = 0;                ///< in [0, 1)
+  std::string bias = "none";              ///< base biases that train: "none", "lora_only", "all"
+  io::Json init_lora_weights = true;      ///< true, false or a word
+  ModuleNames target_modules = {};        ///< the modules that are adapted, or "all-linear"
+  ModuleNames exclude_modules = {};       ///< those of them that are not
+  std::vector<Index> layers_to_transform = {};    ///< only in these layers; empty: in all
+  std::vector<std::string> layers_pattern = {};   ///< names of lists of layers; empty: any
+  std::vector<std::string> modules_to_save = {};  ///< modules that are trained and stored whole
+  std::string task_type = {};                     ///< "SEQ_CLS" ...
+  std::string base_model_name_or_path = {};
+  std::string peft_version = "0.21.2";  ///< of the release whose format a new config has
+  io::Json other = io::Json::object();  ///< keys that are kept and not interpreted
+
+  /// Returns the settings of the layer called `name`: its rank and alpha by the patterns.
+  /// train_bias is set for bias = "lora_only" or "all"; for a layer without a bias the caller
+  /// clears it. init is the config's for true and "gaussian", and LoRAInit::kaiming otherwise.
+  [[nodiscard]] LoRAConfig layer_config(std::string_view name) const {
+    const Index* rank = rank_pattern.find(name);
+    const double* alpha = alpha_pattern.find(name);
+    return {.rank = rank != nullptr ? *rank : r,
+            .alpha = alpha != nullptr ? *alpha : lora_alpha,
+            .dropout = lora_dropout,
+            .use_rslora = use_rslora,
+            .init = init_lora_weights == "gaussian" ? LoRAInit::gaussian : LoRAInit::kaiming,
+            .train_bias = bias != "none"};
+  }
+};
+
+/// The largest adapter_config.json that is read, in bytes, and the largest rank in it: many times
+/// what models have. Memory is taken for a rank only where a tensor or a layer has the size for it.
+inline constexpr std::size_t peft_config_limit = 8'000'000;
+inline constexpr Index peft_rank_limit = 1'000'000;
+
+/// Reads the JSON text of an adapter_config.json; keys that are absent have PEFT's defaults. Throws
+/// FileError, beginning with `where`, for a method other than LORA, a value out of range, a pattern
+/// with an unknown construct, and every option that changes what a layer computes and is not built
+/// here, which it names: DoRA, PiSSA's changed base ...
+[[nodiscard]] PeftConfig parse_peft_config(std::string_view text, const std::string& where);
+
+/// Returns the JSON text that PEFT writes for these settings: all its keys, sorted, indented by 2.
+/// Patterns are sorted too, so the first that matches may be another than before. Throws FileError
+/// if a string is not UTF-8.
+[[nodiscard]] std::string peft_config_text(const PeftConfig& config);
+
+}  // namespace lora::peft
+
+#include "lora/peft/peft_config_parser.hpp"
+#include "lora/peft/peft_config_text.hpp"

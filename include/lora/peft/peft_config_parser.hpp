@@ -1,0 +1,256 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lora/peft/name_pattern.hpp"
+#include "lora/peft/pattern_list.hpp"
+#include "lora/peft/peft_config.hpp"
+
+namespace lora::peft {
+namespace detail {
+
+/// Reads an adapter_config.json key by key; `where` begins every message. Keys that were read are
+/// taken out, so that what is left at the end is what PeftConfig::other keeps.
+class PeftConfigParser {
+ public:
+  PeftConfigParser(std::string_view text, const std::string& where) : where_(where) {
+    if (text.size() > peft_config_limit)
+      fail(message("is ", text.size(), " bytes, expected at most ", peft_config_limit));
+    // The first pattern that matches decides, so the order of the text matters.
+    std::string object;
+    keys_ = io::parse_json(text, where, {}, [&](std::size_t depth, const std::string& key) {
+      if (depth == 1) object = key;
+      if (depth == 2) order_[object].push_back(key);
+    });
+    if (!keys_.is_object()) fail("is not a JSON object");
+  }
+
+  PeftConfig parse() {
+    require_lora();
+    PeftConfig config;
+    config.r = rank("r", take("r", 8U));
+    config.lora_alpha = number("lora_alpha", take("lora_alpha", 8));
+    config.use_rslora = boolean("use_rslora", false);
+    read_patterns("rank_pattern", config.rank_pattern,
+                  [&](const std::string& key, const io::Json& value) { return rank(key, value); });
+    read_patterns(
+        "alpha_pattern", config.alpha_pattern,
+        [&](const std::string& key, const io::Json& value) { return number(key, value); });
+    config.lora_dropout = number("lora_dropout", take("lora_dropout", 0.0));
+    if (!(config.lora_dropout >= 0 && config.lora_dropout < 1))
+      fail(message("lora_dropout is ", config.lora_dropout, ", expected 0 <= p < 1"));
+    config.bias = one_of("bias", take("bias", "none"), {"none", "lora_only", "all"});
+    config.init_lora_weights = initialisation();
+    config.target_modules = module_names("target_modules");
+    config.exclude_modules = module_names("exclude_modules");
+    read_layers(config);
+    config.modules_to_save = strings("modules_to_save", take("modules_to_save", nullptr));
+    require_patterns("modules_to_save", config.modules_to_save);
+    const io::Json task = take("task_type", nullptr);
+    if (!task.is_null())
+      config.task_type = one_of("task_type", task,
+                                {"SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS",
+                                 "QUESTION_ANS", "FEATURE_EXTRACTION"});
+    config.base_model_name_or_path = string_or_null("base_model_name_or_path");
+    config.peft_version = string_or_null("peft_version");
+    refuse_what_is_not_built();
+    keys_.erase("inference_mode");  // says how it was saved, not what it is
+    keys_.erase("runtime_config");  // as PEFT does
+    config.other = std::move(keys_);
+    return config;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const { throw FileError(where_ + ": " + what); }
+
+  [[noreturn]] void fail(const std::string& key, const io::Json& value,
+                         const std::string& expected) const {
+    fail(key + " is " + io::excerpt(value) + ", expected " + expected);
+  }
+
+  // Returns the value of `key` and takes it out; `absent` where there is none.
+  io::Json take(const char* key, io::Json absent) {
+    const auto found = keys_.find(key);
+    if (found == keys_.end()) return absent;
+    io::Json value = std::move(*found);
+    keys_.erase(found);
+    return value;
+  }
+
+  void require_lora() {
+    const io::Json type = take("peft_type", nullptr);
+    if (type.is_null()) fail("has no peft_type, expected \"LORA\"");
+    if (type != "LORA") fail("peft_type", type, "\"LORA\": other methods are not built here");
+  }
+
+  [[nodiscard]] Index rank(const std::string& key, const io::Json& value) const {
+    const std::string expected = message("an integer from 1 to ", peft_rank_limit);
+    if (!value.is_number_unsigned()) fail(key, value, expected);
+    const auto rank = value.get<std::uint64_t>();
+    if (rank < 1 || rank > static_cast<std::uint64_t>(peft_rank_limit)) fail(key, value, expected);
+    return static_cast<Index>(rank);
+  }
+
+  [[nodiscard]] double number(const std::string& key, const io::Json& value) const {
+    // Layers compute with it as float, where a larger one would be infinite.
+    if (!value.is_number() || !(std::abs(value.get<double>()) <= std::numeric_limits<float>::max()))
+      fail(key, value, "a finite number of float's range");
+    return value.get<double>();
+  }
+
+  bool boolean(const char* key, bool absent) {
+    const io::Json value = take(key, absent);
+    if (!value.is_boolean()) fail(key, value, "true or false");
+    return value.get<bool>();
+  }
+
+  [[nodiscard]] std::string one_of(const char* key, const io::Json& value,
+                                   const std::vector<std::string>& words) const {
+    if (value.is_string() && std::find(words.begin(), words.end(), value) != words.end())
+      return value.get<std::string>();
+    std::string expected = "one of";
+    for (const std::string& word : words) expected += " \"" + word + "\"";
+    fail(key, value, expected);
+  }
+
+  std::string string_or_null(const char* key) {
+    const io::Json value = take(key, nullptr);
+    if (value.is_null()) return {};
+    if (!value.is_string()) fail(key, value, "a string or null");
+    return value.get<std::string>();
+  }
+
+  [[nodiscard]] std::vector<std::string> strings(const char* key, const io::Json& value) const {
+    if (value.is_null()) return {};
+    if (!value.is_array()) fail(key, value, "a list of strings or null");
+    std::vector<std::string> list;
+    for (const io::Json& entry : value) {
+      if (!entry.is_string()) fail(key, value, "a list of strings or null");
+      list.push_back(entry.get<std::string>());
+    }
+    return list;
+  }
+
+  void require_pattern(const std::string& key, const std::string& text) const {
+    try {
+      static_cast<void>(NamePattern(text));
+    } catch (const ConfigError& error) {
+      fail(key + ": " + error.what());
+    }
+  }
+
+  void require_patterns(const std::string& key, const std::vector<std::string>& texts) const {
+    PatternList list;
+    try {
+      for (const std::string& text : texts) list.add(text);
+    } catch (const ConfigError& error) {
+      fail(key + ": " + error.what());
+    }
+  }
+
+  template <class Value, class Convert>
+  void read_patterns(const char* key, PatternMap<Value>& patterns, const Convert& convert) {
+    const io::Json object = take(key, io::Json::object());
+    if (object.is_null()) return;
+    if (!object.is_object()) fail(key, object, "an object of patterns and numbers");
+    for (const std::string& name : order_[key]) {
+      const Value value = convert(message(key, " \"", name, "\""), object.at(name));
+      try {
+        patterns.add(name, value);
+      } catch (const ConfigError& error) {
+        fail(message(key, ": ", error.what()));
+      }
+    }
+  }
+
+  ModuleNames module_names(const char* key) {
+    const io::Json value = take(key, nullptr);
+    if (value.is_null()) return {};
+    if (!value.is_string()) return strings(key, value);
+    auto text = value.get<std::string>();
+    require_pattern(key, text);
+    return text;
+  }
+
+  void read_layers(PeftConfig& config) {
+    const io::Json layers = take("layers_to_transform", nullptr);
+    const io::Json names = take("layers_pattern", nullptr);
+    const char* integers = "an integer, a list of integers, or null";
+    const auto add = [&](const io::Json& layer) {
+      constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<Index>::max());
+      if (!layer.is_number_integer() ||
+          (layer.is_number_unsigned() && layer.get<std::uint64_t>() > most))
+        fail("layers_to_transform", layers, integers);
+      config.layers_to_transform.push_back(layer.get<Index>());
+    };
+    if (layers.is_array())
+      std::for_each(layers.begin(), layers.end(), add);
+    else if (!layers.is_null())
+      add(layers);
+    if (names.is_string() && !names.get_ref<const std::string&>().empty())
+      config.layers_pattern = {names.get<std::string>()};
+    else if (!names.is_string())
+      config.layers_pattern = strings("layers_pattern", names);
+    if (!config.layers_pattern.empty() && layers.is_null())
+      fail("layers_pattern is set without layers_to_transform");
+    if (std::holds_alternative<std::string>(config.target_modules) &&
+        (!layers.is_null() || !names.is_null()))
+      fail("layers_to_transform and layers_pattern go with a list of target_modules only");
+    require_patterns("layers_pattern", config.layers_pattern);
+    // PEFT puts each into a larger pattern as it is, where a | would cut that in two.
+    for (const std::string& pattern : config.layers_pattern)
+      if (pattern.find('|') != std::string::npos)
+        fail("layers_pattern \"" + pattern + "\" has a |: write a list of names instead");
+  }
+
+  // Those that leave the base weights as they are: a loaded adapter is then B A beside W.
+  io::Json initialisation() {
+    io::Json value = take("init_lora_weights", true);
+    if (value.is_boolean()) return value;
+    const std::string word = value.is_string() ? value.get<std::string>() : "";
+    for (const char* known : {"gaussian", "eva", "orthogonal", "mica"})
+      if (word == known) return value;
+    for (const char* changed : {"pissa", "olora", "corda", "loftq", "lora_ga"})
+      if (word.starts_with(changed))
+        fail("init_lora_weights", value,
+             "one that leaves the base weights unchanged: this adapter belongs to a changed base");
+    fail("init_lora_weights", value, R"(true, false, "gaussian", "eva", "orthogonal" or "mica")");
+  }
+
+  // What would compute something else than y = x W^T + b + s x A^T B^T, or store other tensors.
+  void refuse_what_is_not_built() const {
+    for (const char* key :
+         {"use_dora", "use_qalora", "lora_bias", "use_bdlora", "arrow_config", "kasa_config",
+          "velora_config", "monteclora_config", "alora_invocation_tokens", "layer_replication"}) {
+      const auto found = keys_.find(key);
+      if (found != keys_.end() && !found->is_null() && *found != false)
+        fail(key, *found, "null or false: this is not built here");
+    }
+    for (const char* key : {"target_parameters", "trainable_token_indices"}) {
+      const auto found = keys_.find(key);
+      if (found != keys_.end() && !found->empty())
+        fail(key, *found, "null or nothing: this is not built here");
+    }
+  }
+
+  const std::string& where_;
+  io::Json keys_;
+  std::map<std::string, std::vector<std::string>> order_;  // keys of the objects inside, as written
+};
+
+}  // namespace detail
+
+inline PeftConfig parse_peft_config(std::string_view text, const std::string& where) {
+  return detail::PeftConfigParser(text, where).parse();
+}
+
+}  // namespace lora::peft

@@ -1,7 +1,0 @@
-#include <lora/io/adapter_files.hpp>
-
-#include "support/catch.hpp"
-
-TEST_CASE("tensors stand in a file under the base model's names") {
-  CHECK(lora::io::adapter_key("classifier.bias") == "base_model.model.classifier.bias");
-}

@@ -1,0 +1,163 @@
+#include <lora/frozen/packed_weight.hpp>
+#include <lora/layers/lora_linear_group.hpp>
+
+#include "contracts/trainable_layer.hpp"
+
+using namespace lora;
+using namespace lora::test;
+
+namespace {
+
+// Three parts of different widths, ranks and settings, B not zero.
+template <class T, class Frozen>
+LoRALinearGroup<T, Frozen> make_merged(Index in, double dropout, Index scale = 1) {
+  std::vector<LoRALinear<T, Frozen>> parts;
+  const Index outs[] = {40 * scale, 13 * scale, 50 * scale}, ranks[] = {4, 1, 9};
+  for (std::size_t p = 0; p < 3; ++p) {
+    const auto seed = static_cast<std::uint64_t>(p);
+    const Vector<T> bias = p == 1 ? Vector<T>(random_matrix<T>(outs[p], 1, 7 + seed)) : Vector<T>();
+    parts.emplace_back(
+        Frozen(random_matrix<T>(outs[p], in, 10 + seed)),
+        LoRAConfig{
+            .rank = ranks[p], .alpha = 3.0, .dropout = p == 2 ? 0 : dropout, .train_bias = p == 1},
+        seed, bias);
+    parts.back().set_name(message("part", p));
+    parts.back().lora_B().value = random_matrix<T>(outs[p], ranks[p], 20 + seed);
+  }
+  return LoRALinearGroup<T, Frozen>(std::move(parts));
+}
+
+// Shows the parts' outputs side by side as one, so that the contract of a layer can be checked.
+template <class Merged>
+class SideBySide {
+ public:
+  using Scalar = typename Merged::Scalar;
+  using T = Scalar;
+
+  explicit SideBySide(Merged merged) : merged_(std::move(merged)), y_(merged_.size()) {
+    for (std::size_t p = 0; p < merged_.size(); ++p) out_ += merged_.part(p).out_features();
+  }
+  [[nodiscard]] Index in_features() const { return merged_.in_features(); }
+  [[nodiscard]] Index out_features() const { return out_; }
+  [[nodiscard]] const std::vector<Parameter<T>*>& parameters() {
+    parameters_ = merged_.parameters();
+    return parameters_;
+  }
+  void forward(ConstMatrixRef<T> x, Matrix<T>& y) {
+    merged_.forward(x, y_);
+    join(y);
+  }
+  void forward(ConstMatrixRef<T> x, Tape<T>& tape, Matrix<T>& y) {
+    merged_.forward(x, tape, y_);
+    join(y);
+  }
+  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, Matrix<T>& dx) {
+    merged_.backward(x, split(dy), tape, dx);
+  }
+  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape) {
+    merged_.backward(x, split(dy), tape);
+  }
+  Merged& merged() { return merged_; }
+
+ private:
+  void join(Matrix<T>& y) {
+    y.resize(y_.front().rows(), out_);
+    Index column = 0;
+    for (const Matrix<T>& part : y_) {
+      y.middleCols(column, part.cols()) = part;
+      column += part.cols();
+    }
+  }
+  std::span<const Matrix<T>> split(ConstMatrixRef<T> dy) {
+    dy_.resize(merged_.size());
+    Index column = 0;
+    for (std::size_t p = 0; p < merged_.size(); ++p) {
+      // What is too wide goes to the last part, which refuses it.
+      const bool last = p + 1 == merged_.size();
+      const Index width = last ? dy.cols() - column : merged_.part(p).out_features();
+      dy_[p] = dy.middleCols(column, width);
+      column += width;
+    }
+    return dy_;
+  }
+
+  Merged merged_;
+  std::vector<Matrix<T>> y_, dy_;
+  std::vector<Parameter<T>*> parameters_;
+  Index out_ = 0;
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("LoRALinearGroup's gradients agree with finite differences", "",
+                   DenseWeight<double>, PackedWeight<double>) {
+  for (const double dropout : {0.0, 0.3})
+    for (const Index n : {Index{1}, Index{3}, Index{20}}) {
+      CAPTURE(dropout, n);
+      SideBySide layer(make_merged<double, TestType>(12, dropout));
+      check_gradients(layer, n, 5);
+    }
+}
+
+TEMPLATE_TEST_CASE("LoRALinearGroup keeps the contract of a trainable layer", "", float, double) {
+  SideBySide layer(make_merged<TestType, PackedWeight<TestType>>(130, 0.2));
+  check_bad_shapes(layer);
+  SideBySide large(make_merged<TestType, DenseWeight<TestType>>(300, 0.2, 7));
+  check_thread_independence(large, 150);
+}
+
+TEST_CASE("LoRALinearGroup computes what its layers do alone") {
+  auto merged = make_merged<float, DenseWeight<float>>(70, 0);
+  for (const Index n : {Index{1}, Index{9}, Index{40}}) {
+    CAPTURE(n);
+    const Matrix<float> x = random_matrix<float>(n, 70, 1);
+    std::vector<Matrix<float>> y(3), dy(3);
+    Tape<float> tape;
+    Matrix<float> dx, alone, part_dx, sum = Matrix<float>::Zero(n, 70);
+    merged.forward(x, tape, y);
+    for (std::size_t p = 0; p < 3; ++p) dy[p] = random_matrix<float>(n, y[p].cols(), 30 + p);
+    zero_grad(merged.parameters());
+    merged.backward(x, dy, tape, dx);
+    for (std::size_t p = 0; p < 3; ++p) {
+      auto& part = merged.part(p);
+      const Matrix<float> da = part.lora_A().grad, db = part.lora_B().grad;
+      part.forward(x, alone);
+      CHECK(same_bits(alone, y[p]));
+      zero_grad(part.parameters());
+      part.forward(x, tape, alone);
+      part.backward(x, dy[p], tape, part_dx);
+      sum += part_dx;
+      CHECK(same_bits(part.lora_A().grad, da));
+      CHECK(same_bits(part.lora_B().grad, db));
+    }
+    CHECK(largest_difference(dx, sum) <= Tolerance<float>(103, 10).value);
+  }
+}
+
+TEST_CASE("parts of LoRALinearGroup are switched and merged by themselves") {
+  auto merged = make_merged<float, DenseWeight<float>>(30, 0.1);
+  const Matrix<float> x = random_matrix<float>(20, 30, 1);
+  std::vector<Matrix<float>> before(3), after(3);
+  merged.part(1).disable_adapter();
+  merged.forward(x, before);
+  merged.part(0).merge();
+  merged.forward(x, after);
+  for (std::size_t p = 0; p < 3; ++p)
+    CHECK(largest_difference(before[p], after[p]) <= Tolerance<float>(40, 10).value);
+  Tape<float> tape;
+  CHECK_THROWS_AS(merged.forward(x, tape, after), StateError);
+  CHECK(tape.empty());
+}
+
+TEST_CASE("LoRALinearGroup refuses parts that do not share their input") {
+  std::vector<LoRALinear<float>> parts;
+  CHECK_THROWS_AS(LoRALinearGroup<float>(parts), ShapeError);
+  for (const Index in : {4, 5})
+    parts.emplace_back(DenseWeight<float>(Matrix<float>::Zero(3, in)), LoRAConfig{.rank = 1}, 1);
+  CHECK_THROWS_AS(LoRALinearGroup<float>(parts), ShapeError);
+  parts.pop_back();
+  LoRALinearGroup<float> one(parts);
+  std::vector<Matrix<float>> two(2);
+  const Matrix<float> x = Matrix<float>::Zero(1, 4);
+  CHECK_THROWS_AS(one.forward(x, two), ShapeError);
+}

@@ -1,0 +1,160 @@
+#include <lora/peft/peft_config_parser.hpp>
+
+#include "support/throws.hpp"
+
+using namespace lora;
+using namespace lora::io;
+using namespace lora::peft;
+using namespace lora::test;
+
+namespace {
+
+PeftConfig parse(const std::string& keys) {
+  return parse_peft_config(R"({"peft_type": "LORA")" + (keys.empty() ? "" : ", " + keys) + "}",
+                           "a/adapter_config.json");
+}
+
+void refused(const std::string& keys, const std::string& why) {
+  CAPTURE(keys);
+  check_throws<FileError>([&] { static_cast<void>(parse(keys)); }, "a/adapter_config.json: ");
+  check_throws<FileError>([&] { static_cast<void>(parse(keys)); }, why);
+}
+
+// The same element some times, as a list has them.
+std::string repeated(const std::string& element, int times) {
+  std::string list = element;
+  while (--times > 0) list += ", " + element;
+  return list;
+}
+
+}  // namespace
+
+TEST_CASE("every setting that is honoured is read") {
+  const PeftConfig config = parse(R"(
+    "r": 3, "lora_alpha": 7.5, "use_rslora": true, "lora_dropout": 0.25, "bias": "lora_only",
+    "init_lora_weights": "gaussian", "target_modules": ["q", "v"], "exclude_modules": "x.*",
+    "layers_to_transform": [1, 2], "layers_pattern": "layer", "modules_to_save": ["head"],
+    "task_type": "SEQ_CLS", "base_model_name_or_path": "base", "peft_version": "0.9",
+    "rank_pattern": {"z": 1, "a": 2}, "alpha_pattern": {"z": 1.5}, "fan_in_fan_out": true,
+    "inference_mode": true, "runtime_config": {}, "future": {"deep": [1]}, "revision": "main")");
+  CHECK(config.r == 3);
+  CHECK(config.lora_alpha == 7.5);
+  CHECK(config.use_rslora);
+  CHECK(config.lora_dropout == 0.25);
+  CHECK(config.bias == "lora_only");
+  CHECK(config.init_lora_weights == "gaussian");
+  CHECK(std::get<std::vector<std::string>>(config.target_modules) ==
+        std::vector<std::string>{"q", "v"});
+  CHECK(std::get<std::string>(config.exclude_modules) == "x.*");
+  CHECK(config.layers_to_transform == std::vector<Index>{1, 2});
+  CHECK(config.layers_pattern == std::vector<std::string>{"layer"});
+  CHECK(config.modules_to_save == std::vector<std::string>{"head"});
+  CHECK(config.task_type == "SEQ_CLS");
+  CHECK(config.base_model_name_or_path == "base");
+  CHECK(config.peft_version == "0.9");
+  REQUIRE(config.rank_pattern.entries().size() == 2);
+  CHECK(config.rank_pattern.entries()[0].pattern == "z");  // the order of the file
+  CHECK(config.rank_pattern.entries()[1].value == 2);
+  CHECK(config.alpha_pattern.entries()[0].value == 1.5);
+  CHECK(config.other == parse_json(R"({"fan_in_fan_out": true, "future": {"deep": [1]},
+                                       "revision": "main"})",
+                                   "expected"));
+}
+
+TEST_CASE("keys that are absent have PEFT's defaults, and null is nothing") {
+  for (const char* keys :
+       {"", R"("target_modules": null, "exclude_modules": null, "layers_to_transform": null,
+             "layers_pattern": null, "modules_to_save": null, "task_type": null,
+             "rank_pattern": {}, "alpha_pattern": null, "base_model_name_or_path": null,
+             "use_dora": false, "use_bdlora": null, "target_parameters": [],
+             "trainable_token_indices": null, "layer_replication": null)"}) {
+    const PeftConfig config = parse(keys);
+    CHECK(config.r == 8);
+    CHECK(config.lora_alpha == 8);
+    CHECK(config.bias == "none");
+    CHECK(config.init_lora_weights == true);
+    CHECK(std::holds_alternative<std::monostate>(config.target_modules));
+    CHECK(config.layers_to_transform.empty());
+    CHECK(config.modules_to_save.empty());
+    CHECK(config.task_type.empty());
+  }
+  CHECK(parse(R"("layers_to_transform": 3)").layers_to_transform == std::vector<Index>{3});
+  CHECK(parse(R"("layers_to_transform": [], "layers_pattern": ["h"])").layers_to_transform.empty());
+  CHECK(parse(R"("r": 1000000)").r == 1'000'000);
+  CHECK(parse(R"("lora_alpha": -2)").lora_alpha == -2);
+  for (const char* word : {"true", "false", "\"eva\"", "\"orthogonal\"", "\"mica\""})
+    CHECK_NOTHROW(parse(message("\"init_lora_weights\": ", word)));
+}
+
+TEST_CASE("another method, or none, is refused") {
+  const auto read = [](const std::string& text) {
+    return [text] { static_cast<void>(parse_peft_config(text, "f")); };
+  };
+  check_throws<FileError>(read("{}"), "f: has no peft_type");
+  check_throws<FileError>(read(R"({"peft_type": "ADALORA"})"), "peft_type is \"ADALORA\"");
+  check_throws<FileError>(read(R"({"peft_type": 3})"), "peft_type is 3");
+  check_throws<FileError>(read("[]"), "is not a JSON object");
+  check_throws<FileError>(read("nonsense"), "not valid JSON");
+  check_throws<FileError>(read(std::string(8'000'001, ' ')), "expected at most 8000000");
+}
+
+TEST_CASE("values that cannot be are refused by the name of their key") {
+  for (const char* bad : {"0", "-1", "1.5", "\"8\"", "true", "null", "1000001", "1e3",
+                          "18446744073709551615", "99999999999999999999"})
+    refused(message("\"r\": ", bad), "r is ");
+  for (const char* bad : {"\"8\"", "null", "true", "[1]"})
+    refused(message("\"lora_alpha\": ", bad), "lora_alpha is ");
+  for (const char* bad : {"1", "-0.1", "1.5"})
+    refused(message("\"lora_dropout\": ", bad), "lora_dropout is ");
+  for (const char* bad : {"1e39", "-1e300"})
+    refused(message("\"lora_alpha\": ", bad), "expected a finite number of float's range");
+  refused(R"("lora_dropout": "0")", "lora_dropout is \"0\", expected a finite number");
+  refused(R"("use_rslora": 1)", "use_rslora is 1, expected true or false");
+  refused(R"("bias": "some_only")", "bias is \"some_only\", expected one of \"none\"");
+  refused(R"("bias": null)", "bias is null");
+  refused(R"("task_type": "PLAY")", "task_type is \"PLAY\"");
+  refused(R"("target_modules": 3)", "target_modules is 3, expected a list of strings or null");
+  refused(R"("target_modules": ["q", 1])", "target_modules is ");
+  refused(R"("target_modules": "(?i)q")", "target_modules: the pattern \"(?i)q\" has (?i");
+  refused(R"("exclude_modules": {})", "exclude_modules is {}");
+  refused(R"("modules_to_save": "head")", "modules_to_save is \"head\"");
+  refused(R"("modules_to_save": [)" + repeated(R"("(.*){3000}")", 50) + "]",
+          "modules_to_save: the patterns are too many");
+  refused(R"("layers_to_transform": 1, "layers_pattern": [)" + repeated(R"("h{9000}")", 50) + "]",
+          "layers_pattern: the patterns are too many");
+  refused(R"("modules_to_save": ["("])", "modules_to_save: the pattern");
+  refused(R"("rank_pattern": [])", "rank_pattern is []");
+  refused(R"("rank_pattern": {"q": 0})", "rank_pattern \"q\" is 0, expected an integer from 1");
+  refused(R"("rank_pattern": {"q": 2.0})", "rank_pattern \"q\" is 2.0");
+  refused(R"("rank_pattern": {"(": 2})", "rank_pattern: the pattern \"(\"");
+  refused(R"("alpha_pattern": {"q": "2"})", "alpha_pattern \"q\" is \"2\"");
+  refused(R"("layers_to_transform": ["1"])", "layers_to_transform is [\"1\"]");
+  refused(R"("layers_to_transform": 18446744073709551615)", "layers_to_transform is 18446744");
+  refused(R"("layers_to_transform": 1.0)", "layers_to_transform is 1.0");
+  refused(R"("layers_pattern": "h")", "layers_pattern is set without layers_to_transform");
+  refused(R"("layers_to_transform": 1, "layers_pattern": "(")", "layers_pattern: the pattern");
+  refused(R"("layers_to_transform": 1, "layers_pattern": "a|b")", "layers_pattern \"a|b\" has a |");
+  refused(R"("target_modules": "q", "layers_to_transform": 1)", "a list of target_modules only");
+  refused(R"("r": 8, "r": 9)", "the key \"r\" stands twice");
+  refused(R"("base_model_name_or_path": 3)", "base_model_name_or_path is 3");
+}
+
+TEST_CASE("options that are not built here are refused by name") {
+  for (const char* base_changed : {"pissa", "pissa_niter_4", "olora", "corda", "loftq", "lora_ga"})
+    refused(message("\"init_lora_weights\": \"", base_changed, "\""),
+            message("init_lora_weights is \"", base_changed,
+                    "\", expected one that leaves the base weights unchanged"));
+  refused(R"("init_lora_weights": "unknown")", "init_lora_weights is \"unknown\"");
+  refused(R"("init_lora_weights": 3)", "init_lora_weights is 3");
+  for (const char* key : {"use_dora", "use_qalora", "lora_bias"})
+    refused(message("\"", key, "\": true"), message(key, " is true"));
+  for (const char* key :
+       {"use_bdlora", "arrow_config", "kasa_config", "velora_config", "monteclora_config"})
+    refused(message("\"", key, "\": {}"), message(key, " is {}"));
+  refused(R"("alora_invocation_tokens": [1, 2])", "alora_invocation_tokens is [1,2]");
+  refused(R"("layer_replication": [[0, 4], [2, 5]])", "layer_replication is [[0,4],[2,5]]");
+  refused(R"("target_parameters": ["experts.w1"])", "target_parameters is [\"experts.w1\"]");
+  refused(R"("target_parameters": "w1")", "target_parameters is \"w1\"");
+  refused(R"("trainable_token_indices": [0])", "trainable_token_indices is [0]");
+  refused(R"("trainable_token_indices": {"embed": [0]})", "trainable_token_indices is");
+}
