@@ -51,6 +51,7 @@
 #include "lora/nn/layer_norm.hpp"
 #include "lora/nn/linear.hpp"
 #include "lora/nn/mean_pooling.hpp"
+#include "lora/nn/mean_squared_error.hpp"
 #include "lora/nn/normal_cdf.hpp"
 #include "lora/nn/relu.hpp"
 #include "lora/nn/sequences.hpp"
