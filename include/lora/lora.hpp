@@ -9,8 +9,10 @@
 #include "lora/core/parallel.hpp"
 #include "lora/core/parameter.hpp"
 #include "lora/core/parameter_list.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
+#include "lora/core/utf8.hpp"
 
 #include "lora/random/dropout_mask.hpp"
 #include "lora/random/philox.hpp"
