@@ -34,6 +34,15 @@ TEST_CASE("parse_json refuses what is not JSON, and more than the limits") {
   CHECK(parse_json(R"([{"a": 1}, {"a": 2}])", "f").size() == 2);
 }
 
+TEST_CASE("is_text compares a value with a string, and nothing else is one") {
+  CHECK(is_text(Json("LORA"), "LORA"));
+  CHECK(is_text(Json(""), ""));
+  CHECK_FALSE(is_text(Json("LORA"), "lora"));
+  CHECK_FALSE(is_text(Json("LORA"), "LOR"));
+  for (const Json& other : {Json(), Json(1), Json(true), Json::array({"LORA"})})
+    CHECK_FALSE(is_text(other, "LORA"));
+}
+
 TEST_CASE("what is said of a text that is not JSON is short") {
   try {
     static_cast<void>(parse_json("{\"" + std::string(1'000'000, 'x'), "f"));

@@ -56,6 +56,13 @@ using JsonKeyObserver = std::function<void(std::size_t depth, const std::string&
   }
 }
 
+/// Says whether `value` is the string `text`. Use it instead of `==`: a string and a JSON value
+/// compare by conversions only, which newer compilers refuse where the string stands on the left.
+[[nodiscard]] inline bool is_text(const Json& value, std::string_view text) {
+  const auto* string = value.get_ptr<const std::string*>();
+  return string != nullptr && *string == text;
+}
+
 /// Returns the JSON text of a value for messages, cut short where it is long.
 [[nodiscard]] inline std::string excerpt(const Json& value) {
   constexpr std::size_t most = 80;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -89,7 +88,8 @@ class PeftConfigParser {
   void require_lora() {
     const io::Json type = take("peft_type", nullptr);
     if (type.is_null()) fail("has no peft_type, expected \"LORA\"");
-    if (type != "LORA") fail("peft_type", type, "\"LORA\": other methods are not built here");
+    if (!io::is_text(type, "LORA"))
+      fail("peft_type", type, "\"LORA\": other methods are not built here");
   }
 
   [[nodiscard]] Index rank(const std::string& key, const io::Json& value) const {
@@ -115,8 +115,8 @@ class PeftConfigParser {
 
   [[nodiscard]] std::string one_of(const char* key, const io::Json& value,
                                    const std::vector<std::string>& words) const {
-    if (value.is_string() && std::find(words.begin(), words.end(), value) != words.end())
-      return value.get<std::string>();
+    for (const std::string& word : words)
+      if (io::is_text(value, word)) return word;
     std::string expected = "one of";
     for (const std::string& word : words) expected += " \"" + word + "\"";
     fail(key, value, expected);

@@ -9,7 +9,7 @@
 #include "support/catch.hpp"
 
 using namespace sentiment;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
@@ -69,7 +69,8 @@ TEST_CASE("every way of adapting is trained, stored, and compared with the base"
   }
   for (const char* folder : {"head", "lora-r1", "lora-r4", "bottleneck-4", "last-1", "full"})
     CHECK(std::filesystem::exists(tiny / "out/seed-1" / folder));
-  CHECK_THAT(errors.str(), Contains("seed 1, LoRA, rank 4, rate 2e-2: validation accuracy "));
+  CHECK_THAT(errors.str(),
+             ContainsSubstring("seed 1, LoRA, rank 4, rate 2e-2: validation accuracy "));
 }
 
 TEST_CASE("a method's best learning rate under the first seed is taken for all seeds") {

@@ -11,7 +11,7 @@
 #include "support/catch.hpp"
 
 using namespace digits;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 namespace fs = std::filesystem;
 
 namespace {
@@ -90,10 +90,10 @@ TEST_CASE("MNIST's four files are read, and a sixth of the training images valid
   static_cast<void>(folder.write("train-images-idx3-ubyte", image_file(12, 2, 2, 48)));
   static_cast<void>(folder.write("train-labels-idx1-ubyte", label_file(digits)));
   static_cast<void>(folder.write("t10k-labels-idx1-ubyte", label_file({1, 2, 3})));
-  CHECK_THROWS_WITH(read_mnist(folder.path(), 1), Contains("t10k-images-idx3-ubyte"));
+  CHECK_THROWS_WITH(read_mnist(folder.path(), 1), ContainsSubstring("t10k-images-idx3-ubyte"));
   static_cast<void>(folder.write("t10k-images-idx3-ubyte", image_file(3, 2, 3, 18)));
   CHECK_THROWS_WITH(read_mnist(folder.path(), 1),
-                    Contains("training images have 4 pixels, the test images 6"));
+                    ContainsSubstring("training images have 4 pixels, the test images 6"));
   static_cast<void>(folder.write("t10k-images-idx3-ubyte", image_file(3, 2, 2, 12)));
   const Split all = read_mnist(folder.path(), 1);
   CHECK(all.train.size() == 10);
@@ -105,39 +105,46 @@ TEST_CASE("compressed files are named as such") {
   const Folder folder;
   static_cast<void>(folder.write("train-images-idx3-ubyte.gz", "\x1F\x8B"));
   CHECK_THROWS_WITH(read_mnist(folder.path(), 1),
-                    Contains("train-images-idx3-ubyte.gz: is compressed by gzip"));
-  CHECK_THAT(error_of("\x1F\x8B\x08 and more", label_file({1})), Contains("images: is compressed"));
+                    ContainsSubstring("train-images-idx3-ubyte.gz: is compressed by gzip"));
+  CHECK_THAT(error_of("\x1F\x8B\x08 and more", label_file({1})),
+             ContainsSubstring("images: is compressed"));
 }
 
 TEST_CASE("IDX files that lie are refused by name") {
   const std::string images = image_file(2, 2, 3, 12), labels = label_file({7, 0});
   // Cut short anywhere, or with something behind the end.
   for (std::size_t length = 1; length < images.size(); ++length)
-    CHECK_THAT(error_of(images.substr(0, length), labels),
-               Contains("images: ") && (Contains("expected a header of 16") ||
-                                        Contains("says that it holds 2 x 2 x 3 bytes")));
-  CHECK_THAT(error_of("", labels), Contains("images: is empty"));
+    CHECK_THAT(
+        error_of(images.substr(0, length), labels),
+        ContainsSubstring("images: ") && (ContainsSubstring("expected a header of 16") ||
+                                          ContainsSubstring("says that it holds 2 x 2 x 3 bytes")));
+  CHECK_THAT(error_of("", labels), ContainsSubstring("images: is empty"));
   CHECK_THAT(error_of(images + "x", labels),
-             Contains("says that it holds 2 x 2 x 3 bytes, but 13 follow the header"));
-  CHECK_THAT(error_of(images, labels.substr(0, 9)), Contains("labels: says that it holds 2 bytes"));
+             ContainsSubstring("says that it holds 2 x 2 x 3 bytes, but 13 follow the header"));
+  CHECK_THAT(error_of(images, labels.substr(0, 9)),
+             ContainsSubstring("labels: says that it holds 2 bytes"));
   // Sizes whose product is 2^96, 2^64 (0 in 64 bits), 12 in 64 bits, and zero.
   for (const auto& [count, rows, cols] :
        {std::array{0xFFFFFFFFU, 0xFFFFFFFFU, 0xFFFFFFFFU}, std::array{1U << 31, 1U << 31, 4U},
         std::array{3U, 0x80000001U, 0x80000004U}})
-    CHECK_THAT(error_of(image_file(count, rows, cols, 12), labels), Contains("says that it holds"));
+    CHECK_THAT(error_of(image_file(count, rows, cols, 12), labels),
+               ContainsSubstring("says that it holds"));
   for (const auto& [count, rows, cols] :
        {std::array{0U, 2U, 3U}, std::array{2U, 0U, 3U}, std::array{2U, 2U, 0U}})
     CHECK_THAT(error_of(image_file(count, rows, cols, 12), labels),
-               Contains("is 0, expected at least 1"));
+               ContainsSubstring("is 0, expected at least 1"));
   // Another type of elements, another number of dimensions, the wrong byte order.
   CHECK_THAT(error_of(labels + std::string(20, '\0'), labels),
-             Contains("begins with 2049, expected 2051"));
-  CHECK_THAT(error_of(images, images), Contains("labels: begins with 2051, expected 2049"));
-  CHECK_THAT(error_of(word(0xD03) + images.substr(4), labels), Contains("begins with 3331"));
-  CHECK_THAT(error_of(word(0x03080000) + images.substr(4), labels), Contains("expected 2051"));
+             ContainsSubstring("begins with 2049, expected 2051"));
+  CHECK_THAT(error_of(images, images),
+             ContainsSubstring("labels: begins with 2051, expected 2049"));
+  CHECK_THAT(error_of(word(0xD03) + images.substr(4), labels),
+             ContainsSubstring("begins with 3331"));
+  CHECK_THAT(error_of(word(0x03080000) + images.substr(4), labels),
+             ContainsSubstring("expected 2051"));
   // Files that do not belong together, labels that are no digits.
   CHECK_THAT(error_of(images, label_file({7, 0, 1})),
-             Contains("labels: has 3 labels, expected one for each of the 2 images of"));
+             ContainsSubstring("labels: has 3 labels, expected one for each of the 2 images of"));
   CHECK_THAT(error_of(images, label_file({7, 10})),
-             Contains("labels: label 1 is 10, expected a digit"));
+             ContainsSubstring("labels: label 1 is 10, expected a digit"));
 }

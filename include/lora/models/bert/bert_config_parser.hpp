@@ -108,9 +108,10 @@ class BertConfigReader {
 
   // Whatever would change what the encoder computes, and is not built.
   void refuse_what_is_not_built() const {
-    if (has("model_type") && json_["model_type"] != bert_model_type)
+    if (has("model_type") && !io::is_text(json_["model_type"], bert_model_type))
       unexpected("model_type", "\"bert\": other families are not built");
-    if (has("position_embedding_type") && json_["position_embedding_type"] != "absolute")
+    if (has("position_embedding_type") &&
+        !io::is_text(json_["position_embedding_type"], "absolute"))
       unexpected("position_embedding_type", "\"absolute\": relative positions are not built");
     for (const char* key : {"is_decoder", "add_cross_attention", "is_encoder_decoder"})
       if (has(key) && json_[key] != false) unexpected(key, "false: decoders are not built");
@@ -134,7 +135,7 @@ class BertConfigReader {
          {"tanh", Activation::tanh}}};
     if (!has("hidden_act")) return Activation::gelu;
     for (const auto& [name, activation] : known)
-      if (json_["hidden_act"] == name) return activation;
+      if (io::is_text(json_["hidden_act"], name)) return activation;
     std::string expected = "one of";
     for (const auto& [name, activation] : known) expected += " " + std::string(name);
     unexpected("hidden_act", expected);
