@@ -109,6 +109,7 @@ class BertEmbeddings {
   }
 
   void look_up(const PackedBatch& batch, Matrix<T>& y) const {
+    batch.require_positions(tables_[1].values().rows(), "BertEmbeddings::forward");
     embedding<T>({{tables_[0].values(), batch.ids(), "word_embeddings"},
                   {tables_[1].values(), batch.positions(), "position_embeddings"},
                   {tables_[2].values(), batch.type_ids(), "token_type_embeddings"}},

@@ -51,6 +51,21 @@ class PackedBatch {
     first_tokens_.set_packed(lengths_);
   }
 
+  /// Throws ShapeError, naming `where`, the first text that is too long and its length, unless
+  /// every token has a position below `limit`, the model's max_position_embeddings.
+  void require_positions(Index limit, const char* where) const {
+    for (Index text = 0; text < sequences_.size(); ++text) {
+      if (sequences_[text].tokens == 0) continue;
+      const Index length =
+          1 +
+          positions_[static_cast<std::size_t>(sequences_[text].begin + sequences_[text].rows - 1)];
+      if (length > limit)
+        throw ShapeError(message(where, ": text ", text, " of the batch has ", length,
+                                 " tokens, expected at most max_position_embeddings = ", limit,
+                                 "; text::EncodeOptions::max_length truncates"));
+    }
+  }
+
   [[nodiscard]] const std::vector<int>& ids() const { return ids_; }
   [[nodiscard]] const std::vector<int>& type_ids() const { return type_ids_; }
   [[nodiscard]] const std::vector<int>& positions() const { return positions_; }
