@@ -2,6 +2,7 @@
 
 // Everything that needs Eigen alone, in the order in which the folders build on each other.
 
+#include "lora/core/code_point_range.hpp"
 #include "lora/core/elementwise.hpp"
 #include "lora/core/error.hpp"
 #include "lora/core/matrix.hpp"

@@ -33,8 +33,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     bool at_end = reaches_end(0);
     require(pattern.matches(name) == at_end);
     const bool some_end = pattern.matches_end(name);
-    // One by one, the places behind dots are as many times the work.
-    if (name.size() > 100) return 0;
+    // One by one, the places behind dots are as many times the work; and where there are line
+    // feeds, Python's suffix match has rules of its own.
+    if (name.size() > 100 || name.find('\n') != std::string_view::npos) return 0;
     for (std::size_t i = 0; i < name.size(); ++i)
       if (name[i] == '.') at_end = reaches_end(i + 1) || at_end;
     require(some_end == at_end);

@@ -1,9 +1,9 @@
-"""Writes the golden files of tests/golden/io with PEFT, safetensors and Python's re.
+"""Writes the golden files of tests/golden/io with PEFT and safetensors (make_golden_patterns.py
+writes patterns.json).
 
     python tests/golden/make_golden_io.py
 
     tensors.safetensors  tensors of many types; values.txt holds their numbers
-    patterns.json        [pattern, [[name, fullmatch, PEFT's suffix match] ...]] or [pattern, "error"]
     targets.json         settings, module name, and whether PEFT adapts it
     selections.json      whole models: modules, settings, what PEFT adapted and what it stores whole
     default_targets.json what PEFT adapts by model type when target_modules is left out
@@ -16,7 +16,6 @@ import copy
 import json
 import pathlib
 import platform
-import re
 import shutil
 import warnings
 
@@ -74,44 +73,6 @@ def tensors():
     for name, tensor in floating.items():
         golden.add(name, tensor)
     golden.write()
-
-
-# ---- Patterns ----
-
-NAMES = [
-    "", "q", "query", "layer.query", "model.layers.1.self_attn.q_proj", "layers.10.q_proj",
-    "model.layers.12.mlp.up_proj", "layer_1", "a.b.c", "aaa", "ab", "abab", "foo", "x.foo", "xfoo",
-    "foo.bar", "A-b_c9", "x y", "q.", ".q", "1.2.3", "q+", "a{2}",
-]
-
-PATTERNS = [
-    "", "q", "query|q", ".*q_proj", ".*\\.q_proj", ".*(q_proj|up_proj)$", "^q$", "^layers", "foo",
-    "^foo", "a*", "a+", "a?", "a{3}", "a{2,}", "a{,2}", "a{1,2}b?", "(ab)+", "(ab){2}", "(?:ab)*",
-    "a*?b", "a+?", "a??", "[abc]+", "[^.]*", "[a-c].*", "[]a]*", "[^]a]", "[a-]+b?", "[\\w.]+",
-    "\\w+", "\\W", "\\d", "\\d+\\.\\d+\\.\\d+", "\\D+", "\\s", "\\S+", ".*\\s.*", "\\bq\\b",
-    ".*\\bq_proj", ".*\\Bproj", "model\\.layers\\.(1|3|5)\\..*", "model\\.layers\\.\\d+\\.mlp\\..*",
-    ".*layers\\.(?:[0-9]|1[0-5])\\..*(q|v)_proj", "q\\+", "a\\{2\\}", "(|a)+", "()", "(a|b|)*",
-    "((a*)*)*b", "(a*)+", "x{0}", "(^)q", "q($)", "(a|^)b", "\\.q", "q\\.", ".", "..", "[.]q", "\\-",
-    "A\\-b_c9", "[A-Z]-[a-z]_c[0-9]", "(?:a|b){2,4}", "a|b|c|foo|x.foo", "(((q)))", "[\\d.]+",
-    "[^\\d.]+", "\\t", "a\\Z",
-    # What Python refuses, or what is refused here and has an error named after it.
-    "*", "a**", "a++", "(", ")", "(a", "a)", "[", "[a", "[b-a]", "a{2,1}", "\\", "^*", "$+", "\\b?",
-    "[\\d-z]", "a|*", "(?P<n>a)", "(?=a)", "(?<!a)", "(?i)a", "(?#c)", "(a)\\1", "\\A", "é", "a{", "{",
-    "\\q",
-]
-
-
-def patterns():
-    rows = []
-    for pattern in PATTERNS:
-        try:
-            full, end = re.compile(pattern), re.compile(rf"(.*\.)?({pattern})$")
-        except re.error:
-            rows.append([pattern, "error"])
-            continue
-        rows.append([pattern, [[name, bool(full.fullmatch(name)), bool(end.match(name))]
-                               for name in NAMES]])
-    write_json("patterns.json", rows)
 
 
 # ---- Which modules ----
@@ -327,7 +288,6 @@ def adapters():
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     tensors()
-    patterns()
     targets()
     pattern_keys()
     selections()

@@ -14,8 +14,8 @@ using namespace lora::test;
 TEST_CASE("patterns match as Python's re does") {
   const std::string path = LORA_GOLDEN_DIR "/io/patterns.json";
   // What Python knows and this library refuses.
-  const std::set<std::string> not_built{"(?P<n>a)", "(?=a)", "(?<!a)", "(?#c)", "(a)\\1", "\\A",
-                                        "é",        "a{",    "{",      "a\\Z",  "a++"};
+  const std::set<std::string> not_built{"(?P<n>a)", "(?#c)", "(a)\\1", "\\A",   "a{",
+                                        "{",        "a\\Z",  "a++",    "\\x41", "\\u00e9"};
   int refused = 0, compared = 0;
   for (const Json& row : parse_json(read_whole(path), path)) {
     const auto text = row.at(0).get<std::string>();
@@ -35,12 +35,13 @@ TEST_CASE("patterns match as Python's re does") {
     }
   }
   CHECK(refused == static_cast<int>(not_built.size()));
-  CHECK(compared > 1500);
+  CHECK(compared > 5000);
 }
 
 TEST_CASE("a pattern that makes others take exponential time takes none") {
   const std::string name(2000, 'a');
-  for (const char* text : {"(a*)*b", "(a|a)*b", "(a?){500}b", "((a*)*)*b", "(.*)*(.*)*b"}) {
+  for (const char* text : {"(a*)*b", "(a|a)*b", "(a?){500}b", "((a*)*)*b", "(.*)*(.*)*b",
+                           "(?=(a*)*b)(a|b)*", "(?:(?=(?=(a*)*b)a*b)a)*b", "(a*)*b(?<=ab)?"}) {
     CHECK(!NamePattern(text).matches(name));
     CHECK(NamePattern(text).matches(name.substr(0, 400) + "b"));
   }

@@ -6,7 +6,6 @@
 #include "support/throws.hpp"
 
 using namespace lora;
-using namespace lora::io;
 using namespace lora::peft;
 using namespace lora::test;
 
@@ -14,8 +13,11 @@ TEST_CASE("a construct that is not known is named") {
   const auto refused = [](const std::string& pattern, const std::string& why) {
     check_throws<ConfigError>([&] { static_cast<void>(NamePattern(pattern)); }, why);
   };
-  refused("(?<=a)b", "(?<, a lookaround, flag, name, comment or reference,");
-  refused("(?P<n>a)", "(?P,");
+  refused("(?P<n>a)", "(?P, a flag, name, comment or reference,");
+  refused("(?<n>a)", "(?<n, a flag");
+  refused("(?<=a|bc)d", "(?<, a look behind that does not have one length,");
+  refused("(?<!a+)d", "(?<, a look behind");
+  refused("(?=a", "a ( without its )");
   refused("(?i)a", "(?i,");
   refused("a++", "a possessive quantifier");
   refused("a**", "a repeated quantifier");
@@ -31,13 +33,15 @@ TEST_CASE("a construct that is not known is named") {
   refused("a\\", "a \\ at its end");
   refused("\\1", "the escape \\1");
   refused("\\Z", "the escape \\Z");
-  refused("caf\xC3\xA9", "a character outside ASCII");
+  refused("größe++", "a possessive quantifier at position 6");
+  refused("\n\x1B(", "the pattern \"\\n\\x1b(\" has");
 }
 
 TEST_CASE("a short pattern cannot ask for much memory") {
   for (const std::string& pattern :
        {std::string("a{99999}"), std::string("(a{100}){101}"), std::string("((a{50}){50}){50}"),
         std::string("a{99999999999999999999999}"), std::string("((){9999}){9999}a{10001}"),
+        std::string("(?=a{6000})(?=a{6000})"), std::string("(?:(?=a{5000})a{100}){60}"),
         std::string(100'000, '('), std::string(100'000, 'a'), std::string(5'000'000, '|')}) {
     CAPTURE(pattern.substr(0, 20));
     const auto taken = allocations_of([&] { CHECK_THROWS_AS(NamePattern(pattern), ConfigError); });

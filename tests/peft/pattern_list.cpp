@@ -3,7 +3,6 @@
 #include "support/throws.hpp"
 
 using namespace lora;
-using namespace lora::io;
 using namespace lora::peft;
 using namespace lora::test;
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <bitset>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,268 +10,295 @@
 #include <vector>
 
 #include "lora/core/error.hpp"
+#include "lora/core/printable.hpp"
+#include "lora/core/utf8.hpp"
+#include "lora/peft/pattern_program.hpp"
 
 namespace lora::peft::detail {
 
-/// A set of bytes.
-using CharacterSet = std::bitset<256>;
-
-/// Returns the set of the bytes for which `contains` is true.
-template <class Predicate>
-[[nodiscard]] CharacterSet characters_where(const Predicate& contains) {
-  CharacterSet set;
-  for (int c = 0; c < 256; ++c) set[static_cast<std::size_t>(c)] = contains(c);
-  return set;
-}
-
-/// Returns the characters of \w: letters, digits and the underscore.
-[[nodiscard]] inline const CharacterSet& word_characters() {
-  static const CharacterSet set = characters_where([](int c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  });
-  return set;
-}
-
-/// One step of a NamePattern's automaton; targets are relative to the step, so that a piece of
-/// program can be copied anywhere.
-struct PatternStep {
-  enum class Kind { character, split, jump, begin, end, word_boundary, no_word_boundary, match };
-  Kind kind = Kind::match;
-  CharacterSet characters = {};
-  std::ptrdiff_t next = 1;
-  std::ptrdiff_t other = 1;
-};
-
-/// Translates a pattern into steps, of which the last is the match. Throws ConfigError.
+/// Translates a pattern into a program. Throws ConfigError, which names the construct that is not
+/// known and its place, in characters.
 class NamePatternParser {
  public:
-  explicit NamePatternParser(std::string_view pattern) : pattern_(pattern) {}
+  explicit NamePatternParser(std::string_view pattern) : text_(pattern) {
+    if (pattern.size() > most_steps) throw ConfigError("the pattern is too long");
+    for (std::size_t at = 0; at < pattern.size();) {
+      const CodePoint c = code_point_at(pattern, at);
+      pattern_ += c.value;
+      at += c.length;
+    }
+  }
 
-  [[nodiscard]] std::vector<PatternStep> parse() {
-    if (pattern_.size() > most_steps) throw ConfigError("the pattern is too long");
-    Program program = alternatives();
-    if (at_ < pattern_.size()) fail("an unbalanced )");
-    program.emplace_back();
-    return program;
+  [[nodiscard]] PatternProgram parse() {
+    program_.steps = alternatives();
+    if (more()) fail("an unbalanced )");
+    program_.steps.emplace_back();
+    if (program_.size() > most_steps) fail("too many repetitions");
+    return std::move(program_);
   }
 
  private:
-  using Program = std::vector<PatternStep>;
+  using Steps = std::vector<PatternStep>;
   using Kind = PatternStep::Kind;
   static constexpr std::size_t most_steps = 10'000;
   static constexpr int most_groups = 50;  // inside each other
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw ConfigError(message("the pattern \"", pattern_, "\" has ", what, " at position ", at_));
+    throw ConfigError(
+        message("the pattern \"", printable(text_), "\" has ", what, " at position ", at_));
   }
 
   [[nodiscard]] bool more() const { return at_ < pattern_.size(); }
-  [[nodiscard]] bool next_is(char c) const { return more() && pattern_[at_] == c; }
-  bool take(char c) {
+  [[nodiscard]] bool next_is(char32_t c) const { return more() && pattern_[at_] == c; }
+  bool take(char32_t c) {
     if (!next_is(c)) return false;
     ++at_;
     return true;
   }
 
-  static std::ptrdiff_t length(const Program& program) {
-    return static_cast<std::ptrdiff_t>(program.size());
-  }
+  static std::int32_t length(const Steps& steps) { return static_cast<std::int32_t>(steps.size()); }
 
-  void append(Program& program, const Program& piece) const {
-    if (program.size() + piece.size() > most_steps) fail("too many repetitions");
-    program.insert(program.end(), piece.begin(), piece.end());
+  void append(Steps& steps, const Steps& piece) const {
+    if (steps.size() + piece.size() > most_steps) fail("too many repetitions");
+    steps.insert(steps.end(), piece.begin(), piece.end());
   }
 
   // a|b|c: each but the last begins with a choice and ends with a jump to the end of them all.
-  Program alternatives() {
+  Steps alternatives() {
     if (++depth_ > most_groups) fail("too many groups inside each other");
-    std::vector<Program> choices{sequence()};
-    while (take('|')) choices.push_back(sequence());
+    std::vector<Steps> choices{sequence()};
+    while (take(U'|')) choices.push_back(sequence());
     --depth_;
-    std::ptrdiff_t rest = 0;
-    for (const Program& choice : choices) rest += length(choice) + 2;
+    std::int32_t rest = 0;
+    for (const Steps& choice : choices) rest += length(choice) + 2;
     rest -= 2;  // the last has neither choice nor jump
-    Program program;
+    Steps steps;
     for (std::size_t i = 0; i + 1 < choices.size(); ++i) {
-      append(program, {{Kind::split, {}, 1, length(choices[i]) + 2}});
-      append(program, choices[i]);
+      append(steps, {{Kind::split, 0, 1, length(choices[i]) + 2}});
+      append(steps, choices[i]);
       rest -= length(choices[i]) + 2;
-      append(program, {{Kind::jump, {}, rest + 1}});
+      append(steps, {{Kind::jump, 0, rest + 1}});
     }
-    append(program, choices.back());
-    return program;
+    append(steps, choices.back());
+    return steps;
   }
 
-  Program sequence() {
-    Program program;
-    while (more() && !next_is('|') && !next_is(')')) append(program, repeated(atom()));
-    return program;
+  Steps sequence() {
+    std::vector<Steps> pieces;
+    std::size_t total = 0;
+    while (more() && !next_is(U'|') && !next_is(U')')) {
+      pieces.push_back(repeated(atom()));
+      if ((total += pieces.back().size()) > most_steps) fail("too many repetitions");
+    }
+    Steps steps;
+    steps.reserve(total);
+    if (backwards_)
+      for (auto piece = pieces.rbegin(); piece != pieces.rend(); ++piece) append(steps, *piece);
+    else
+      for (const Steps& piece : pieces) append(steps, piece);
+    return steps;
   }
 
-  Program repeated(const Program& atom) {
+  Steps repeated(const Steps& atom) {
+    const bool is_assertion =
+        atom.size() == 1 && atom[0].kind >= Kind::begin && pattern_[at_ - 1] != U')';
     std::size_t least = 0;
     std::optional<std::size_t> most;
-    if (take('*')) {
-    } else if (take('+')) {
+    if (take(U'*')) {
+    } else if (take(U'+')) {
       least = 1;
-    } else if (take('?')) {
+    } else if (take(U'?')) {
       most = 1;
-    } else if (take('{')) {
+    } else if (take(U'{')) {
       std::tie(least, most) = bounds();
     } else {
       return atom;
     }
-    if (!take('?')) {  // lazy: the same names match
-      if (next_is('+')) fail("a possessive quantifier");
+    if (!take(U'?')) {  // lazy: the same names match
+      if (next_is(U'+')) fail("a possessive quantifier");
     }
-    if (next_is('*') || next_is('+') || next_is('?') || next_is('{')) fail("a repeated quantifier");
-    const bool is_assertion = atom.size() == 1 && atom[0].kind >= Kind::begin;
-    if (is_assertion && !pattern_.substr(0, at_).ends_with(')')) fail("a quantifier of nothing");
-    Program program;
-    for (std::size_t i = 0; i < least; ++i) append(program, atom);
+    if (next_is(U'*') || next_is(U'+') || next_is(U'?') || next_is(U'{'))
+      fail("a repeated quantifier");
+    if (is_assertion) fail("a quantifier of nothing");
+    Steps steps;
+    for (std::size_t i = 0; i < least; ++i) append(steps, atom);
     if (!most) {
-      append(program, {{Kind::split, {}, 1, length(atom) + 2}});
-      append(program, atom);
-      append(program, {{Kind::jump, {}, -(length(atom) + 1)}});
-      return program;
+      append(steps, {{Kind::split, 0, 1, length(atom) + 2}});
+      append(steps, atom);
+      append(steps, {{Kind::jump, 0, -(length(atom) + 1)}});
+      return steps;
     }
     for (std::size_t i = least; i < *most; ++i) {
-      const auto skipped = static_cast<std::ptrdiff_t>(*most - i) * (length(atom) + 1);
-      append(program, {{Kind::split, {}, 1, skipped}});
-      append(program, atom);
+      const auto skipped = static_cast<std::int32_t>(*most - i) * (length(atom) + 1);
+      append(steps, {{Kind::split, 0, 1, skipped}});
+      append(steps, atom);
     }
-    return program;
+    return steps;
   }
 
   // {n}, {n,}, {,n}, {m,n}; the brace is taken.
   std::pair<std::size_t, std::optional<std::size_t>> bounds() {
     const auto least = number();
-    const bool comma = take(',');
+    const bool comma = take(U',');
     const auto most = comma ? number() : least;
-    if (!take('}') || (!least && !most)) fail("a { that begins no {m,n}");
+    if (!take(U'}') || (!least && !most)) fail("a { that begins no {m,n}");
     if (most && least.value_or(0) > *most) fail("a {m,n} with m > n");
     return {least.value_or(0), most};
   }
 
   std::optional<std::size_t> number() {
     std::optional<std::size_t> value;
-    for (; more() && pattern_[at_] >= '0' && pattern_[at_] <= '9'; ++at_) {
-      value = value.value_or(0) * 10 + static_cast<std::size_t>(pattern_[at_] - '0');
+    for (; more() && pattern_[at_] >= U'0' && pattern_[at_] <= U'9'; ++at_) {
+      value = value.value_or(0) * 10 + static_cast<std::size_t>(pattern_[at_] - U'0');
       if (*value > most_steps) fail("too many repetitions");
     }
     return value;
   }
 
-  Program atom() {
-    const char c = pattern_[at_];
-    if (static_cast<unsigned char>(c) >= 0x80) fail("a character outside ASCII");
-    if (c == '*' || c == '+' || c == '?') fail("a quantifier of nothing");
-    if (c == '{') fail("a { that begins no {m,n}");
+  Steps atom() {
+    const char32_t c = pattern_[at_];
+    if (c == U'*' || c == U'+' || c == U'?') fail("a quantifier of nothing");
+    if (c == U'{') fail("a { that begins no {m,n}");
     ++at_;
     switch (c) {
-      case '(':
+      case U'(':
         return group();
-      case '[':
-        return {{Kind::character, bracketed()}};
-      case '^':
+      case U'[':
+        return {set(bracketed())};
+      case U'^':
         return {{Kind::begin}};
-      case '$':
+      case U'$':
         return {{Kind::end}};
-      case '.':
-        return {{Kind::character, characters_where([](int any) { return any != '\n'; })}};
-      case '\\':
-        if (take('b')) return {{Kind::word_boundary}};
-        if (take('B')) return {{Kind::no_word_boundary}};
-        return {{Kind::character, escaped()}};
+      case U'.': {
+        CharacterSet any;
+        any.add(U'\n', U'\n');
+        any.invert();
+        return {set(std::move(any))};
+      }
+      case U'\\':
+        if (take(U'b')) return {{Kind::word_boundary}};
+        if (take(U'B')) return {{Kind::no_word_boundary}};
+        return {step(escape())};
       default:
-        return {{Kind::character, only(c)}};
+        return {step({c, nullptr, false})};
     }
   }
 
-  Program group() {
-    if (take('?') && !take(':'))
-      fail("(?" + std::string(pattern_.substr(at_, 1)) +
-           ", a lookaround, flag, name, comment or reference,");
-    Program program = alternatives();
-    if (!take(')')) fail("a ( without its )");
-    return program;
+  // The parenthesis is taken.
+  Steps group() {
+    if (!take(U'?') || take(U':')) return closed(alternatives());
+    const bool behind = take(U'<');
+    if (!next_is(U'=') && !next_is(U'!'))
+      fail("(?" + std::string(behind ? "<" : "") + next() +
+           ", a flag, name, comment or reference,");
+    const bool wanted = next_is(U'=');
+    ++at_;
+    const bool outside = std::exchange(backwards_, !behind);
+    Steps steps = closed(alternatives());
+    backwards_ = outside;
+    steps.emplace_back();
+    if (behind && !has_one_length(steps)) fail("(?<, a look behind that does not have one length,");
+    if (program_.size() + steps.size() > most_steps) fail("too many repetitions");
+    program_.looks.push_back({std::move(steps), !behind, wanted});
+    return {{Kind::look, static_cast<std::uint32_t>(program_.looks.size() - 1)}};
+  }
+
+  Steps closed(Steps steps) {
+    if (!take(U')')) fail("a ( without its )");
+    return steps;
+  }
+
+  // The next character, where it is one of ASCII, for messages.
+  [[nodiscard]] std::string next() const {
+    return more() && pattern_[at_] < 0x80 ? std::string(1, static_cast<char>(pattern_[at_])) : "";
+  }
+
+  // One character, or a class of them.
+  struct Member {
+    char32_t character;
+    bool (*class_)(char32_t);
+    bool inverted;
+  };
+
+  [[nodiscard]] PatternStep set(CharacterSet characters) {
+    program_.sets.push_back(std::move(characters));
+    return {Kind::set, static_cast<std::uint32_t>(program_.sets.size() - 1)};
+  }
+
+  [[nodiscard]] PatternStep step(const Member& member) {
+    if (member.class_ == nullptr)
+      return {Kind::character, static_cast<std::uint32_t>(member.character)};
+    CharacterSet characters;
+    characters.add(member.class_, member.inverted);
+    return set(std::move(characters));
   }
 
   // [...]; the bracket is taken.
   CharacterSet bracketed() {
-    const bool inverted = take('^');
-    CharacterSet set;
+    CharacterSet characters;
+    if (take(U'^')) characters.invert();
     for (bool first = true;; first = false) {
       if (!more()) fail("a [ without its ]");
-      if (!first && take(']')) break;
-      const CharacterSet from = member();
-      const bool range = at_ + 1 < pattern_.size() && next_is('-') && pattern_[at_ + 1] != ']';
+      if (!first && take(U']')) return characters;
+      const Member from = member();
+      const bool range = at_ + 1 < pattern_.size() && next_is(U'-') && pattern_[at_ + 1] != U']';
       if (!range) {
-        set |= from;
+        if (from.class_ != nullptr)
+          characters.add(from.class_, from.inverted);
+        else
+          characters.add(from.character, from.character);
         continue;
       }
       ++at_;
-      const CharacterSet to = member();
-      if (from.count() != 1 || to.count() != 1) fail("a range of more than characters");
-      const std::size_t low = from._Find_first(), high = to._Find_first();
-      if (low > high) fail("a range that ends before it begins");
-      for (std::size_t c = low; c <= high; ++c) set.set(c);
+      const Member to = member();
+      if (from.class_ != nullptr || to.class_ != nullptr) fail("a range of more than characters");
+      if (from.character > to.character) fail("a range that ends before it begins");
+      characters.add(from.character, to.character);
     }
-    return inverted ? ~set : set;
   }
 
-  CharacterSet member() {
-    const char c = pattern_[at_++];
-    if (static_cast<unsigned char>(c) >= 0x80) fail("a character outside ASCII");
-    return c == '\\' ? escaped() : only(c);
+  Member member() {
+    const char32_t c = pattern_[at_++];
+    return c == U'\\' ? escape() : Member{c, nullptr, false};
   }
 
   // What follows a backslash.
-  CharacterSet escaped() {
+  Member escape() {
     if (!more()) fail("a \\ at its end");
-    const char c = pattern_[at_++];
-    const auto digit = [](int d) { return d >= '0' && d <= '9'; };
-    const auto space = [](int s) { return s == ' ' || (s >= '\t' && s <= '\r'); };
+    const char32_t c = pattern_[at_++];
     switch (c) {
-      case 'd':
-        return characters_where(digit);
-      case 'D':
-        return ~characters_where(digit);
-      case 's':
-        return characters_where(space);
-      case 'S':
-        return ~characters_where(space);
-      case 'w':
-        return word_characters();
-      case 'W':
-        return ~word_characters();
-      case 't':
-        return only('\t');
-      case 'n':
-        return only('\n');
-      case 'r':
-        return only('\r');
-      case 'f':
-        return only('\f');
-      case 'v':
-        return only('\v');
+      case U'd':
+      case U'D':
+        return {0, is_digit, c == U'D'};
+      case U's':
+      case U'S':
+        return {0, is_space, c == U'S'};
+      case U'w':
+      case U'W':
+        return {0, is_word, c == U'W'};
+      case U't':
+        return {U'\t', nullptr, false};
+      case U'n':
+        return {U'\n', nullptr, false};
+      case U'r':
+        return {U'\r', nullptr, false};
+      case U'f':
+        return {U'\f', nullptr, false};
+      case U'v':
+        return {U'\v', nullptr, false};
       default:
-        break;
+        if (c < 0x80 && is_word(c) && c != U'_')
+          fail(std::string("the escape \\") + static_cast<char>(c));
+        return {c, nullptr, false};
     }
-    if (word_characters()[static_cast<unsigned char>(c)] && c != '_')
-      fail(std::string("the escape \\") + c);
-    return only(c);
   }
 
-  static CharacterSet only(char c) {
-    CharacterSet set;
-    set.set(static_cast<unsigned char>(c));
-    return set;
-  }
-
-  std::string_view pattern_;
+  std::string_view text_;
+  std::u32string pattern_;
   std::size_t at_ = 0;
   int depth_ = 0;
+  bool backwards_ = false;  // inside a look ahead: see PatternLook
+  PatternProgram program_;
 };
 
 }  // namespace lora::peft::detail

@@ -1,9 +1,6 @@
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <cstddef>
-#include <iterator>
+#include "lora/core/code_point_range.hpp"
 
 namespace lora::text {
 
@@ -14,10 +11,8 @@ namespace lora::text {
 /// library's version. tests/golden/make_golden_tokenizer.py --tables finds them, by asking the
 /// tokenizers about every code point and comparing with Unicode 15 (utf8proc 2.8) and 18; between
 /// the code points that differ lie only such that are the same in all.
-struct CodePointRange {
-  char32_t first;
-  char32_t last;
-};
+using lora::CodePointRange;
+using lora::find_range;
 
 /// Format characters, nonspacing marks and punctuation that came after Unicode 8: taken for
 /// ordinary characters, neither removed nor split off.
@@ -72,14 +67,5 @@ inline constexpr LowercaseRange newer_lowercase[] = {
     {0xA7CE, 0xA7CE, 0xA7CF},   {0xA7D2, 0xA7D2, 0xA7D3}, {0xA7D4, 0xA7D4, 0xA7D5},
     {0xA7DA, 0xA7DA, 0xA7DB},   {0xA7DC, 0xA7DC, 0x19B},  {0x10D50, 0x10D65, 0x10D70},
     {0x16EA0, 0x16EB8, 0x16EBB}};
-
-/// Returns the range that holds `c`, or nullptr; `ranges` is sorted.
-template <class Range, std::size_t Size>
-[[nodiscard]] const Range* find_range(const Range (&ranges)[Size], char32_t c) {
-  const Range* after =
-      std::upper_bound(std::begin(ranges), std::end(ranges), c,
-                       [](char32_t value, const Range& range) { return value < range.first; });
-  return after != std::begin(ranges) && c <= std::prev(after)->last ? std::prev(after) : nullptr;
-}
 
 }  // namespace lora::text
