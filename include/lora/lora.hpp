@@ -44,6 +44,7 @@
 #include "lora/init/gaussian.hpp"
 #include "lora/init/kaiming_uniform.hpp"
 
+#include "lora/nn/activation.hpp"
 #include "lora/nn/attention.hpp"
 #include "lora/nn/bias_gradient.hpp"
 #include "lora/nn/cross_entropy.hpp"

@@ -19,8 +19,9 @@ const fs::path test_root = fs::path(LORA_SOURCE_DIR) / "tests";
 // The folders in the order in which they build on each other. A folder inside of one that is named
 // here shares its place, unless it is named itself.
 const std::vector<std::string> folders{
-    "core", "random", "kernels", "frozen", "init",    "nn",    "layers", "optim",      "adapters",
-    "io",   "peft",   "text",    "data",   "metrics", "train", "models", "distributed"};
+    "core",  "random",        "kernels", "frozen",     "init", "nn",   "layers",
+    "optim", "adapters",      "io",      "peft",       "text", "data", "metrics",
+    "train", "models/common", "models",  "distributed"};
 
 // What each contents page, one for a CMake target, has to include.
 const std::map<std::string, std::set<std::string>> pages{
@@ -85,6 +86,22 @@ TEST_CASE("a header includes headers of its own folder and of folders before it 
       REQUIRE(fs::exists(include_root / included));
       const std::size_t other = place_of(folder_of(included));
       CHECK(other <= own);
+      ++checked;
+    }
+  }
+  CHECK(checked > 20);
+}
+
+TEST_CASE("a family of models includes nothing of another") {
+  int checked = 0;
+  for (const fs::path& header : headers()) {
+    const std::string own = folder_of(header);
+    if (!own.starts_with("models/")) continue;
+    for (const std::string& included : includes_of(include_root / header)) {
+      const std::string other = folder_of(included);
+      if (!is_within(other, "models")) continue;
+      CAPTURE(header.string(), included);
+      CHECK((other == own || other == "models/common"));
       ++checked;
     }
   }

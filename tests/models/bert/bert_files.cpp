@@ -217,7 +217,7 @@ TEST_CASE("options and batches that do not fit are refused, and change nothing")
   wrong([](auto& tokens) { tokens.type_ids(0, 0) = 2; }, "token_type_embeddings is 2");
   text::TokenBatch longer{Matrix<int>::Zero(1, 13), Matrix<int>::Zero(1, 13),
                           Matrix<int>::Ones(1, 13)};
-  check_throws<ShapeError>([&] { model.forward(longer, logits); }, "position_embeddings is 12");
+  check_throws<ShapeError>([&] { model.forward(longer, logits); }, "max_position_embeddings = 12");
   check_throws<StateError>([&] { model.backward(d, tape); }, "tape is empty");
   model.forward(batch.tokens, tape, logits);
   d.resize(4, 2);

@@ -65,7 +65,8 @@ TEST_CASE("BERT's modules have transformers' names, in its order") {
   const models::BertConfig config = models::read_bert_config(bert_data("tiny"));
   const auto check = [&](const char* key, const models::BertParts& parts) {
     std::vector<std::string> names;
-    for (const auto& module : models::bert_outline(config, parts)) names.push_back(module.name);
+    for (const auto& module : models::bert_outline(config, parts).modules)
+      names.push_back(module.name);
     CHECK(names == golden[key].get<std::vector<std::string>>());
   };
   check("sequence_classification", {.prefix = "bert.", .pooler = true, .classifier = true});

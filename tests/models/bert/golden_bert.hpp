@@ -20,7 +20,7 @@ namespace lora::test {
   return file.read<double>(name).cast<int>();
 }
 
-/// Holds the batch that the golden files were made with: padding at the end, at the beginning, and
+/// Holds the batch that the golden files were made with: padding at the end and$
 /// within a text.
 struct GoldenBatch {
   GoldenBatch() : GoldenBatch(io::SafetensorsReader(bert_data("batch.safetensors"))) {}

@@ -32,7 +32,7 @@ inline void write_hollow_bert(const std::filesystem::path& directory,
     end += bytes;
   };
   const Index d = config.hidden_size, inner = config.intermediate_size;
-  for (const peft::ModuleName& module : models::bert_outline(config, {})) {
+  for (const peft::ModuleName& module : models::bert_outline(config, {}).modules) {
     const std::string& name = module.name;
     if (name.ends_with("LayerNorm")) {
       add(name + ".weight", {d});

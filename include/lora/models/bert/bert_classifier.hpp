@@ -6,19 +6,20 @@
 
 #include "lora/frozen/packed_weight.hpp"
 #include "lora/models/bert/bert_encoder.hpp"
+#include "lora/models/bert/bert_source.hpp"
 #include "lora/models/common/adapted_model.hpp"
 #include "lora/nn/first_token_pooling.hpp"
 #include "lora/nn/mean_pooling.hpp"
 
 namespace lora::models {
 
-/// Says what a BertClassifier gives a label to.
+/// The thing that a BertClassifier gives a label to.
 enum class BertTask {
   sequence_classification,  ///< a text: transformers' BertForSequenceClassification
   token_classification,     ///< each token: transformers' BertForTokenClassification
 };
 
-/// Is a BERT encoder with a linear classifier on top, loaded from a Hugging Face directory; see
+/// A BERT encoder with a linear classifier on top, loaded from a Hugging Face directory; see
 /// BertModel for its files and for `Frozen`.
 ///
 /// Logits are (B, labels) for texts. For tokens they are (N, labels), a row for each token of the
@@ -26,8 +27,8 @@ enum class BertTask {
 /// calls may come from several threads at once; a second call with the same buffers or tape and
 /// the same shapes allocates nothing.
 template <class T, BertTask task, class Frozen = PackedWeight<T>>
-class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>> {
-  using Base = AdaptedModel<T, BertClassifier<T, task, Frozen>>;
+class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, BertConfig> {
+  using Base = AdaptedModel<T, BertClassifier<T, task, Frozen>, BertConfig>;
 
  public:
   /// Loads the model. A classifier that trains as a whole and that the files do not have is drawn
@@ -152,7 +153,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>> {
 
   BertClassifier(const BertSource<T>& source, ModelBuilder<T> builder, const BertOptions& options)
       : Base(source),
-        encoder_(builder, source.parts.prefix,
+        encoder_(builder, source.config, source.parts.prefix,
                  source.parts.pooler ? ReadRows::first : ReadRows::all,
                  options.recompute_activations),
         dropout_(source.config.classifier_dropout.value_or(source.config.hidden_dropout_prob),

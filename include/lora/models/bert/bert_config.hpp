@@ -7,21 +7,14 @@
 #include <string_view>
 
 #include "lora/core/matrix.hpp"
+#include "lora/nn/activation.hpp"
 
 namespace lora::models {
 
-/// What a config.json calls BERT's family, and PEFT its default targets.
+/// The name of BERT's family in a config.json, and of its default targets in PEFT.
 inline constexpr const char* bert_model_type = "bert";
 
-/// Names the functions that BERT's feed-forward half may have: hidden_act in a config.json.
-enum class Activation {
-  gelu,       ///< "gelu", "gelu_python": x Phi(x)
-  gelu_tanh,  ///< "gelu_new", "gelu_pytorch_tanh", "gelu_fast": GELU's tanh form
-  relu,       ///< "relu"
-  tanh,       ///< "tanh"
-};
-
-/// Holds what a Hugging Face config.json says of a BERT-family encoder; the defaults are
+/// The settings of a BERT-family encoder in a Hugging Face config.json; the defaults are
 /// bert-base-uncased's, as there.
 struct BertConfig {
   Index vocab_size = 30522;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lora/core/scratch.hpp"
+#include "lora/models/bert/bert_config.hpp"
 #include "lora/models/bert/bert_tape.hpp"
 #include "lora/models/common/module_norm.hpp"
 #include "lora/nn/dropout.hpp"
@@ -15,19 +16,21 @@
 
 namespace lora::models {
 
-/// Is what BERT's encoder begins with: drop(norm(word + position + type)), (N, D). Tables that do
+/// The beginning of BERT's encoder: drop(norm(word + position + type)), (N, D). Tables that do
 /// not train stay in the files' pages where their numbers are of type T.
 template <class T>
 class BertEmbeddings {
  public:
   /// Loads the embeddings called `name`. Throws FileError.
-  BertEmbeddings(ModelBuilder<T>& builder, const std::string& name)
-      : tables_{{{builder, name + ".word_embeddings", builder.config.vocab_size},
-                 {builder, name + ".position_embeddings", builder.config.max_position_embeddings},
-                 {builder, name + ".token_type_embeddings", builder.config.type_vocab_size}}},
-        padding_(builder.config.pad_token_id),
-        norm_(builder, name + ".LayerNorm"),
-        dropout_(builder.config.hidden_dropout_prob, builder.next_seed()) {
+  BertEmbeddings(ModelBuilder<T>& builder, const BertConfig& config, const std::string& name)
+      : tables_{{{builder, name + ".word_embeddings", config.vocab_size, config.hidden_size},
+                 {builder, name + ".position_embeddings", config.max_position_embeddings,
+                  config.hidden_size},
+                 {builder, name + ".token_type_embeddings", config.type_vocab_size,
+                  config.hidden_size}}},
+        padding_(config.pad_token_id),
+        norm_(builder, name + ".LayerNorm", config.hidden_size, config.layer_norm_eps),
+        dropout_(config.hidden_dropout_prob, builder.next_seed()) {
     ModelParameters<T> trained;
     list(trained);
     trains_ = !trained.trained.empty();
@@ -85,9 +88,8 @@ class BertEmbeddings {
 
  private:
   struct Table {
-    Table(ModelBuilder<T>& builder, const std::string& name, Index entries)
+    Table(ModelBuilder<T>& builder, const std::string& name, Index entries, Index d)
         : trained(builder.plan[name].role == ModuleRole::trained), frozen(nullptr, 0, 0, 0) {
-      const Index d = builder.config.hidden_size;
       if (trained)
         parameter =
             Parameter<T>(name + ".weight", builder.weights.copy(name + ".weight", entries, d));

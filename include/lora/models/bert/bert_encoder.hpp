@@ -9,7 +9,7 @@
 
 namespace lora::models {
 
-/// Is BERT's embeddings and layers. Layers below the first that trains are computed without keeping
+/// BERT's embeddings and layers. Layers below the first that trains are computed without keeping
 /// anything, and backward ends above them.
 template <class T, class Frozen>
 class BertEncoder {
@@ -17,15 +17,16 @@ class BertEncoder {
   /// Loads the modules under `prefix`; training reads the rows `read` of the last hidden states,
   /// and `recompute` keeps each layer's input alone and computes the rest again in backward. Throws
   /// FileError and ConfigError.
-  BertEncoder(ModelBuilder<T>& builder, const std::string& prefix, ReadRows read, bool recompute)
-      : read_(builder.config.num_hidden_layers > 0 ? read : ReadRows::all),
-        embeddings_(builder, prefix + "embeddings"),
-        has_dropout_(builder.config.hidden_dropout_prob > 0 ||
-                     builder.config.attention_probs_dropout_prob > 0),
+  BertEncoder(ModelBuilder<T>& builder, const BertConfig& config, const std::string& prefix,
+              ReadRows read, bool recompute)
+      : read_(config.num_hidden_layers > 0 ? read : ReadRows::all),
+        embeddings_(builder, config, prefix + "embeddings"),
+        has_dropout_(config.hidden_dropout_prob > 0 || config.attention_probs_dropout_prob > 0),
         recompute_(recompute) {
-    const auto count = static_cast<std::size_t>(builder.config.num_hidden_layers);
+    const auto count = static_cast<std::size_t>(config.num_hidden_layers);
     for (std::size_t i = 0; i < count; ++i)
-      layers_.emplace_back(builder, message(prefix, "encoder.layer.", i), rows_of(i, count, read_));
+      layers_.emplace_back(builder, config, message(prefix, "encoder.layer.", i),
+                           rows_of(i, count, read_));
     first_ = embeddings_.trains() ? 0 : count;
     for (std::size_t i = count; i-- > 0;) {
       ModelParameters<T> parameters;

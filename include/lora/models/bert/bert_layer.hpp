@@ -3,17 +3,18 @@
 #include <optional>
 #include <string>
 
+#include "lora/models/bert/bert_config.hpp"
 #include "lora/models/bert/bert_tape.hpp"
-#include "lora/models/common/activation.hpp"
 #include "lora/models/common/bottleneck.hpp"
 #include "lora/models/common/module_norm.hpp"
 #include "lora/models/common/query_key_value.hpp"
+#include "lora/nn/activation.hpp"
 #include "lora/nn/attention.hpp"
 #include "lora/nn/dropout.hpp"
 
 namespace lora::models {
 
-/// Is one layer of BERT's encoder (transformers' BertLayer):
+/// One layer of BERT's encoder (transformers' BertLayer):
 ///
 ///     h = norm(x + drop(dense(attention(x)))),  y = norm(h + drop(dense(f(dense(h)))))
 ///
@@ -27,26 +28,33 @@ class BertLayer {
  public:
   /// Loads the layer called `name`, of which training reads these rows. Throws FileError and
   /// ConfigError.
-  BertLayer(ModelBuilder<T>& builder, const std::string& name, ReadRows read)
-      : activation_(builder.config.hidden_act),
-        qkv_(builder, name + ".attention.self", read),
-        attention_({.heads = builder.config.num_attention_heads,
-                    .head_features = builder.config.head_features(),
-                    .dropout = builder.config.attention_probs_dropout_prob},
+  BertLayer(ModelBuilder<T>& builder, const BertConfig& config, const std::string& name,
+            ReadRows read)
+      : activation_(config.hidden_act),
+        qkv_(builder, {.names = {name + ".attention.self.query", name + ".attention.self.key",
+                                 name + ".attention.self.value"},
+                       .in_features = config.hidden_size,
+                       .out_features = {config.hidden_size, config.hidden_size, config.hidden_size},
+                       .queries_apart = read != ReadRows::all}),
+        attention_({.heads = config.num_attention_heads,
+                    .head_features = config.head_features(),
+                    .dropout = config.attention_probs_dropout_prob},
                    builder.next_seed()),
-        attention_output_(builder, name + ".attention.output.dense", builder.config.hidden_size,
-                          builder.config.hidden_size),
-        attention_dropout_(builder.config.hidden_dropout_prob, builder.next_seed()),
-        attention_norm_(builder, name + ".attention.output.LayerNorm"),
-        intermediate_(builder, name + ".intermediate.dense", builder.config.intermediate_size,
-                      builder.config.hidden_size),
-        output_(builder, name + ".output.dense", builder.config.hidden_size,
-                builder.config.intermediate_size),
-        output_dropout_(builder.config.hidden_dropout_prob, builder.next_seed()),
-        output_norm_(builder, name + ".output.LayerNorm") {
+        attention_output_(builder, name + ".attention.output.dense", config.hidden_size,
+                          config.hidden_size),
+        attention_dropout_(config.hidden_dropout_prob, builder.next_seed()),
+        attention_norm_(builder, name + ".attention.output.LayerNorm", config.hidden_size,
+                        config.layer_norm_eps),
+        intermediate_(builder, name + ".intermediate.dense", config.intermediate_size,
+                      config.hidden_size),
+        output_(builder, name + ".output.dense", config.hidden_size, config.intermediate_size),
+        output_dropout_(config.hidden_dropout_prob, builder.next_seed()),
+        output_norm_(builder, name + ".output.LayerNorm", config.hidden_size,
+                     config.layer_norm_eps) {
     if (const Index features = builder.plan.bottleneck(); features > 0) {
-      attention_bottleneck_.emplace(builder, name + ".attention.output.adapter", features);
-      output_bottleneck_.emplace(builder, name + ".output.adapter", features);
+      const Index d = config.hidden_size;
+      attention_bottleneck_.emplace(builder, name + ".attention.output.adapter", d, features);
+      output_bottleneck_.emplace(builder, name + ".output.adapter", d, features);
     }
   }
 
@@ -121,7 +129,7 @@ class BertLayer {
       branch = &dropped;
     }
     branch = drop_backward(output_dropout_, *branch, tape, dropped);
-    const bool needs_active = output_.needs_input() || activation_ == Activation::tanh;
+    const bool needs_active = output_.needs_input() || needs_output(activation_);
     if (needs_active) activate<T>(activation_, kept.inner, active);
     const Matrix<T>& activated = needs_active ? active : kept.inner;
     output_.backward(activated, *branch, tape, dinner);
@@ -144,7 +152,7 @@ class BertLayer {
                         dq, dk, dv);
     const ConstMatrixRef<T> xq = query_input(x, read, buffers);
     if (!wants_dx) return qkv_.backward(xq, x, own.dqkv, tape);
-    qkv_.backward(read, xq, x, own.dqkv, tape, dropped, dx);
+    qkv_.backward(read != ReadRows::all, xq, x, own.dqkv, tape, dropped, dx);
     if (read == ReadRows::all) return add(dh, dx);
     add(dropped, dh);
     buffers.batch.add_to_first_tokens(dh, dx);

@@ -5,13 +5,14 @@
 
 #include "lora/frozen/packed_weight.hpp"
 #include "lora/models/bert/bert_encoder.hpp"
+#include "lora/models/bert/bert_source.hpp"
 #include "lora/models/common/adapted_model.hpp"
 #include "lora/nn/first_token_pooling.hpp"
 #include "lora/nn/mean_pooling.hpp"
 
 namespace lora::models {
 
-/// Is a BERT-family encoder without a head (Devlin et al., "BERT", 2018; transformers' BertModel),
+/// A BERT-family encoder without a head (Devlin et al., "BERT", 2018; transformers' BertModel),
 /// loaded from a Hugging Face directory: config.json and model.safetensors or its shards.
 ///
 /// `Frozen` stores the weights that do not train: PackedWeight<T> is the fastest, MappedWeight<T>
@@ -20,8 +21,8 @@ namespace lora::models {
 /// N is the number of tokens of a batch: rows are its tokens where attention_mask is 1, text after
 /// text. Const calls may come from several threads at once.
 template <class T, class Frozen = PackedWeight<T>>
-class BertModel : public AdaptedModel<T, BertModel<T, Frozen>> {
-  using Base = AdaptedModel<T, BertModel<T, Frozen>>;
+class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
+  using Base = AdaptedModel<T, BertModel<T, Frozen>, BertConfig>;
 
  public:
   /// Loads the model; options.labels and options.pooling mean nothing to it. Throws FileError for
@@ -96,7 +97,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>> {
 
   BertModel(const BertSource<T>& source, ModelBuilder<T> builder, const BertOptions& options)
       : Base(source),
-        encoder_(builder, "", ReadRows::all, options.recompute_activations),
+        encoder_(builder, source.config, "", ReadRows::all, options.recompute_activations),
         pooler_(builder, "pooler.dense", source.config.hidden_size, source.config.hidden_size) {
     this->release_pages();
   }

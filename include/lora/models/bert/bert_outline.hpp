@@ -1,27 +1,30 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "lora/models/bert/bert_config.hpp"
-#include "lora/peft/module_selection.hpp"
+#include "lora/models/common/model_outline.hpp"
 
 namespace lora::models {
 
-/// Says which modules of a BERT model there are besides embeddings and encoder.
+/// The modules that a BERT model has besides embeddings and encoder.
 struct BertParts {
   std::string prefix = {};  ///< before the encoder's modules: "bert." under a head
   bool pooler = true;
   bool classifier = false;
 };
 
-/// Lists the modules of a BERT model in the order of PyTorch's named_modules(), blocks included.
-[[nodiscard]] inline std::vector<peft::ModuleName> bert_outline(const BertConfig& config,
-                                                                const BertParts& parts) {
+/// Outlines a BERT model with these parts.
+[[nodiscard]] inline ModelOutline bert_outline(const BertConfig& config, const BertParts& parts) {
   using Kind = peft::ModuleKind;
-  std::vector<peft::ModuleName> modules{{"", Kind::no_layer}};
   const std::string& prefix = parts.prefix;
+  ModelOutline outline{.model_type = bert_model_type,
+                       .block_norms = {"attention.output.LayerNorm", "output.LayerNorm"},
+                       .top = parts.pooler ? prefix + "pooler" : "",
+                       .head = parts.classifier ? "classifier" : ""};
+  std::vector<peft::ModuleName>& modules = outline.modules;
+  modules.push_back({"", Kind::no_layer});
   const auto add = [&](const std::string& name, Kind kind = Kind::no_layer) {
     modules.push_back({name, kind});
   };
@@ -41,6 +44,7 @@ struct BertParts {
   };
   for (Index i = 0; i < config.num_hidden_layers; ++i) {
     const std::string layer = message(prefix, "encoder.layer.", i);
+    outline.blocks.push_back(layer);
     add(layer);
     add(layer + ".attention");
     add(layer + ".attention.self");
@@ -62,7 +66,7 @@ struct BertParts {
     add("dropout");
     add("classifier", Kind::linear);
   }
-  return modules;
+  return outline;
 }
 
 }  // namespace lora::models

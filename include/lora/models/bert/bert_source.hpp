@@ -1,50 +1,44 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "lora/models/bert/bert_config.hpp"
 #include "lora/models/bert/bert_options.hpp"
 #include "lora/models/bert/bert_outline.hpp"
-#include "lora/models/common/model_builder.hpp"
+#include "lora/models/common/model_source.hpp"
 
 namespace lora::models {
 
-/// Holds what a BERT model is built from: its files and what becomes of each module. The weights
-/// are to be kept as long as the model.
+/// What a BERT model is built from; see ModelSource.
 template <class T>
-struct BertSource {
+struct BertSource : ModelSource<T, BertConfig> {
   /// Opens a Hugging Face directory whose model is to have these parts, a prefix "bert." standing
   /// for a model with a head. Throws FileError and ConfigError.
   BertSource(const std::filesystem::path& directory, const BertOptions& options,
              BertParts model_parts)
-      : config(with_options(read_bert_config(directory), options)),
-        parts(std::move(model_parts)),
-        weights(std::make_shared<PretrainedWeights<T>>(directory)),
-        modules(bert_outline(config, parts)),
-        plan(options.tuning, modules, config.num_hidden_layers, parts.prefix,
-             parts.classifier ? "classifier" : "") {
-    // Files of a model without head have no prefix, those of one with a head have it.
-    const bool stored = weights->contains("bert.embeddings.word_embeddings.weight");
-    weights->replace_prefix(parts.prefix, stored ? "bert." : "");
-  }
+      : BertSource(directory, options, std::move(model_parts),
+                   with_options(read_bert_config(directory), options)) {}
 
-  /// Returns what modules are built from.
-  [[nodiscard]] ModelBuilder<T> builder(std::uint64_t seed) const {
-    return {*weights, plan, config, seed};
-  }
-
-  BertConfig config;
   BertParts parts;
-  std::shared_ptr<PretrainedWeights<T>> weights;
-  std::vector<peft::ModuleName> modules;
-  TuningPlan plan;
 
  private:
+  BertSource(const std::filesystem::path& directory, const BertOptions& options,
+             BertParts model_parts, const BertConfig& with)
+      : ModelSource<T, BertConfig>(directory, with, bert_outline(with, model_parts),
+                                   options.tuning),
+        parts(std::move(model_parts)) {
+    PretrainedWeights<T>& files = *this->weights;
+    // Files of a model without head have no prefix, those of one with a head have it.
+    const bool stored = files.contains("bert.embeddings.word_embeddings.weight");
+    files.replace_prefix(parts.prefix, stored ? "bert." : "");
+    // What TensorFlow called them; the first BERT files still do.
+    files.also_known_as("LayerNorm.weight", "LayerNorm.gamma");
+    files.also_known_as("LayerNorm.bias", "LayerNorm.beta");
+  }
+
   static BertConfig with_options(BertConfig config, const BertOptions& options) {
     const auto probability = [](const char* name, const std::optional<double>& p) {
       if (p && !(*p >= 0 && *p < 1))

@@ -12,7 +12,7 @@
 
 namespace lora::models {
 
-/// Holds the activations of one layer that its backward needs: N tokens, D features, M of the
+/// The activations of one layer that its backward needs: N tokens, D features, M of the
 /// feed-forward half. But for keys and values, N counts the tokens whose rows are read.
 template <class T>
 struct BertLayerActivations {
@@ -34,7 +34,7 @@ struct BertLayerActivations {
   }
 };
 
-/// Holds the working memory of a layer's calls.
+/// The working memory of a layer's calls.
 template <class T>
 struct BertLayerBuffers {
   BertLayerActivations<T> kept;     // where no backward needs it
@@ -57,7 +57,7 @@ struct BertLayerBuffers {
   }
 };
 
-/// Holds the working memory of a model's calls, which they reuse: a second call with the same
+/// The working memory of a model's calls, which they reuse: a second call with the same
 /// shapes allocates nothing. Its contents mean nothing between calls. One belongs to one thread.
 template <class T>
 class BertBuffers {
@@ -100,7 +100,7 @@ class BertBuffers {
   ReadRows last_asked_ = ReadRows::all;
 };
 
-/// Keeps what backward needs of a whole model, from forward to backward, and the memory of both.
+/// What backward needs of a whole model, from forward to backward, and the memory of both.
 /// One belongs to one thread; two threads that train one model have one each, of different streams.
 template <class T>
 class BertTape {

@@ -1,31 +1,31 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "lora/core/parameter_list.hpp"
-#include "lora/models/bert/bert_source.hpp"
 #include "lora/models/common/model_parameters.hpp"
+#include "lora/models/common/model_source.hpp"
 #include "lora/peft/adapter.hpp"
 #include "lora/peft/default_targets.hpp"
 
 namespace lora::models {
 
-/// Is what models that can be adapted have in common: their parameters, and their adapters as
-/// files. `Model` derives from it and has list(ModelParameters<T>&).
+/// The part that models which can be adapted have in common: their parameters, and their adapters
+/// as files. `Model` derives from it and has list(ModelParameters<T>&); `Config` is its family's.
 ///
 /// Pointers and slots stay valid until the model is moved or destroyed.
-template <class T, class Model>
+template <class T, class Model, class Config>
 class AdaptedModel {
  public:
   using Scalar = T;
 
-  [[nodiscard]] const BertConfig& config() const { return config_; }
+  [[nodiscard]] const Config& config() const { return config_; }
 
   /// Lists the model's modules in the order of PyTorch's named_modules(), blocks included.
-  [[nodiscard]] const std::vector<peft::ModuleName>& modules() const { return modules_; }
+  [[nodiscard]] const std::vector<peft::ModuleName>& modules() const { return outline_.modules; }
 
   /// Lists what trains.
   [[nodiscard]] std::vector<Parameter<T>*> parameters() { return listed().trained; }
@@ -61,15 +61,15 @@ class AdaptedModel {
     const ModelParameters<T> all = listed();
     peft::PeftConfig config =
         peft::load_adapter<T>(directory, all.slots, {.parameters = all.stored});
-    peft::set_default_targets(config, bert_model_type);
+    peft::set_default_targets(config, outline_.model_type);
     peft_ = std::move(config);
   }
 
  protected:
-  explicit AdaptedModel(const BertSource<T>& source)
+  explicit AdaptedModel(const ModelSource<T, Config>& source)
       : config_(source.config),
         weights_(source.weights),
-        modules_(source.modules),
+        outline_(source.outline),
         peft_(source.plan.peft_config()) {}
 
   void release_pages() const { weights_->release_pages(); }
@@ -81,9 +81,9 @@ class AdaptedModel {
     return list;
   }
 
-  BertConfig config_;
+  Config config_;
   std::shared_ptr<const PretrainedWeights<T>> weights_;  // which frozen layers may look at
-  std::vector<peft::ModuleName> modules_;
+  ModelOutline outline_;
   peft::PeftConfig peft_;
 };
 

@@ -11,8 +11,8 @@
 
 namespace lora::models {
 
-/// Is a bottleneck adapter (Houlsby et al., 2019): h += up(gelu(down(h))), h (N, D), with a width
-/// of M features in between. It starts close to the identity, as there: normal weights of standard
+/// A bottleneck adapter (Houlsby et al., 2019): h += up(gelu(down(h))), h (N, D), with a width of M
+/// features in between. It starts close to the identity, as there: normal weights of standard
 /// deviation 0.001 and no biases.
 template <class T>
 class Bottleneck {
@@ -26,9 +26,10 @@ class Bottleneck {
   };
   using Buffers = std::array<Matrix<T>, 3>;
 
-  Bottleneck(ModelBuilder<T>& builder, const std::string& name, Index features)
-      : down_(start(builder, name + ".down", features, builder.config.hidden_size)),
-        up_(start(builder, name + ".up", builder.config.hidden_size, features)) {}
+  /// Makes the adapter called `name` for h of `features` columns, `width` in between.
+  Bottleneck(ModelBuilder<T>& builder, const std::string& name, Index features, Index width)
+      : down_(start(builder, name + ".down", width, features)),
+        up_(start(builder, name + ".up", features, width)) {}
 
   /// Changes h in place.
   void forward(Matrix<T>& h, Buffers& buffers) const {

@@ -2,20 +2,19 @@
 
 #include <cstdint>
 
-#include "lora/models/bert/bert_config.hpp"
-#include "lora/models/bert/bert_options.hpp"
 #include "lora/models/common/pretrained_weights.hpp"
 #include "lora/models/common/tuning_plan.hpp"
 #include "lora/random/random.hpp"
 
 namespace lora::models {
 
-/// Gives a model's modules what they are built from: weights, plans, and a seed for each.
+/// Hands a model's modules what they are built from: weights, plans, and a seed for each. Views
+/// weights and plan, which must outlive it.
 template <class T>
 struct ModelBuilder {
   PretrainedWeights<T>& weights;
   const TuningPlan& plan;
-  const BertConfig& config;
+  double initializer_range = 0.02;  ///< standard deviation of the weights of new modules
   std::uint64_t seed = 0;
   std::uint64_t seeds_given = 0;
 

@@ -67,7 +67,7 @@ template <class T>
   Linear<T> layer(out, in, seed);
   if (is_new) {
     gaussian<T>(layer.weight().value, Random(seed, RandomStream::initialisation),
-                builder.config.initializer_range);
+                builder.initializer_range);
     layer.bias().value.setZero();
   } else {
     layer.weight().value = std::move(weight);
@@ -77,7 +77,7 @@ template <class T>
   return layer;
 }
 
-/// Is a linear module of a model: frozen, with an adapter, or trained as a whole, as its plan says.
+/// A linear module of a model: frozen, with an adapter, or trained as a whole, as its plan says.
 template <class T, class Frozen>
 class ModuleLinear {
  public:

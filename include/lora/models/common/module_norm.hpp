@@ -8,17 +8,17 @@
 
 namespace lora::models {
 
-/// Is a layer norm of a model, computed in place: what backward needs of its input is had back from
-/// its output, or kept where gamma is too small for that.
+/// A layer norm of a model, computed in place: backward recovers its input from its output, or from
+/// a copy where gamma is too small for that.
 template <class T>
 class ModuleNorm {
  public:
-  /// Loads the norm called `name`. Throws FileError.
-  ModuleNorm(ModelBuilder<T>& builder, const std::string& name)
+  /// Loads the norm of `features` columns called `name`. Throws FileError.
+  ModuleNorm(ModelBuilder<T>& builder, const std::string& name, Index features, double epsilon)
       : plan_(builder.plan[name]),
-        norm_(builder.weights.vector(name + ".weight", builder.config.hidden_size),
-              builder.weights.vector(name + ".bias", builder.config.hidden_size),
-              {.epsilon = builder.config.layer_norm_eps,
+        norm_(builder.weights.vector(name + ".weight", features),
+              builder.weights.vector(name + ".bias", features),
+              {.epsilon = epsilon,
                .trainable = plan_.role == ModuleRole::trained || plan_.train_bias}) {
     norm_.set_name(name);
   }

@@ -9,15 +9,14 @@
 
 namespace lora::models {
 
-/// Says of which tokens a head reads the last hidden states.
+/// The tokens whose last hidden states a head reads.
 enum class ReadRows {
   all,    ///< of every token
   first,  ///< of each text's first, [CLS]: the last layer need not compute the others
 };
 
-/// Holds the tokens of a text::TokenBatch without its padding, one row each: text after text, and
-/// in a text as in its row of attention_mask. Whatever is computed for padding is computed for
-/// nothing.
+/// The tokens of a text::TokenBatch without its padding, one row each: text after text, and in a
+/// text as in its row of attention_mask. Whatever is computed for padding is computed for nothing.
 class PackedBatch {
  public:
   /// Packs `batch`, reusing the memory. Throws ShapeError where ids, type_ids and attention_mask

@@ -7,13 +7,14 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "lora/frozen/mapped_weight.hpp"
 #include "lora/io/model_reader.hpp"
 
 namespace lora::models {
 
-/// Gives a model's layers the weights in its files: in place where the numbers are of type T, else
+/// The weights in a model's files, for its layers: in place where the numbers are of type T, else
 /// as copies that this object owns. What it gives lives as long as it does.
 template <class T>
 class PretrainedWeights {
@@ -26,6 +27,12 @@ class PretrainedWeights {
   void replace_prefix(std::string from, std::string to) {
     from_ = std::move(from);
     to_ = std::move(to);
+  }
+
+  /// Looks for a tensor whose name ends in `end` under `older` in place of that end too, as files
+  /// of earlier programs call it.
+  void also_known_as(std::string end, std::string older) {
+    older_ends_.emplace_back(std::move(end), std::move(older));
   }
 
   [[nodiscard]] bool contains(const std::string& name) const {
@@ -77,14 +84,11 @@ class PretrainedWeights {
     std::string stored(name);
     if (stored.starts_with(from_)) stored = to_ + stored.substr(from_.size());
     if (reader_.contains(stored)) return stored;
-    // What TensorFlow called them; the first BERT files still do.
-    const auto renamed = [&](std::string_view end, std::string_view older) {
-      if (!stored.ends_with(end)) return stored;
-      return stored.substr(0, stored.size() - end.size()) + std::string(older);
-    };
-    for (const std::string& older : {renamed("LayerNorm.weight", "LayerNorm.gamma"),
-                                     renamed("LayerNorm.bias", "LayerNorm.beta")})
-      if (reader_.contains(older)) return older;
+    for (const auto& [end, older] : older_ends_) {
+      if (!stored.ends_with(end)) continue;
+      std::string other = stored.substr(0, stored.size() - end.size()) + older;
+      if (reader_.contains(other)) return other;
+    }
     return stored;
   }
 
@@ -100,6 +104,7 @@ class PretrainedWeights {
 
   io::ModelReader reader_;
   std::string from_, to_;
+  std::vector<std::pair<std::string, std::string>> older_ends_;
   std::deque<Matrix<T>> copies_;  // which stay where they are
 };
 

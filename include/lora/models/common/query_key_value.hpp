@@ -9,32 +9,38 @@
 
 #include "lora/layers/lora_linear_group.hpp"
 #include "lora/models/common/module_linear.hpp"
-#include "lora/models/common/packed_batch.hpp"
 
 namespace lora::models {
 
-/// Is the three linear modules that an attention begins with. Where none of them trains as a whole
+/// The names and sizes of the three modules of a QueryKeyValue, each (out, in).
+struct QueryKeyValueSizes {
+  std::array<std::string, 3> names;     ///< whole: "encoder.layer.0.attention.self.query", ...
+  Index in_features = 0;                ///< D
+  std::array<Index, 3> out_features{};  ///< of query, key, value
+  bool queries_apart = false;           ///< query takes an input of its own
+};
+
+/// The three linear modules that an attention begins with. Where none of them trains as a whole
 /// they share one pass over x; otherwise each is computed by itself. Queries may be of other rows
 /// than keys and values where that was asked for at the start.
 template <class T, class Frozen>
 class QueryKeyValue {
  public:
-  /// Loads `name`.query, .key and .value; where not all rows are read, query takes an input of its
-  /// own. Throws FileError and ConfigError.
-  QueryKeyValue(ModelBuilder<T>& builder, const std::string& name, ReadRows read) {
-    const Index d = builder.config.hidden_size;
+  /// Loads the modules. Throws FileError and ConfigError.
+  QueryKeyValue(ModelBuilder<T>& builder, const QueryKeyValueSizes& sizes) {
     bool whole = false;
-    for (std::size_t p = 0; p < parts.size(); ++p) {
-      roles_[p] = builder.plan[name + parts[p]].role;
+    for (std::size_t p = 0; p < roles_.size(); ++p) {
+      roles_[p] = builder.plan[sizes.names[p]].role;
       whole = whole || roles_[p] == ModuleRole::trained;
     }
-    const std::size_t alone = whole ? parts.size() : read == ReadRows::all ? 0 : 1;
+    const std::size_t alone = whole ? roles_.size() : sizes.queries_apart ? 1 : 0;
     std::vector<LoRALinear<T, Frozen>> merged;
-    for (std::size_t p = 0; p < parts.size(); ++p)
+    for (std::size_t p = 0; p < roles_.size(); ++p)
       if (p < alone)
-        separate_.emplace_back(builder, name + parts[p], d, d);
+        separate_.emplace_back(builder, sizes.names[p], sizes.out_features[p], sizes.in_features);
       else
-        merged.push_back(make_lora_linear<T, Frozen>(builder, name + parts[p], d, d));
+        merged.push_back(make_lora_linear<T, Frozen>(builder, sizes.names[p], sizes.out_features[p],
+                                                     sizes.in_features));
     if (!merged.empty()) merged_.emplace(std::move(merged));
   }
 
@@ -53,14 +59,14 @@ class QueryKeyValue {
     if (merged_) merged_->forward(x, tape, rest(y));
   }
 
-  /// Adds to the gradients of what trains and computes dx (N, D): of x as a whole where all rows
-  /// are read, else without what dxq (Q, D) gets. dy is working memory afterwards.
-  void backward(ReadRows read, ConstMatrixRef<T> xq, ConstMatrixRef<T> x,
-                std::array<Matrix<T>, 3>& dy, Tape<T>& tape, Matrix<T>& dxq, Matrix<T>& dx) {
+  /// Adds to the gradients of what trains and computes dx (N, D): of x as a whole, or with
+  /// `apart`, where xq is not x, without what dxq (Q, D) gets. dy is working memory afterwards.
+  void backward(bool apart, ConstMatrixRef<T> xq, ConstMatrixRef<T> x, std::array<Matrix<T>, 3>& dy,
+                Tape<T>& tape, Matrix<T>& dxq, Matrix<T>& dx) {
     if (merged_) merged_->backward(x, rest(std::as_const(dy)), tape, dx);
     bool begun = merged_.has_value();
     for (std::size_t p = separate_.size(); p-- > 0;) {
-      if (p == 0 && read != ReadRows::all) return separate_[0].backward(xq, dy[0], tape, dxq);
+      if (p == 0 && apart) return separate_[0].backward(xq, dy[0], tape, dxq);
       // What is done with serves as memory for the next.
       separate_[p].backward(x, dy[p], tape, begun ? dy[2] : dx);
       if (begun) dx += dy[2];
@@ -78,7 +84,7 @@ class QueryKeyValue {
 
   /// Adds what trains.
   void list(ModelParameters<T>& list) {
-    for (std::size_t p = 0; p < parts.size(); ++p)
+    for (std::size_t p = 0; p < roles_.size(); ++p)
       if (p < separate_.size())
         separate_[p].list(list);
       else
@@ -87,7 +93,7 @@ class QueryKeyValue {
   }
 
   void set_adapter_enabled(bool enabled) {
-    for (std::size_t p = 0; p < parts.size(); ++p) {
+    for (std::size_t p = 0; p < roles_.size(); ++p) {
       if (p < separate_.size()) {
         separate_[p].set_adapter_enabled(enabled);
       } else if (roles_[p] == ModuleRole::adapted) {
@@ -98,8 +104,6 @@ class QueryKeyValue {
   }
 
  private:
-  static constexpr std::array<const char*, 3> parts{".query", ".key", ".value"};
-
   // The outputs of those that share a pass.
   [[nodiscard]] std::span<Matrix<T>> rest(std::array<Matrix<T>, 3>& y) const {
     return std::span<Matrix<T>>(y).subspan(separate_.size());

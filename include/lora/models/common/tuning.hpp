@@ -7,24 +7,24 @@
 
 namespace lora::models {
 
-/// Trains the head alone: the classifier on top of a frozen model.
+/// Trains the head alone: a classifier on top of a frozen model.
 struct HeadOnly {};
 
 /// Trains every weight.
 struct FullTuning {};
 
-/// Trains the last `count` layers of the encoder, its pooler and the head.
+/// Trains the last `count` blocks, what stands above them (a pooler), and the head.
 struct LastLayers {
-  Index count = 1;  ///< at least 0; 0 trains pooler and head
+  Index count = 1;  ///< at least 0; 0 trains what stands above the blocks
 };
 
-/// Trains bottleneck adapters after both halves of every layer, the layer norms and the head
+/// Trains bottleneck adapters after both halves of every block, the norms there, and the head
 /// (Houlsby et al., "Parameter-efficient transfer learning for NLP", 2019).
 struct BottleneckAdapters {
   Index features = 64;  ///< width of the bottleneck, at least 1
 };
 
-/// Says what of a model trains: an peft::PeftConfig stands for LoRA by PEFT's rules.
+/// The part of a model that trains; a peft::PeftConfig stands for LoRA by PEFT's rules.
 using Tuning = std::variant<HeadOnly, peft::PeftConfig, FullTuning, LastLayers, BottleneckAdapters>;
 
 }  // namespace lora::models

@@ -1,7 +1,5 @@
 // Every activation that a config.json may name, in a model: forward and every gradient of LoRA
 // against PyTorch, and in double against finite differences.
-#include <lora/models/common/activation.hpp>
-
 #include <nlohmann/json.hpp>
 #include <string>
 

@@ -2,12 +2,19 @@
 
 #include <type_traits>
 
-#include "lora/models/bert/bert_config.hpp"
 #include "lora/nn/gelu.hpp"
 #include "lora/nn/relu.hpp"
 #include "lora/nn/tanh.hpp"
 
-namespace lora::models {
+namespace lora {
+
+/// The functions that stand between two linear layers, as far as a file may choose among them.
+enum class Activation {
+  gelu,       ///< x Phi(x)
+  gelu_tanh,  ///< GELU's tanh form
+  relu,       ///< max(x, 0)
+  tanh,       ///< tanh(x)
+};
 
 /// Computes y = f(x) for x (N, M); y is resized and may be x itself.
 template <class T>
@@ -24,7 +31,8 @@ void activate(Activation f, std::type_identity_t<ConstMatrixRef<T>> x, Matrix<T>
   }
 }
 
-/// Computes dx = dy f'(x) for x, y = f(x) and dy (N, M); dx is resized and may be dy itself.
+/// Computes dx = dy f'(x) for x, y = f(x) and dy (N, M); dx is resized and may be dy itself. Only
+/// where needs_output(f) are the elements of y looked at, and only elsewhere those of x.
 template <class T>
 void activate_backward(Activation f, std::type_identity_t<ConstMatrixRef<T>> x,
                        std::type_identity_t<ConstMatrixRef<T>> y,
@@ -35,10 +43,13 @@ void activate_backward(Activation f, std::type_identity_t<ConstMatrixRef<T>> x,
     case Activation::gelu_tanh:
       return gelu_backward<T>(x, dy, dx, GeluForm::tanh);
     case Activation::relu:
-      return relu_backward<T>(y, dy, dx);
+      return relu_backward<T>(x, dy, dx);
     case Activation::tanh:
       return tanh_activation_backward<T>(y, dy, dx);
   }
 }
 
-}  // namespace lora::models
+/// Tells whether activate_backward looks at y = f(x) instead of x.
+[[nodiscard]] constexpr bool needs_output(Activation f) { return f == Activation::tanh; }
+
+}  // namespace lora

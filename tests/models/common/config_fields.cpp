@@ -1,0 +1,58 @@
+#include <lora/models/common/config_fields.hpp>
+
+#include "support/catch.hpp"
+#include "support/temporary_directory.hpp"
+#include "support/throws.hpp"
+#include "support/whole_file.hpp"
+
+using namespace lora;
+using lora::test::check_throws;
+using models::ConfigFields;
+
+TEST_CASE("a config.json's fields are read by name, and null is an absent key") {
+  const ConfigFields fields(
+      R"({"size": 7, "rate": 0.25, "act": "relu", "nothing": null, "num_labels": 4})", "f");
+  Index size = 1, other = 2, labels = 2;
+  fields.read_size("size", size, 1, 7);
+  fields.read_size("nothing", other, 1, 7);
+  fields.read_size("absent", other, 1, 7);
+  CHECK(size == 7);
+  CHECK(other == 2);
+  double rate = 0;
+  fields.read_dropout("rate", rate);
+  CHECK(rate == 0.25);
+  Activation act = Activation::gelu;
+  fields.read_activation("act", act);
+  CHECK(act == Activation::relu);
+  fields.read_activation("nothing", act);
+  CHECK(act == Activation::relu);
+  fields.read_labels(labels);
+  CHECK(labels == 4);
+  CHECK(fields.is_null("nothing"));
+  CHECK(!fields.is_null("absent"));
+  CHECK(!fields.has("nothing"));
+}
+
+TEST_CASE("a config.json's field out of range is refused by file, name and range") {
+  const ConfigFields fields(R"({"n": 9, "p": 1, "e": 0, "act": "silu", "id2label": {}})", "dir/f");
+  const auto refused = [](const auto& read, const std::string& part) {
+    check_throws<FileError>(read, part);
+  };
+  Index n = 0;
+  double p = 0;
+  Activation act = Activation::gelu;
+  refused([&] { fields.read_size("n", n, 0, 8); }, "dir/f: n is 9, expected an integer in [0, 8]");
+  refused([&] { fields.read_dropout("p", p); }, "dir/f: p is 1, expected a number in [0, 1)");
+  refused([&] { fields.read_small("e", p); }, "expected a number in [1e-30, 1]");
+  refused([&] { fields.read_activation("act", act); }, "act is \"silu\", expected one of gelu");
+  refused([&] { fields.read_labels(n); }, "id2label is {}");
+  refused([] { static_cast<void>(ConfigFields("[]", "g")); }, "g: is [], expected a JSON object");
+  CHECK(n == 0);
+  CHECK(p == 0);
+}
+
+TEST_CASE("config.json is read from a model's directory") {
+  const test::TemporaryDirectory directory;
+  test::write_whole(directory / "config.json", R"({"model_type": "gpt2"})");
+  CHECK(io::is_text(models::read_config_fields(directory.path())["model_type"], "gpt2"));
+}

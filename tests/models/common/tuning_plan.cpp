@@ -1,0 +1,105 @@
+// Plans for a model of a family that is built nowhere: what is common knows none.
+#include <lora/models/common/tuning_plan.hpp>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/throws.hpp"
+
+using namespace lora;
+using namespace lora::models;
+using lora::test::check_throws;
+
+namespace {
+
+// Two blocks with a linear module and a norm, an embedding, a norm on top, and a head.
+ModelOutline outline() {
+  using Kind = peft::ModuleKind;
+  ModelOutline outline{
+      .model_type = "llama", .block_norms = {"norm"}, .top = "norm", .head = "score"};
+  outline.modules = {{"", Kind::no_layer}, {"embed", Kind::other_layer}};
+  for (const std::string block : {"layers.0", "layers.1"}) {
+    outline.blocks.push_back(block);
+    outline.modules.push_back({block, Kind::no_layer});
+    outline.modules.push_back({block + ".q_proj", Kind::linear});
+    outline.modules.push_back({block + ".norm", Kind::no_layer});
+  }
+  outline.modules.push_back({"norm", Kind::no_layer});
+  outline.modules.push_back({"score", Kind::linear});
+  return outline;
+}
+
+using Names = std::set<std::string>;
+
+Names with_role(ModuleRole role, const TuningPlan& plan, const ModelOutline& of) {
+  Names names;
+  for (const peft::ModuleName& module : of.modules)
+    if (plan[module.name].role == role) names.insert(module.name);
+  return names;
+}
+
+Names trained(const Tuning& tuning) {
+  return with_role(ModuleRole::trained, TuningPlan(tuning, outline()), outline());
+}
+
+}  // namespace
+
+TEST_CASE("a tuning trains the parts of a model that the outline says") {
+  CHECK(trained(HeadOnly{}) == Names{"score"});
+  CHECK(trained(FullTuning{}).size() == outline().modules.size());
+  CHECK(trained(LastLayers{0}) == Names{"norm", "score"});
+  CHECK(trained(LastLayers{1}) ==
+        Names{"layers.1", "layers.1.q_proj", "layers.1.norm", "norm", "score"});
+  CHECK(trained(BottleneckAdapters{3}) == Names{"layers.0.norm", "layers.1.norm", "score"});
+  CHECK(TuningPlan(BottleneckAdapters{3}, outline()).bottleneck() == 3);
+  CHECK(TuningPlan(HeadOnly{}, outline()).bottleneck() == 0);
+}
+
+TEST_CASE("targets that are left out are the defaults of the outline's model type") {
+  const TuningPlan plan(peft::PeftConfig{}, outline());
+  CHECK(with_role(ModuleRole::adapted, plan, outline()) ==
+        Names{"layers.0.q_proj", "layers.1.q_proj"});
+  CHECK(plan.peft_config().target_modules ==
+        peft::ModuleNames(std::vector<std::string>{"q_proj", "v_proj"}));
+}
+
+TEST_CASE("all-linear leaves a task's head to SEQ_CLS, and an output embedding to every task") {
+  peft::PeftConfig config;
+  config.target_modules = "all-linear";
+  const auto adapted = [&](const ModelOutline& of) {
+    return with_role(ModuleRole::adapted, TuningPlan(config, of), of);
+  };
+  CHECK(adapted(outline()) == Names{"layers.0.q_proj", "layers.1.q_proj", "score"});
+  ModelOutline language = outline();
+  language.head = "";
+  language.output_embedding = "score";
+  CHECK(adapted(language) == Names{"layers.0.q_proj", "layers.1.q_proj"});
+  config.task_type = "SEQ_CLS";
+  CHECK(adapted(outline()) == Names{"layers.0.q_proj", "layers.1.q_proj"});
+  CHECK(with_role(ModuleRole::trained, TuningPlan(config, outline()), outline()) == Names{"score"});
+}
+
+TEST_CASE("bias = \"all\" trains the biases of what is otherwise frozen") {
+  peft::PeftConfig config;
+  config.bias = "all";
+  const TuningPlan plan(config, outline());
+  CHECK(plan["layers.0.norm"].train_bias);
+  CHECK(plan["score"].train_bias);
+  CHECK(!plan["of nowhere"].train_bias);
+}
+
+TEST_CASE("a tuning that does not fit the outline is refused") {
+  const auto refused = [](const Tuning& tuning, const std::string& part) {
+    check_throws<ConfigError>([&] { static_cast<void>(TuningPlan(tuning, outline())); }, part);
+  };
+  refused(LastLayers{3}, "count is 3, expected 0 to 2 layers");
+  refused(LastLayers{-1}, "count is -1");
+  refused(BottleneckAdapters{0}, "features is 0");
+  peft::PeftConfig config;
+  config.target_modules = std::vector<std::string>{"embed"};
+  refused(config, "\"embed\", an embedding or a convolution");
+  config.target_modules = std::vector<std::string>{"norm"};
+  refused(config, "\"layers.0.norm\", which cannot be adapted");
+}
