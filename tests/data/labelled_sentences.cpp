@@ -1,10 +1,9 @@
 #include <lora/data/labelled_sentences.hpp>
 
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 
 #include "support/catch.hpp"
+#include "support/skip.hpp"
 
 using namespace lora;
 using namespace lora::data;
@@ -42,18 +41,13 @@ TEST_CASE("a malformed line of labelled sentences is named") {
   CHECK_THROWS_AS(read_labelled_sentences("/does/not/exist"), FileError);
 }
 
-// WARN, because Catch2 2 cannot skip a test.
 TEST_CASE("the published review sentences are read") {
-  const char* data = std::getenv("LORA_DATA_DIR");
-  if (data == nullptr) {
-    WARN("skipped: set LORA_DATA_DIR to the folder of the data sets to run this test");
-    return;
-  }
+  const auto data = test::folder_or_skip("LORA_DATA_DIR");
+  if (!data) return;
   for (const char* name : {"amazon_cells", "imdb", "yelp"}) {
     CAPTURE(name);
-    const auto sentences =
-        read_labelled_sentences(std::filesystem::path(data) / "sentiment_sentences" /
-                                (std::string(name) + "_labelled.txt"));
+    const auto sentences = read_labelled_sentences(*data / "sentiment_sentences" /
+                                                   (std::string(name) + "_labelled.txt"));
     CHECK(sentences.size() == 1000);
     std::size_t positive = 0;
     for (const auto& sentence : sentences) positive += sentence.label == 1 ? 1 : 0;

@@ -351,7 +351,7 @@ TEST_CASE("backward runs in the reverse order of forward, one layer as often as 
   CHECK(tape.empty());
 }
 
-TEST_CASE("two threads share a layer") {
+TEST_CASE("two threads share a layer", "[threads]") {
   const auto layer = make_layer<float>(300, 200, {.rank = 8});
   const Matrix<float> x = random_matrix<float>(64, 200, 1);
   Matrix<float> alone;

@@ -18,10 +18,10 @@ namespace lora::test {
 Allocations allocations_so_far() { return {count.load(), bytes.load()}; }
 }  // namespace lora::test
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define LORA_TEST_SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define LORA_TEST_SANITIZED 1
 #endif
 #endif

@@ -130,7 +130,7 @@ TEST_CASE("max_length leaves room for the model's own tokens") {
   CHECK(tokenizer.encode("the film", {.max_length = 1, .add_special_tokens = false}).size() == 1);
 }
 
-TEST_CASE("threads share a tokenizer") {
+TEST_CASE("threads share a tokenizer", "[threads]") {
   const BertTokenizer tokenizer = golden_tokenizer();
   const auto& strings = golden_text()["strings"];
   const auto& ids = golden_text()["ids"];

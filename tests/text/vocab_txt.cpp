@@ -1,12 +1,11 @@
 #include <lora/text/vocab_txt.hpp>
 
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 
 #include <lora/text/load_bert_tokenizer.hpp>
 
 #include "support/catch.hpp"
+#include "support/skip.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/whole_file.hpp"
 #include "text/golden_text.hpp"
@@ -106,19 +105,14 @@ TEST_CASE("a folder's tokenizer.json goes before its vocab.txt") {
   CHECK(load_bert_tokenizer(folder.path()).model().size() > 100);
 }
 
-// WARN, because Catch2 2 cannot skip a test.
 TEST_CASE("the real vocabulary of MiniLM gives Hugging Face's ids") {
-  const char* folder = std::getenv("LORA_MINILM_DIR");
-  if (folder == nullptr) {
-    WARN("skipped: set LORA_MINILM_DIR to a folder of all-MiniLM-L6-v2 to run this test");
-    return;
-  }
-  const std::filesystem::path path(folder);
+  const auto folder = test::folder_or_skip("LORA_MINILM_DIR");
+  if (!folder) return;
   const Json sums = test::read_json(test::text_data / "minilm_checksums.json");
   const auto& strings = test::golden_text()["strings"];
   REQUIRE(sums.size() == strings.size());
-  const BertTokenizer from_json = read_tokenizer_json(path / "tokenizer.json");
-  const BertTokenizer from_txt = read_vocab_txt(path / "vocab.txt");
+  const BertTokenizer from_json = read_tokenizer_json(*folder / "tokenizer.json");
+  const BertTokenizer from_txt = read_vocab_txt(*folder / "vocab.txt");
   CHECK(from_json.model().size() == 30'522);
   for (std::size_t i = 0; i < strings.size(); ++i) {
     const auto& string = strings[i].get_ref<const std::string&>();

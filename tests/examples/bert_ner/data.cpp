@@ -1,9 +1,9 @@
 #include "examples/bert_ner/data.hpp"
 
-#include <cstdlib>
 #include <fstream>
 
 #include "support/catch.hpp"
+#include "support/skip.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/throws.hpp"
 
@@ -50,17 +50,14 @@ TEST_CASE("classes are the tags of the training sentences, O first") {
 }
 
 TEST_CASE("the published files are read whole") {
-  const char* folder = std::getenv("LORA_DATA_DIR");
-  if (folder == nullptr) {
-    WARN("skipped: LORA_DATA_DIR is not set");
-    return;
-  }
-  const Data wnut = read_data(std::filesystem::path(folder) / "wnut17");
+  const auto folder = lora::test::folder_or_skip("LORA_DATA_DIR");
+  if (!folder) return;
+  const Data wnut = read_data(*folder / "wnut17");
   CHECK(wnut.split.train.size() == 3394);
   CHECK(wnut.split.validation.size() == 1009);
   CHECK(wnut.split.test.size() == 1287);
   CHECK(tags_of(wnut.split.train).size() == 13);
-  const Data wikigold = read_data(std::filesystem::path(folder) / "wikigold");
+  const Data wikigold = read_data(*folder / "wikigold");
   CHECK_FALSE(wikigold.official);
   CHECK(tags_of(wikigold.split.train) ==
         std::vector<std::string>{"O", "I-LOC", "I-MISC", "I-ORG", "I-PER"});

@@ -1,10 +1,10 @@
 #include "examples/bert_sentiment/data.hpp"
 
-#include <cstdlib>
 #include <fstream>
 
 #include "examples/bert/split.hpp"
 #include "support/catch.hpp"
+#include "support/skip.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/throws.hpp"
 
@@ -27,12 +27,9 @@ TEST_CASE("sentences are read from the published files or from one file") {
 }
 
 TEST_CASE("the published sentences are all read, half of them positive") {
-  const char* data = std::getenv("LORA_DATA_DIR");
-  if (data == nullptr) {
-    WARN("skipped: LORA_DATA_DIR is not set");
-    return;
-  }
-  const auto all = read_sentences(std::filesystem::path(data) / "sentiment_sentences");
+  const auto data = lora::test::folder_or_skip("LORA_DATA_DIR");
+  if (!data) return;
+  const auto all = read_sentences(*data / "sentiment_sentences");
   CHECK(all.size() == 3000);
   int positive = 0;
   for (const LabelledSentence& each : all) positive += each.label;

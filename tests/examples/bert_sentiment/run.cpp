@@ -1,11 +1,11 @@
 #include "examples/bert/run.hpp"
 
-#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
 #include "examples/bert_sentiment/tiny_task.hpp"
 #include "support/catch.hpp"
+#include "support/skip.hpp"
 #include "support/threads.hpp"
 #include "support/throws.hpp"
 
@@ -140,19 +140,16 @@ TEST_CASE("who has no data is told where to get it") {
 }
 
 TEST_CASE("one epoch on real sentences with real weights is well above chance") {
-  const char* model = std::getenv("LORA_MINILM_DIR");
-  const char* data = std::getenv("LORA_DATA_DIR");
-  if (model == nullptr || data == nullptr) {
-    WARN("skipped: LORA_MINILM_DIR and LORA_DATA_DIR are not both set");
-    return;
-  }
+  const auto model = lora::test::folder_or_skip("LORA_MINILM_DIR");
+  const auto data = lora::test::folder_or_skip("LORA_DATA_DIR");
+  if (!model || !data) return;
   TinyTask run;
   run.options = Options{};
-  run.options.model = model;
-  run.options.data = (std::filesystem::path(data) / "sentiment_sentences").string();
+  run.options.model = model->string();
+  run.options.data = (*data / "sentiment_sentences").string();
   run.options.out = (run / "real").string();
   run.options.epochs = 1;
   run.options.warmup = 0;
-  run.tokenizer = lora::text::load_bert_tokenizer(model);
+  run.tokenizer = lora::text::load_bert_tokenizer(*model);
   CHECK(run.run().test > 80);
 }

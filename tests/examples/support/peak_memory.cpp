@@ -3,12 +3,13 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/skip.hpp"
 
 using namespace examples;
 
 TEST_CASE("a peak of memory counts what is there at once, and not what was freed before") {
   if (!reset_peak_memory()) {
-    WARN("skipped: this system does not let the peak of memory begin anew");
+    lora::test::skip_test("this system does not let the peak of memory begin anew");
     return;
   }
   const double before = peak_memory_mib();

@@ -89,7 +89,7 @@ TEST_CASE("training gives the same bits for any number of threads") {
     for (std::size_t i = 0; i < other.size(); ++i) CHECK(same_bits(other[i], gradients[0][i]));
 }
 
-TEST_CASE("several threads may run one model at once") {
+TEST_CASE("several threads may run one model at once", "[threads]") {
   const GoldenBatch batch;
   const models::BertForSequenceClassification<float> model(bert_data("tiny"));
   Matrix<float> expected;

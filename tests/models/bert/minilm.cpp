@@ -1,25 +1,15 @@
 // The real all-MiniLM-L6-v2, where the environment says where it is.
-#include <cstdlib>
-#include <filesystem>
-
 #include <lora/frozen/mapped_weight.hpp>
 
 #include "models/bert/check_results.hpp"
 #include "support/catch.hpp"
+#include "support/skip.hpp"
 #include "support/tolerance.hpp"
 
 using namespace lora;
 using lora::test::bert_data;
 
 namespace {
-
-// The directory of the weights; null, and said so, where there is none.
-const char* minilm() {
-  const char* directory = std::getenv("LORA_MINILM_DIR");
-  if (directory == nullptr)
-    WARN("skipped: LORA_MINILM_DIR does not name the directory of all-MiniLM-L6-v2");
-  return directory;
-}
 
 test::GoldenBatch golden_batch(const io::SafetensorsReader& golden) {
   test::GoldenBatch batch;
@@ -31,8 +21,8 @@ test::GoldenBatch golden_batch(const io::SafetensorsReader& golden) {
 }  // namespace
 
 TEST_CASE("all-MiniLM-L6-v2 has transformers' hidden states and sentence embeddings") {
-  const char* directory = minilm();
-  if (directory == nullptr) return;
+  const auto directory = test::folder_or_skip("LORA_MINILM_DIR");
+  if (!directory) return;
   const io::SafetensorsReader golden(bert_data("minilm/base.safetensors"));
   const text::TokenBatch batch = golden_batch(golden).tokens;
   models::BertBuffers<float> buffers;
@@ -45,13 +35,13 @@ TEST_CASE("all-MiniLM-L6-v2 has transformers' hidden states and sentence embeddi
     model.embed(batch, buffers, mean);
     CHECK(test::largest_difference(mean, golden.read<float>("mean")) < 1e-4);
   };
-  check(models::BertModel<float>(directory));
-  check(models::BertModel<float, MappedWeight<float>>(directory));
+  check(models::BertModel<float>(*directory));
+  check(models::BertModel<float, MappedWeight<float>>(*directory));
 }
 
 TEST_CASE("an adapter of all-MiniLM-L6-v2 has PEFT's hidden states and every gradient of PyTorch") {
-  const char* directory = minilm();
-  if (directory == nullptr) return;
+  const auto directory = test::folder_or_skip("LORA_MINILM_DIR");
+  if (!directory) return;
   const auto adapter = bert_data("minilm");
   const auto batch = golden_batch(io::SafetensorsReader(adapter / "base.safetensors"));
   const auto check = [&](auto model) {
@@ -60,6 +50,6 @@ TEST_CASE("an adapter of all-MiniLM-L6-v2 has PEFT's hidden states and every gra
     test::check_results(model, io::SafetensorsReader(adapter / "results.safetensors"), batch);
   };
   const auto options = test::without_dropout(peft::read_peft_config(adapter));
-  check(models::BertModel<float>(directory, options));
-  check(models::BertModel<float, MappedWeight<float>>(directory, options));
+  check(models::BertModel<float>(*directory, options));
+  check(models::BertModel<float, MappedWeight<float>>(*directory, options));
 }
