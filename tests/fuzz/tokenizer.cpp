@@ -15,6 +15,8 @@
 namespace {
 
 using namespace lora;
+using namespace lora::data;
+using namespace lora::metrics;
 using namespace lora::text;
 
 void require(bool holds) {

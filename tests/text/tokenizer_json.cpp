@@ -82,11 +82,11 @@ TEST_CASE("a tokenizer.json that lies is refused with the place and the reason")
   CHECK(refusal([](Json& j) { j["normalizer"]["lowercase"] = "yes"; }) ==
         "t.json, normalizer: lowercase is \"yes\", expected true or false");
   CHECK(refusal([](Json& j) { j["added_tokens"][0]["id"] = 5; }) ==
-        "t.json, added_tokens: \"[PAD]\" has the id 5, but the vocabulary says 0");
+        "t.json: the added token \"[PAD]\" has the id 5, but the vocabulary says 0");
   CHECK(refusal([](Json& j) { j["added_tokens"][5]["id"] = 7; }).find("in the vocabulary") !=
         std::string::npos);
   CHECK(refusal([](Json& j) { j["added_tokens"].push_back(j["added_tokens"][0]); }) ==
-        "t.json, added_tokens: \"[PAD]\" stands twice");
+        "t.json: the added token \"[PAD]\" has the id 0 and stands twice");
   CHECK(refusal([](Json& j) { j["added_tokens"][5]["content"] = ""; }) ==
         "t.json, added_tokens: a token is empty");
   CHECK(refusal([](Json& j) { j["added_tokens"] = 3; }) == "t.json: added_tokens is not a list");

@@ -2,12 +2,10 @@
 
 #include <string>
 
-#include <lora/text/load_bert_tokenizer.hpp>
+#include <lora/text/tokenizer_json.hpp>
 
 #include "support/catch.hpp"
 #include "support/skip.hpp"
-#include "support/temporary_directory.hpp"
-#include "support/whole_file.hpp"
 #include "text/golden_text.hpp"
 
 using namespace lora;
@@ -44,6 +42,38 @@ TEST_CASE("ids are the numbers of the lines, whatever ends them") {
   }
 }
 
+TEST_CASE("a vocab.txt is read as it may have been edited") {
+  // Without a line feed at the end, with other white space at the end of lines, a token twice.
+  const BertTokenizer tokenizer =
+      parse_vocab_txt("\xEF\xBB\xBF" + special + "a \u00A0\t\r\r\nb\na\n##b\nc", "v.txt");
+  CHECK(tokenizer.encode("a b ab c").ids == std::vector{2, 7, 6, 7, 8, 9, 3});
+  CHECK(tokenizer.model().size() == 9);
+  CHECK(*tokenizer.token_of(5) == "a");
+  CHECK(tokenizer.pad_id() == 0);
+}
+
+TEST_CASE("texts of nothing and of spaces have the model's own tokens alone") {
+  const BertTokenizer tokenizer = parse_vocab_txt(special + "a\n", "v.txt");
+  for (const char* text : {"", " ", " \t\r\n", "\u00A0\u3000\u2028", "\u200B\uFEFF\u00AD"})
+    CHECK(tokenizer.encode(text).ids == std::vector{2, 3});
+  CHECK(tokenizer.encode("", "").ids == std::vector{2, 3, 3});
+  CHECK(tokenizer.encode("", {.add_special_tokens = false}).ids.empty());
+  CHECK(tokenizer.encode_words(std::vector<std::string>{"", "a", " "}).words ==
+        std::vector<Index>{-1, 1, -1});
+}
+
+TEST_CASE("a word of more than a hundred characters is unknown") {
+  const BertTokenizer tokenizer = parse_vocab_txt(special + "a\n##a\n", "v.txt");
+  CHECK(tokenizer.encode(std::string(100, 'a')).ids.size() == 102);
+  CHECK(tokenizer.encode(std::string(101, 'a')).ids == std::vector{2, 1, 3});
+}
+
+TEST_CASE("a text that spells a special token has its id, in its own spelling only") {
+  const BertTokenizer tokenizer = parse_vocab_txt(special + "[\n]\nmask\n", "v.txt");
+  CHECK(tokenizer.encode("[MASK][SEP]").ids == std::vector{2, 4, 3, 3});
+  CHECK(tokenizer.encode("[mask]").ids == std::vector{2, 5, 7, 6, 3});
+}
+
 TEST_CASE("a vocab.txt that cannot serve is refused") {
   CHECK_THROWS_WITH(parse_vocab_txt("[PAD]\n[UNK]\n[SEP]\n", "v.txt"),
                     "v.txt: the vocabulary lacks the token [CLS]");
@@ -52,57 +82,26 @@ TEST_CASE("a vocab.txt that cannot serve is refused") {
   CHECK_THROWS_WITH(parse_vocab_txt(special + "\xFF\n", "v.txt"), "v.txt:6: is not UTF-8");
   CHECK_THROWS_WITH(
       parse_vocab_txt(special, "v.txt", {.added_tokens = {{.content = "[CLS]", .id = 9}}}),
-      "v.txt: the added token \"[CLS]\" has the id 9, which is not the vocabulary's");
+      "v.txt: the added token \"[CLS]\" has the id 9, but the vocabulary says 2");
   CHECK_THROWS_AS(
       parse_vocab_txt(special, "v.txt", {.added_tokens = {{.content = "new", .id = 3}}}),
       FileError);
+  CHECK_THROWS_WITH(
+      parse_vocab_txt(special, "v.txt",
+                      {.added_tokens = {{.content = "x", .id = 5}, {.content = "x", .id = 5}}}),
+      "v.txt: the added token \"x\" has the id 5 and stands twice");
+  CHECK_THROWS_WITH(
+      parse_vocab_txt(special, "v.txt",
+                      {.added_tokens = {{.content = "x", .id = 5}, {.content = "y", .id = 5}}}),
+      "v.txt: the added token \"y\" has the id 5, which another one has too");
+  CHECK_THROWS_WITH(parse_vocab_txt(special, "v.txt", {.cls_token = "a\n\u200B"}),
+                    R"(v.txt: the vocabulary lacks the token a\n\u200b)");
 }
 
 TEST_CASE("files too large for a vocabulary are refused before anything is made of them") {
   const std::string large(tokenizer_limit + 1, '\n');
   CHECK_THROWS_WITH(parse_vocab_txt(large, "v.txt"),
                     "v.txt: has 32000001 bytes, more than a tokenizer has");
-  CHECK_THROWS_WITH(parse_tokenizer_config(large, "c.json"),
-                    "c.json: has 32000001 bytes, more than a tokenizer has");
-}
-
-TEST_CASE("tokenizer_config.json sets what it names") {
-  const auto config = parse_tokenizer_config(
-      R"({"do_lower_case": false, "strip_accents": true, "tokenize_chinese_chars": false,
-          "cls_token": {"content": "<s>", "lstrip": false}, "unk_token": "?", "other": 3,
-          "never_split": null, "added_tokens_decoder": {"7": {"content": "[X]", "lstrip": true}}})",
-      "c.json");
-  CHECK_FALSE(config.do_lower_case);
-  CHECK(config.strip_accents == true);
-  CHECK_FALSE(config.tokenize_chinese_chars);
-  CHECK(config.cls_token == "<s>");
-  CHECK(config.unk_token == "?");
-  CHECK(config.sep_token == "[SEP]");
-  REQUIRE(config.added_tokens.size() == 1);
-  CHECK(config.added_tokens[0].id == 7);
-  CHECK(config.added_tokens[0].lstrip);
-  CHECK_THROWS_WITH(parse_tokenizer_config(R"({"do_basic_tokenize": false})", "c.json"),
-                    "c.json: do_basic_tokenize is false, which is not known");
-  CHECK_THROWS_WITH(parse_tokenizer_config(R"({"never_split": ["x"]})", "c.json"),
-                    "c.json: never_split is not known");
-  CHECK_THROWS_WITH(parse_tokenizer_config(R"({"unk_token": 3})", "c.json"),
-                    "c.json: unk_token is not a string");
-  CHECK_THROWS_WITH(
-      parse_tokenizer_config(R"({"added_tokens_decoder": {"-1": {"content": "x"}}})", "c.json"),
-      "c.json, added_tokens_decoder, -1: the key is not an id");
-}
-
-TEST_CASE("a folder's tokenizer.json goes before its vocab.txt") {
-  const test::TemporaryDirectory folder;
-  CHECK_THROWS_WITH(load_bert_tokenizer(folder.path()),
-                    folder.path().string() + ": has neither tokenizer.json nor vocab.txt");
-  test::write_whole(folder / "vocab.txt", special + "É\ne\nÉ\n");
-  CHECK(load_bert_tokenizer(folder.path()).encode("É").ids == std::vector{2, 6, 3});
-  test::write_whole(folder / "tokenizer_config.json", R"({"do_lower_case": false})");
-  CHECK(load_bert_tokenizer(folder.path()).encode("É").ids == std::vector{2, 7, 3});
-  test::write_whole(folder / "tokenizer.json",
-                    test::read_whole(test::text_data / "tokenizer.json"));
-  CHECK(load_bert_tokenizer(folder.path()).model().size() > 100);
 }
 
 TEST_CASE("the real vocabulary of MiniLM gives Hugging Face's ids") {

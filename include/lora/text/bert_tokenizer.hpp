@@ -65,6 +65,7 @@ class BertTokenizer {
   [[nodiscard]] const WordPiece& model() const { return model_; }
   [[nodiscard]] const BertNormalizer& normalizer() const { return normalizer_; }
   [[nodiscard]] const std::vector<AddedToken>& added_tokens() const { return added_; }
+  [[nodiscard]] const TokenTemplate& templates() const { return templates_; }
   [[nodiscard]] int pad_id() const { return pad_id_; }
 
   /// Returns the id of a token of the vocabulary or an added one.

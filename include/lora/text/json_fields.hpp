@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "lora/core/error.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/io/json.hpp"
 
 namespace lora::text {
@@ -23,36 +24,46 @@ class JsonFields {
   [[nodiscard]] const std::string& where() const { return where_; }
   [[nodiscard]] const io::Json& json() const { return *json_; }
 
+  /// Throws FileError "where: what". Text of the file is to be printable in `what`.
   [[noreturn]] void fail(const std::string& what) const { throw FileError(where_ + ": " + what); }
 
   /// Returns the field, or nullptr if it is absent or null.
-  [[nodiscard]] const io::Json* find(const char* key) const {
+  [[nodiscard]] const io::Json* find(const std::string& key) const {
     const auto found = json_->find(key);
     return found == json_->end() || found->is_null() ? nullptr : &*found;
   }
 
-  [[nodiscard]] const io::Json& at(const char* key) const {
+  [[nodiscard]] const io::Json& at(const std::string& key) const {
     const auto* found = find(key);
-    if (found == nullptr) fail(message("lacks ", key));
+    if (found == nullptr) fail("lacks " + printable(key));
     return *found;
   }
 
-  [[nodiscard]] JsonFields object(const char* key) const { return {at(key), where_ + ", " + key}; }
+  [[nodiscard]] JsonFields object(const std::string& key) const {
+    return {at(key), where_ + ", " + printable(key)};
+  }
 
-  [[nodiscard]] const io::Json& array(const char* key) const {
+  [[nodiscard]] const io::Json& array(const std::string& key) const {
     const auto& value = at(key);
     if (!value.is_array()) fail(message(key, " is not a list"));
     return value;
   }
 
-  [[nodiscard]] const std::string& string(const char* key) const {
+  [[nodiscard]] const std::string& string(const std::string& key) const {
     const auto& value = at(key);
     if (!value.is_string()) fail(message(key, " is not a string"));
     return value.get_ref<const std::string&>();
   }
 
+  /// Returns the truth value of a field, `otherwise` if it is absent. Null is refused.
+  [[nodiscard]] bool boolean_or(const std::string& key, bool otherwise) const {
+    if (json_->contains(key) && find(key) == nullptr)
+      fail(key + " is null, expected true or false");
+    return boolean(key).value_or(otherwise);
+  }
+
   /// Returns a truth value, or nothing if the field is absent or null.
-  [[nodiscard]] std::optional<bool> boolean(const char* key) const {
+  [[nodiscard]] std::optional<bool> boolean(const std::string& key) const {
     const auto* value = find(key);
     if (value == nullptr) return std::nullopt;
     if (!value->is_boolean())
@@ -61,7 +72,7 @@ class JsonFields {
   }
 
   /// Returns a number from 0 to the largest int.
-  [[nodiscard]] int number(const char* key) const { return number_from(at(key), key); }
+  [[nodiscard]] int number(const std::string& key) const { return number_from(at(key), key); }
 
   /// The same of a value that stands elsewhere in the object; `name` is for the message.
   [[nodiscard]] int number_from(const io::Json& value, const std::string& name) const {

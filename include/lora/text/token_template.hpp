@@ -11,12 +11,16 @@ struct TemplatePart {
   Kind kind = Kind::token;
   int type_id = 0;
   int id = 0;  ///< of the token
+
+  friend bool operator==(const TemplatePart&, const TemplatePart&) = default;
 };
 
 /// How the model's own tokens are put around one text and around two.
 struct TokenTemplate {
   std::vector<TemplatePart> single;
   std::vector<TemplatePart> pair;
+
+  friend bool operator==(const TokenTemplate&, const TokenTemplate&) = default;
 
   /// Returns BERT's: [CLS] A [SEP], and [CLS] A [SEP] B [SEP] with type 1 from B on.
   [[nodiscard]] static TokenTemplate bert(int cls_id, int sep_id) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lora/core/error.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/text/token_table.hpp"
 #include "lora/text/utf8.hpp"
 
@@ -48,8 +49,8 @@ class WordPiece {
     std::vector<TokenId> whole, continuing;
     for (const auto& [token, id] : vocabulary) {
       if (id < 0)
-        throw ConfigError(
-            message("WordPiece: the id of \"", token, "\" is ", id, ", expected at least 0"));
+        throw ConfigError(message("WordPiece: the id of \"", printable(token), "\" is ", id,
+                                  ", expected at least 0"));
       std::u32string values = utf32(token);
       if (values.starts_with(prefix)) continuing.push_back({values.substr(prefix.size()), id});
       whole.push_back({std::move(values), id});
@@ -59,7 +60,7 @@ class WordPiece {
     continuing_ = TokenTable(std::move(continuing));
     const auto unknown = id_of(config.unk_token);
     if (!unknown)
-      throw ConfigError("WordPiece: unk_token \"" + config.unk_token +
+      throw ConfigError("WordPiece: unk_token \"" + printable(config.unk_token) +
                         "\" is not in the vocabulary");
     unknown_ = *unknown;
   }
@@ -68,6 +69,9 @@ class WordPiece {
 
   /// Counts the tokens of the vocabulary, each once.
   [[nodiscard]] std::size_t size() const { return whole_.size(); }
+
+  /// Returns the largest id; -1 if there is no token.
+  [[nodiscard]] int largest_id() const { return tokens_.empty() ? -1 : tokens_.rbegin()->first; }
 
   /// Returns the id of a token, if the vocabulary has it.
   [[nodiscard]] std::optional<int> id_of(const std::string& token) const {
