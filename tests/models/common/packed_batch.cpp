@@ -61,6 +61,18 @@ TEST_CASE("a text that is longer than the model's positions is named with its le
   CHECK_THROWS_AS(packed.require_positions(2, "Model"), ShapeError);
 }
 
+TEST_CASE("a text that begins with padding is named, and one without tokens is none") {
+  PackedBatch packed;
+  text::TokenBatch batch = sample();
+  packed.assign(batch);
+  CHECK_THROWS_WITH(packed.require_first_columns("Model"),
+                    "Model: text 1 of the batch begins with padding, where its first token is "
+                    "expected: pad on the right");
+  batch.attention_mask(1, 0) = 1;
+  packed.assign(batch);
+  CHECK_NOTHROW(packed.require_first_columns("Model"));
+}
+
 TEST_CASE("a batch whose matrices do not fit is refused") {
   PackedBatch packed;
   text::TokenBatch batch = sample();

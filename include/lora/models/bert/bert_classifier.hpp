@@ -31,16 +31,18 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
   using Base = AdaptedModel<T, BertClassifier<T, task, Frozen>, BertConfig>;
 
  public:
-  /// Loads the model. A classifier that trains as a whole and that the files do not have is drawn
-  /// from options.seed: normal numbers of initializer_range, no bias. Throws FileError for whatever
-  /// is wrong with the files, ConfigError for options that do not fit the model.
+  /// Loads the model. A classifier and a pooler that train as a whole and that the files do not
+  /// have are drawn from options.seed: normal numbers of initializer_range, no bias. Throws
+  /// FileError for whatever is wrong with the files, ConfigError for options that do not fit the
+  /// model.
   explicit BertClassifier(const std::filesystem::path& directory, const BertOptions& options = {})
       : BertClassifier(BertSource<T>(directory, options, parts(options)), options) {}
 
   [[nodiscard]] Index labels() const { return this->config().num_labels; }
 
-  /// Computes the logits without dropout. Throws ShapeError for a batch whose parts do not fit, and
-  /// for an id or a length that the model does not have.
+  /// Computes the logits without dropout. Throws ShapeError for a batch whose parts do not fit, for
+  /// an id or a length that the model does not have, and where a pooler would have to read padding:
+  /// of a text that begins with it.
   void forward(const text::TokenBatch& batch, Matrix<T>& logits) const {
     BertBuffers<T> buffers;
     forward(batch, buffers, logits);
@@ -48,7 +50,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
 
   /// Does the same with memory that the next call uses again.
   void forward(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& logits) const {
-    buffers.batch.assign(batch);
+    assign(batch, buffers.batch);
     const Matrix<T>& hidden = encoder_.forward_read(buffers);
     if constexpr (per_token) return classifier_.forward(hidden, logits);
     const Sequences& sequences = encoder_.rows(buffers.batch);
@@ -66,7 +68,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
   /// Computes the same with dropout, and keeps what backward needs. Throws ShapeError.
   void forward(const text::TokenBatch& batch, BertTape<T>& tape, Matrix<T>& logits) const {
     tape.clear();
-    tape.buffers.batch.assign(batch);
+    assign(batch, tape.buffers.batch);
     const Matrix<T>& hidden = encoder_.forward(tape);
     auto& [first, pooled, dropped, dpooled, dfirst] = tape.buffers.pooled;
     const Matrix<T>* features = &pooled;
@@ -140,6 +142,11 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
   }
 
  private:
+  void assign(const text::TokenBatch& batch, PackedBatch& packed) const {
+    packed.assign(batch);
+    if (pooler_) packed.require_first_columns("BertClassifier::forward");
+  }
+
   static constexpr bool per_token = task == BertTask::token_classification;
 
   static BertParts parts(const BertOptions& options) {
@@ -161,8 +168,9 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
         classifier_(builder, "classifier", source.config.num_labels, source.config.hidden_size,
                     true) {
     if (source.parts.pooler) {
+      source.require_pooler();
       const Index d = source.config.hidden_size;
-      pooler_.emplace(builder, source.parts.prefix + "pooler.dense", d, d);
+      pooler_.emplace(builder, source.pooler(), d, d, true);
       ModelParameters<T> parameters;
       pooler_->list(parameters);
       pooler_trains_ = !parameters.trained.empty();

@@ -64,11 +64,15 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   }
 
   /// Computes the pooler's output (B, D), without dropout: tanh of a dense layer of each text's
-  /// first token. Throws ShapeError.
+  /// first token. Throws ShapeError, also for a text that begins with padding, and StateError where
+  /// the files have no pooler.
   void pooler_output(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& y) const {
+    if (!pooler_)
+      throw StateError("BertModel::pooler_output: the model's files have no pooler: see embed");
     buffers.batch.assign(batch);
+    buffers.batch.require_first_columns("BertModel::pooler_output");
     first_token_pooling<T>(encoder_.forward(buffers), buffers.batch.sequences(), buffers.pooled[0]);
-    pooler_.forward(buffers.pooled[0], y);
+    pooler_->forward(buffers.pooled[0], y);
     tanh_activation<T>(y, y);
   }
 
@@ -82,13 +86,13 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   /// Switches all LoRA adapters on or off: off is the base model.
   void set_adapters_enabled(bool enabled) {
     encoder_.set_adapters_enabled(enabled);
-    pooler_.set_adapter_enabled(enabled);
+    if (pooler_) pooler_->set_adapter_enabled(enabled);
   }
 
   /// Adds what trains; see AdaptedModel.
   void list(ModelParameters<T>& list) {
     encoder_.list(list);
-    pooler_.list(list);
+    if (pooler_) pooler_->list(list);
   }
 
  private:
@@ -97,13 +101,16 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
 
   BertModel(const BertSource<T>& source, ModelBuilder<T> builder, const BertOptions& options)
       : Base(source),
-        encoder_(builder, source.config, "", ReadRows::all, options.recompute_activations),
-        pooler_(builder, "pooler.dense", source.config.hidden_size, source.config.hidden_size) {
+        encoder_(builder, source.config, "", ReadRows::all, options.recompute_activations) {
+    const Index d = source.config.hidden_size;
+    const bool frozen = source.plan[source.pooler()].role == ModuleRole::frozen;
+    if (!frozen) source.require_pooler();
+    if (!frozen || source.has_pooler()) pooler_.emplace(builder, source.pooler(), d, d, true);
     this->release_pages();
   }
 
   BertEncoder<T, Frozen> encoder_;
-  ModuleLinear<T, Frozen> pooler_;
+  std::optional<ModuleLinear<T, Frozen>> pooler_;  // none where the files have none
 };
 
 }  // namespace lora::models

@@ -22,6 +22,23 @@ struct BertSource : ModelSource<T, BertConfig> {
       : BertSource(directory, options, std::move(model_parts),
                    with_options(read_bert_config(directory), options)) {}
 
+  /// Returns the path of the pooler's linear module.
+  [[nodiscard]] std::string pooler() const { return parts.prefix + "pooler.dense"; }
+
+  /// Tells whether the files have the pooler's weights.
+  [[nodiscard]] bool has_pooler() const { return this->weights->contains(pooler() + ".weight"); }
+
+  /// Throws FileError, naming the remedies, where the files have no pooler and a new one would not
+  /// train: its random weights would pass for the model's.
+  void require_pooler() const {
+    if (has_pooler() || this->plan[pooler()].role == ModuleRole::trained) return;
+    throw FileError(message(
+        this->weights->directory().string(), ": has no \"", pooler(),
+        ".weight\", as a masked language model has none: take the mean of the tokens in its place "
+        "(BertOptions::pooling = BertPooling::mean), or train a new pooler (with LoRA, "
+        "modules_to_save = {\"pooler\"}; without, LastLayers or FullTuning)"));
+  }
+
   BertParts parts;
 
  private:

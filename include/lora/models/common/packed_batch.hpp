@@ -65,6 +65,17 @@ class PackedBatch {
     }
   }
 
+  /// Throws ShapeError, naming `where`, for a text that begins with padding: a head that reads the
+  /// first column, as in transformers, would read what was computed for padding.
+  void require_first_columns(const char* where) const {
+    for (Index text = 0; text < sequences_.size(); ++text)
+      if (sequences_[text].tokens > 0 &&
+          positions_[static_cast<std::size_t>(sequences_[text].begin)] != 0)
+        throw ShapeError(message(where, ": text ", text,
+                                 " of the batch begins with padding, where "
+                                 "its first token is expected: pad on the right"));
+  }
+
   [[nodiscard]] const std::vector<int>& ids() const { return ids_; }
   [[nodiscard]] const std::vector<int>& type_ids() const { return type_ids_; }
   [[nodiscard]] const std::vector<int>& positions() const { return positions_; }

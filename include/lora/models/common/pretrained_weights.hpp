@@ -35,6 +35,8 @@ class PretrainedWeights {
     older_ends_.emplace_back(std::move(end), std::move(older));
   }
 
+  [[nodiscard]] const std::filesystem::path& directory() const { return reader_.directory(); }
+
   [[nodiscard]] bool contains(const std::string& name) const {
     return reader_.contains(stored_name(name));
   }
