@@ -34,5 +34,6 @@
 #include "lora/data/conll.hpp"
 #include "lora/data/entity_tag.hpp"
 #include "lora/data/labelled_sentences.hpp"
+#include "lora/data/record_lines.hpp"
 
 #include "lora/metrics/entity_score.hpp"

@@ -28,6 +28,8 @@ TEST_CASE("labelled sentences are read as they were published") {
   CHECK(parse_sentences("next\u0085line\t1\n") ==
         std::vector<LabelledSentence>{{"next\u0085line", 1}});
   CHECK(parse_sentences("\xEF\xBB\xBFx\t1\n") == std::vector<LabelledSentence>{{"x", 1}});
+  CHECK(parse_sentences("a \u00A0\t1\r\r\nb\t0\u00A0\n \n") ==
+        std::vector<LabelledSentence>{{"a", 1}, {"b", 0}});
   CHECK(parse_sentences("").empty());
 }
 
@@ -37,6 +39,11 @@ TEST_CASE("a malformed line of labelled sentences is named") {
   CHECK_THROWS_WITH(parse_sentences("a\t2\n"), "s.txt:1: the label is \"2\", expected 0 or 1");
   CHECK_THROWS_WITH(parse_sentences("a\t\n"), "s.txt:1: the label is \"\", expected 0 or 1");
   CHECK_THROWS_WITH(parse_sentences("\n  \t1\n"), "s.txt:2: the sentence is empty");
+  CHECK_THROWS_WITH(parse_sentences("a\t1\u200B\n"),
+                    R"(s.txt:1: the label is "1\u200b", expected 0 or 1)");
+  CHECK_THROWS_WITH(
+      parse_sentences("a\t1\rb\t0\r"),
+      R"(s.txt:1: has a carriage return within, expected lines that end with \n or \r\n)");
   CHECK_THROWS_WITH(parse_sentences("\xFF\t1\n"), "s.txt:1: is not UTF-8");
   CHECK_THROWS_AS(read_labelled_sentences("/does/not/exist"), FileError);
 }

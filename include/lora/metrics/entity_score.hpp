@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lora/core/error.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/data/entity_tag.hpp"
 
 namespace lora::metrics {
@@ -91,7 +92,7 @@ class EntityScore {
     for (std::size_t i = 0; i < tags.size(); ++i) {
       const auto tag = data::parse_entity_tag(tags[i]);
       if (!tag)
-        throw ConfigError("EntityScore::add: the tag is \"" + tags[i] +
+        throw ConfigError("EntityScore::add: the tag is \"" + printable(tags[i], 40) +
                           "\", expected O, B-type or I-type");
       const bool goes_on = tag->mark == 'I' && before.mark != 'O' && tag->type == before.type;
       if (goes_on)

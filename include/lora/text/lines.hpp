@@ -5,8 +5,9 @@
 
 namespace lora::text {
 
-/// Views a text line by line. A line ends at a line feed, or a carriage return and a line feed, and
-/// nowhere else: Unicode's other separators, such as U+0085, are part of a line.
+/// A text line by line. A line ends at a line feed, with or without carriage returns before it (an
+/// editor that converts twice leaves two), and nowhere else: Unicode's other separators, such as
+/// U+0085, are part of a line.
 class Lines {
  public:
   explicit Lines(std::string_view text) : rest_(text) {
@@ -20,15 +21,15 @@ class Lines {
     const std::size_t end = rest_.find('\n');
     line_ = rest_.substr(0, end);
     rest_ = end == std::string_view::npos ? std::string_view() : rest_.substr(end + 1);
-    if (line_.ends_with('\r')) line_.remove_suffix(1);
+    while (line_.ends_with('\r')) line_.remove_suffix(1);
     ++number_;
     return true;
   }
 
-  /// The line at hand without its end.
+  /// Views the line at hand without its end.
   [[nodiscard]] std::string_view line() const { return line_; }
 
-  /// Its number, from 1.
+  /// Returns its number, from 1.
   [[nodiscard]] std::size_t number() const { return number_; }
 
  private:
