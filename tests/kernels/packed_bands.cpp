@@ -17,11 +17,12 @@ TEST_CASE("bands of rows are packed one after the other, each row once") {
         CHECK(row == next);
         CHECK(packed.rows == std::min(step, 600 - row));
         CHECK(packed.depth == left.cols());
-        // The first tile of the last depth block: element k of eight rows side by side.
+        // The first tile of the last depth block: element k of its rows side by side.
+        const Index high = kernels::tile_rows<float>(packed.rows);
         const Index k = packed.depth / kernels::depth_block * kernels::depth_block;
-        for (Index j = 0; j < 8; ++j)
+        for (Index j = 0; j < high; ++j)
           for (Index i = 0; i < packed.depth - k; ++i)
-            REQUIRE(packed.tile(0, k)[i * 8 + j] == left(row + j, k + i));
+            REQUIRE(packed.tile(0, k)[i * high + j] == left(row + j, k + i));
         next = row + packed.rows;
       });
   CHECK(next == 600);
