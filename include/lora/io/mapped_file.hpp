@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lora/core/error.hpp"
+#include "lora/io/git_lfs.hpp"
 
 #if __has_include(<sys/mman.h>)
 #include <fcntl.h>
@@ -38,7 +39,8 @@ namespace lora::io {
 /// not be cut short by others while it is mapped: the system kills whoever reads the lost part.
 class MappedFile {
  public:
-  /// Throws FileError if the file cannot be opened, is not a regular file, or is empty.
+  /// Throws FileError if the file cannot be opened, is not a regular file, is empty, or is a Git
+  /// LFS pointer in the place of the file.
   explicit MappedFile(const std::filesystem::path& path);
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -90,6 +92,12 @@ inline MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   if (!fits) throw FileError(path.string() + ": is empty");
   if (memory == MAP_FAILED) throw_system_error(path, "cannot map", error);
   bytes_ = {static_cast<const std::byte*>(memory), size};
+  try {
+    refuse_git_lfs_pointer(bytes_, path.string());
+  } catch (...) {
+    ::munmap(memory, size);
+    throw;
+  }
 }
 
 inline MappedFile::~MappedFile() {
@@ -115,6 +123,7 @@ inline MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
                  static_cast<std::streamsize>(buffer_.size())))
     throw FileError(path.string() + ": cannot read all of it");
   bytes_ = buffer_;
+  refuse_git_lfs_pointer(bytes_, path.string());
 }
 
 inline MappedFile::~MappedFile() = default;
