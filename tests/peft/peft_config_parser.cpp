@@ -67,7 +67,10 @@ TEST_CASE("keys that are absent have PEFT's defaults, and null is nothing") {
              "layers_pattern": null, "modules_to_save": null, "task_type": null,
              "rank_pattern": {}, "alpha_pattern": null, "base_model_name_or_path": null,
              "use_dora": false, "use_bdlora": null, "target_parameters": [],
-             "trainable_token_indices": null, "layer_replication": null)"}) {
+             "trainable_token_indices": null, "layer_replication": null)",
+        R"("exclude_modules": [], "modules_to_save": [], "layers_pattern": [], "rank_pattern": null,
+             "alora_invocation_tokens": [], "layer_replication": [], "use_rslora": null,
+             "use_dora": null, "use_qalora": null, "lora_bias": null, "target_parameters": null)"}) {
     const PeftConfig config = parse(keys);
     CHECK(config.r == 8);
     CHECK(config.lora_alpha == 8);
@@ -84,6 +87,36 @@ TEST_CASE("keys that are absent have PEFT's defaults, and null is nothing") {
   CHECK(parse(R"("lora_alpha": -2)").lora_alpha == -2);
   for (const char* word : {"true", "false", "\"eva\"", "\"orthogonal\"", "\"mica\""})
     CHECK_NOTHROW(parse(message("\"init_lora_weights\": ", word)));
+}
+
+TEST_CASE("what Python reads without a word is read as Python does") {
+  CHECK(parse(R"("init_lora_weights": null)").init_lora_weights.is_null());
+  CHECK(parse(R"("r": 8, "r": 9)").r == 9);
+  CHECK(parse(R"("note": NaN, "more": [-Infinity])").other.size() == 2);
+  // A key that comes again keeps its place; a whole object that does, nothing of the first.
+  const PeftConfig config = parse(R"("rank_pattern": {"x": 7}, "alpha_pattern": {"y": 1},
+    "other": {"q": {"z": 1}}, "rank_pattern": {"b": 1, "a": 2, "b": 3})");
+  REQUIRE(config.rank_pattern.entries().size() == 2);
+  CHECK(config.rank_pattern.entries()[0].pattern == "b");
+  CHECK(config.rank_pattern.entries()[0].value == 3);
+  CHECK(config.rank_pattern.entries()[1].pattern == "a");
+  REQUIRE(config.alpha_pattern.entries().size() == 1);
+}
+
+TEST_CASE("a byte order mark is refused, as PEFT does") {
+  check_throws<FileError>(
+      [] { static_cast<void>(parse_peft_config("\xEF\xBB\xBF{\"peft_type\": \"LORA\"}", "f")); },
+      "f: begins with a byte order mark");
+}
+
+TEST_CASE("a key that nobody reads may be as large as the file") {
+  // Half a minute each, were the neighbours of each element looked at again; see io/json.
+  std::string list = "{}";
+  for (int i = 1; i < 1'000'000; ++i) list += ",{}";
+  CHECK(parse("\"note\": [" + list + "]").other.at("note").size() == 1'000'000);
+  std::string patterns = "\"p0\": 1";
+  for (int i = 1; i < 20'000; ++i) patterns += message(", \"p", i, "\": ", i);
+  CHECK(parse("\"rank_pattern\": {" + patterns + "}").rank_pattern.entries().size() == 20'000);
 }
 
 TEST_CASE("another method, or none, is refused") {
@@ -135,7 +168,10 @@ TEST_CASE("values that cannot be are refused by the name of their key") {
   refused(R"("layers_to_transform": 1, "layers_pattern": "(")", "layers_pattern: the pattern");
   refused(R"("layers_to_transform": 1, "layers_pattern": "a|b")", "layers_pattern \"a|b\" has a |");
   refused(R"("target_modules": "q", "layers_to_transform": 1)", "a list of target_modules only");
-  refused(R"("r": 8, "r": 9)", "the key \"r\" stands twice");
+  refused(R"("lora_alpha": NaN)", "lora_alpha is nan, expected a finite number");
+  refused(R"("r": NaN)", "r is nan");
+  refused(R"("lora_dropout": -Infinity)", "lora_dropout is -inf");
+  refused(R"("rank_pattern": {"a\n\u001b": 0})", R"(rank_pattern "a\n\x1b" is 0)");
   refused(R"("base_model_name_or_path": 3)", "base_model_name_or_path is 3");
 }
 

@@ -5,11 +5,13 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "lora/core/printable.hpp"
 #include "lora/peft/name_pattern.hpp"
 #include "lora/peft/pattern_list.hpp"
 #include "lora/peft/peft_config.hpp"
@@ -24,12 +26,19 @@ class PeftConfigParser {
   PeftConfigParser(std::string_view text, const std::string& where) : where_(where) {
     if (text.size() > peft_config_limit)
       fail(message("is ", text.size(), " bytes, expected at most ", peft_config_limit));
-    // The first pattern that matches decides, so the order of the text matters.
-    std::string object;
-    keys_ = io::parse_json(text, where, {}, [&](std::size_t depth, const std::string& key) {
-      if (depth == 1) object = key;
-      if (depth == 2) order_[object].push_back(key);
-    });
+    // The first pattern that matches decides, so the order of the text matters. As in Python, a key
+    // that comes again keeps its place and takes the new value.
+    std::vector<std::string>* order = nullptr;
+    keys_ = io::parse_json(text, where, io::python_json,
+                           [&](std::size_t depth, const std::string& key) {
+                             if (depth == 1) {
+                               const auto found = order_.find(key);
+                               order = found == order_.end() ? nullptr : &found->second;
+                               if (order != nullptr) order->clear();
+                             } else if (depth == 2 && order != nullptr) {
+                               order->push_back(key);
+                             }
+                           });
     if (!keys_.is_object()) fail("is not a JSON object");
   }
 
@@ -109,6 +118,7 @@ class PeftConfigParser {
 
   bool boolean(const char* key, bool absent) {
     const io::Json value = take(key, absent);
+    if (value.is_null()) return false;  // as in Python
     if (!value.is_boolean()) fail(key, value, "true or false");
     return value.get<bool>();
   }
@@ -162,8 +172,10 @@ class PeftConfigParser {
     const io::Json object = take(key, io::Json::object());
     if (object.is_null()) return;
     if (!object.is_object()) fail(key, object, "an object of patterns and numbers");
-    for (const std::string& name : order_[key]) {
-      const Value value = convert(message(key, " \"", name, "\""), object.at(name));
+    std::set<std::string_view> seen;
+    for (const std::string& name : order_.at(key)) {
+      if (!seen.insert(name).second) continue;
+      const Value value = convert(message(key, " \"", printable(name), "\""), object.at(name));
       try {
         patterns.add(name, value);
       } catch (const ConfigError& error) {
@@ -209,13 +221,15 @@ class PeftConfigParser {
     // PEFT puts each into a larger pattern as it is, where a | would cut that in two.
     for (const std::string& pattern : config.layers_pattern)
       if (pattern.find('|') != std::string::npos)
-        fail("layers_pattern \"" + pattern + "\" has a |: write a list of names instead");
+        fail("layers_pattern \"" + printable(pattern) +
+             "\" has a |: write a list of names instead");
   }
 
   // Those that leave the base weights as they are: a loaded adapter is then B A beside W.
   io::Json initialisation() {
     io::Json value = take("init_lora_weights", true);
-    if (value.is_boolean()) return value;
+    // Null leaves the factors as torch made them, as false does; those of a file replace them.
+    if (value.is_boolean() || value.is_null()) return value;
     const std::string word = value.is_string() ? value.get<std::string>() : "";
     for (const char* known : {"gaussian", "eva", "orthogonal", "mica"})
       if (word == known) return value;
@@ -228,23 +242,25 @@ class PeftConfigParser {
 
   // What would compute something else than y = x W^T + b + s x A^T B^T, or store other tensors.
   void refuse_what_is_not_built() const {
-    for (const char* key :
-         {"use_dora", "use_qalora", "lora_bias", "use_bdlora", "arrow_config", "kasa_config",
-          "velora_config", "monteclora_config", "alora_invocation_tokens", "layer_replication"}) {
+    for (const char* key : {"use_dora", "use_qalora", "lora_bias", "use_bdlora", "arrow_config",
+                            "kasa_config", "velora_config", "monteclora_config"}) {
       const auto found = keys_.find(key);
       if (found != keys_.end() && !found->is_null() && *found != false)
         fail(key, *found, "null or false: this is not built here");
     }
-    for (const char* key : {"target_parameters", "trainable_token_indices"}) {
+    for (const char* key : {"alora_invocation_tokens", "layer_replication", "target_parameters",
+                            "trainable_token_indices"}) {
       const auto found = keys_.find(key);
-      if (found != keys_.end() && !found->empty())
+      if (found != keys_.end() && !found->empty() && *found != false)
         fail(key, *found, "null or nothing: this is not built here");
     }
   }
 
   const std::string& where_;
   io::Json keys_;
-  std::map<std::string, std::vector<std::string>> order_;  // keys of the objects inside, as written
+  // The keys of these objects as they are written.
+  std::map<std::string, std::vector<std::string>> order_{{"rank_pattern", {}},
+                                                         {"alpha_pattern", {}}};
 };
 
 }  // namespace detail
