@@ -36,6 +36,12 @@ TEST_CASE("tokenizer_config.json sets what it names") {
                     "c.json: do_lower_case is null, expected true or false");
   CHECK_THROWS_WITH(parse_tokenizer_config(R"({"do_lower_case": "no"})", "c.json"),
                     "c.json: do_lower_case is \"no\", expected true or false");
+  CHECK_THROWS_WITH(parse_tokenizer_config(R"({"truncation_side": "left"})", "c.json"),
+                    "c.json: truncation_side is left, of which only right is known");
+  CHECK_THROWS_WITH(parse_tokenizer_config(R"({"padding_side": "left"})", "c.json"),
+                    "c.json: padding_side is left, of which only right is known");
+  CHECK_THROWS_WITH(parse_tokenizer_config(R"({"split_special_tokens": true})", "c.json"),
+                    "c.json: split_special_tokens is true, which is not known");
   CHECK_THROWS_WITH(parse_tokenizer_config(R"({"cls_token": ""})", "c.json"),
                     "c.json: cls_token is empty");
   CHECK_THROWS_WITH(parse_tokenizer_config(R"({"extra_special_tokens": "x"})", "c.json"),

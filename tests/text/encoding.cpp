@@ -2,9 +2,6 @@
 
 #include <vector>
 
-#include <lora/text/token_batch.hpp>
-#include <lora/text/truncation.hpp>
-
 #include "support/catch.hpp"
 
 using namespace lora;
@@ -33,40 +30,15 @@ TEST_CASE("a word's label stands at its first token alone") {
   CHECK(token_labels(encoding, std::vector<int>{7}, -1) == std::vector<int>{-1, 7, -1, -1, -1});
 }
 
-TEST_CASE("encodings are padded to one length") {
-  Encoding one;
-  one.push_back(5, 1, 0, {});
-  const std::vector<Encoding> encodings{sample(), one, {}};
-  const TokenBatch batch = pad(encodings, {.pad_id = 9, .pad_type_id = 3, .length = 6});
-  Matrix<int> ids(3, 6), types(3, 6), mask(3, 6);
-  ids << 101, 1, 2, 3, 102, 9, 5, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9;
-  types << 0, 0, 0, 0, 0, 3, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3;
-  mask << 1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0;
-  CHECK(batch.ids == ids);
-  CHECK(batch.type_ids == types);
-  CHECK(batch.attention_mask == mask);
-  CHECK(pad(encodings, {.multiple_of = 4}).ids.cols() == 8);
-  CHECK(pad(encodings, {.length = 2}).ids.cols() == 5);
-  CHECK(pad({}, {}).ids.size() == 0);
-  CHECK_THROWS_AS(pad(encodings, {.multiple_of = 0}), ConfigError);
-  CHECK_THROWS_AS(pad(encodings, {.length = -1}), ConfigError);
-}
-
-TEST_CASE("the longer text is truncated first") {
-  using Lengths = std::pair<std::size_t, std::size_t>;
-  CHECK(truncate_longest_first(3, 4, 7) == Lengths{3, 4});
-  CHECK(truncate_longest_first(3, 9, 8) == Lengths{3, 5});
-  CHECK(truncate_longest_first(9, 3, 8) == Lengths{5, 3});
-  CHECK(truncate_longest_first(6, 9, 7) == Lengths{3, 4});
-  CHECK(truncate_longest_first(9, 6, 7) == Lengths{4, 3});
-  CHECK(truncate_longest_first(9, 9, 0) == Lengths{0, 0});
-  for (std::size_t a = 0; a < 12; ++a)
-    for (std::size_t b = 0; b < 12; ++b)
-      for (std::size_t room = 0; room < 26; ++room) {
-        const auto [first, second] = truncate_longest_first(a, b, room);
-        CAPTURE(a, b, room);
-        CHECK(first <= a);
-        CHECK(second <= b);
-        CHECK(first + second == std::min(a + b, room));
-      }
+TEST_CASE("truncating keeps the first tokens of all four lists") {
+  Encoding encoding = sample();
+  encoding.truncate(9);
+  CHECK(encoding.size() == 5);
+  encoding.truncate(3);
+  CHECK(encoding.ids == std::vector{101, 1, 2});
+  CHECK(encoding.type_ids.size() == 3);
+  CHECK(encoding.words == std::vector<Index>{-1, 0, 0});
+  CHECK(encoding.offsets.back() == Span{1, 2});
+  encoding.truncate(0);
+  CHECK(encoding.size() == 0);
 }

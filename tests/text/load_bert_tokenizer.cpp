@@ -14,7 +14,8 @@ using namespace lora::text;
 
 namespace {
 
-const std::filesystem::path cases = std::filesystem::path(LORA_GOLDEN_DIR) / "cases";
+const std::filesystem::path tokenizer_cases =
+    std::filesystem::path(LORA_GOLDEN_DIR) / "tokenizer_cases";
 
 std::vector<int> ids_of(const std::filesystem::path& folder, const std::string& text) {
   return load_bert_tokenizer(folder).encode(text).ids;
@@ -39,7 +40,7 @@ TEST_CASE("a folder's tokenizer is what transformers makes of its files") {
 }
 
 TEST_CASE("where tokenizer.json and tokenizer_config.json disagree, the class decides") {
-  const auto folder = cases / "lower-case-conflict";
+  const auto folder = tokenizer_cases / "lower-case-conflict";
   CHECK(ids_of(folder / "json-lower-config-cased", "Hello World") == std::vector{2, 17, 18, 3});
   CHECK(ids_of(folder / "json-cased-config-lower", "Hello World") == std::vector{2, 5, 6, 3});
 }
@@ -58,15 +59,17 @@ TEST_CASE("a folder's tokenizer.json goes before its vocab.txt") {
 }
 
 TEST_CASE("special tokens that only special_tokens_map.json names are known") {
-  CHECK(ids_of(cases / "special-tokens-map/model", "hello xyz") == std::vector{2, 5, 1, 3});
-  CHECK(ids_of(cases / "special-tokens-map/model", "hello <mask>") == std::vector{2, 5, 4, 3});
+  CHECK(ids_of(tokenizer_cases / "special-tokens-map/model", "hello xyz") ==
+        std::vector{2, 5, 1, 3});
+  CHECK(ids_of(tokenizer_cases / "special-tokens-map/model", "hello <mask>") ==
+        std::vector{2, 5, 4, 3});
 }
 
 TEST_CASE("a tokenizer that cuts text in another way is refused by name") {
   const std::string known =
       ", of which only BertTokenizer, DistilBertTokenizer, ElectraTokenizer, MobileBertTokenizer, "
       "ConvBertTokenizer and PreTrainedTokenizerFast are known";
-  const auto japanese = cases / "japanese-word-tokenizer/model";
+  const auto japanese = tokenizer_cases / "japanese-word-tokenizer/model";
   CHECK_THROWS_WITH(load_bert_tokenizer(japanese),
                     japanese.string() + ": tokenizer_class is BertJapaneseTokenizer" + known);
   // Where only config.json says it.
@@ -88,8 +91,8 @@ TEST_CASE("a tokenizer that cuts text in another way is refused by name") {
 TEST_CASE("files that transformers' versions take differently are refused") {
   const test::TemporaryDirectory folder;
   const auto refusal = [&](const char* pointer, const io::Json& value) {
-    auto json =
-        test::read_json(cases / "lower-case-conflict/json-cased-config-lower/tokenizer.json");
+    auto json = test::read_json(tokenizer_cases /
+                                "lower-case-conflict/json-cased-config-lower/tokenizer.json");
     json[io::Json::json_pointer(pointer)] = value;
     test::write_whole(folder / "tokenizer.json", json.dump());
     test::write_whole(folder / "tokenizer_config.json", R"({"tokenizer_class": "BertTokenizer"})");

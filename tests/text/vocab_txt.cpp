@@ -14,7 +14,7 @@ using Json = io::Json;
 
 namespace {
 
-const std::string special = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+const std::string special_lines = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
 
 }  // namespace
 
@@ -45,7 +45,7 @@ TEST_CASE("ids are the numbers of the lines, whatever ends them") {
 TEST_CASE("a vocab.txt is read as it may have been edited") {
   // Without a line feed at the end, with other white space at the end of lines, a token twice.
   const BertTokenizer tokenizer =
-      parse_vocab_txt("\xEF\xBB\xBF" + special + "a \u00A0\t\r\r\nb\na\n##b\nc", "v.txt");
+      parse_vocab_txt("\xEF\xBB\xBF" + special_lines + "a \u00A0\t\r\r\nb\na\n##b\nc", "v.txt");
   CHECK(tokenizer.encode("a b ab c").ids == std::vector{2, 7, 6, 7, 8, 9, 3});
   CHECK(tokenizer.model().size() == 9);
   CHECK(*tokenizer.token_of(5) == "a");
@@ -53,7 +53,7 @@ TEST_CASE("a vocab.txt is read as it may have been edited") {
 }
 
 TEST_CASE("texts of nothing and of spaces have the model's own tokens alone") {
-  const BertTokenizer tokenizer = parse_vocab_txt(special + "a\n", "v.txt");
+  const BertTokenizer tokenizer = parse_vocab_txt(special_lines + "a\n", "v.txt");
   for (const char* text : {"", " ", " \t\r\n", "\u00A0\u3000\u2028", "\u200B\uFEFF\u00AD"})
     CHECK(tokenizer.encode(text).ids == std::vector{2, 3});
   CHECK(tokenizer.encode("", "").ids == std::vector{2, 3, 3});
@@ -63,13 +63,13 @@ TEST_CASE("texts of nothing and of spaces have the model's own tokens alone") {
 }
 
 TEST_CASE("a word of more than a hundred characters is unknown") {
-  const BertTokenizer tokenizer = parse_vocab_txt(special + "a\n##a\n", "v.txt");
+  const BertTokenizer tokenizer = parse_vocab_txt(special_lines + "a\n##a\n", "v.txt");
   CHECK(tokenizer.encode(std::string(100, 'a')).ids.size() == 102);
   CHECK(tokenizer.encode(std::string(101, 'a')).ids == std::vector{2, 1, 3});
 }
 
 TEST_CASE("a text that spells a special token has its id, in its own spelling only") {
-  const BertTokenizer tokenizer = parse_vocab_txt(special + "[\n]\nmask\n", "v.txt");
+  const BertTokenizer tokenizer = parse_vocab_txt(special_lines + "[\n]\nmask\n", "v.txt");
   CHECK(tokenizer.encode("[MASK][SEP]").ids == std::vector{2, 4, 3, 3});
   CHECK(tokenizer.encode("[mask]").ids == std::vector{2, 5, 7, 6, 3});
 }
@@ -79,22 +79,22 @@ TEST_CASE("a vocab.txt that cannot serve is refused") {
                     "v.txt: the vocabulary lacks the token [CLS]");
   CHECK_THROWS_WITH(parse_vocab_txt("a\n", "v.txt"),
                     "v.txt: WordPiece: unk_token \"[UNK]\" is not in the vocabulary");
-  CHECK_THROWS_WITH(parse_vocab_txt(special + "\xFF\n", "v.txt"), "v.txt:6: is not UTF-8");
+  CHECK_THROWS_WITH(parse_vocab_txt(special_lines + "\xFF\n", "v.txt"), "v.txt:6: is not UTF-8");
   CHECK_THROWS_WITH(
-      parse_vocab_txt(special, "v.txt", {.added_tokens = {{.content = "[CLS]", .id = 9}}}),
+      parse_vocab_txt(special_lines, "v.txt", {.added_tokens = {{.content = "[CLS]", .id = 9}}}),
       "v.txt: the added token \"[CLS]\" has the id 9, but the vocabulary says 2");
   CHECK_THROWS_AS(
-      parse_vocab_txt(special, "v.txt", {.added_tokens = {{.content = "new", .id = 3}}}),
+      parse_vocab_txt(special_lines, "v.txt", {.added_tokens = {{.content = "new", .id = 3}}}),
       FileError);
   CHECK_THROWS_WITH(
-      parse_vocab_txt(special, "v.txt",
+      parse_vocab_txt(special_lines, "v.txt",
                       {.added_tokens = {{.content = "x", .id = 5}, {.content = "x", .id = 5}}}),
       "v.txt: the added token \"x\" has the id 5 and stands twice");
   CHECK_THROWS_WITH(
-      parse_vocab_txt(special, "v.txt",
+      parse_vocab_txt(special_lines, "v.txt",
                       {.added_tokens = {{.content = "x", .id = 5}, {.content = "y", .id = 5}}}),
       "v.txt: the added token \"y\" has the id 5, which another one has too");
-  CHECK_THROWS_WITH(parse_vocab_txt(special, "v.txt", {.cls_token = "a\n\u200B"}),
+  CHECK_THROWS_WITH(parse_vocab_txt(special_lines, "v.txt", {.cls_token = "a\n\u200B"}),
                     R"(v.txt: the vocabulary lacks the token a\n\u200b)");
 }
 

@@ -47,6 +47,10 @@ class BertTokenizerConfigReader {
       root_.fail("do_basic_tokenize is false, which is not known");
     if (const auto* kept = root_.find("never_split"); kept != nullptr && !kept->empty())
       root_.fail("never_split is not known");
+    if (root_.boolean("split_special_tokens").value_or(false))
+      root_.fail("split_special_tokens is true, which is not known");
+    require_right("truncation_side");
+    require_right("padding_side");
     if (root_.find("tokenizer_class") != nullptr)
       config_.tokenizer_class = root_.string("tokenizer_class");
     if (root_.find("added_tokens_decoder") != nullptr) read_decoder();
@@ -55,6 +59,12 @@ class BertTokenizerConfigReader {
   }
 
  private:
+  void require_right(const char* side) const {
+    if (root_.find(side) != nullptr && root_.string(side) != "right")
+      root_.fail(
+          message(side, " is ", printable(root_.string(side)), ", of which only right is known"));
+  }
+
   void read_decoder() {
     const JsonFields added = root_.object("added_tokens_decoder");
     for (const auto& [id, entry] : added.json().items()) {
@@ -118,7 +128,8 @@ class BertTokenizerConfigReader {
 
 /// Reads the JSON text of a tokenizer_config.json as far as BERT's tokenizer goes by it; all other
 /// keys are ignored. Throws FileError, beginning with `where`, for a value of the wrong kind, and
-/// for do_basic_tokenize = false and never_split, which tokenizers cannot do.
+/// for what changes ids but is not known: do_basic_tokenize = false, never_split,
+/// split_special_tokens, truncation and padding on the left.
 [[nodiscard]] inline BertTokenizerConfig parse_tokenizer_config(std::string_view text,
                                                                 const std::string& where) {
   require_tokenizer_size(text, where);

@@ -24,7 +24,7 @@ enum class TokenizerSource {
   std::string_view name = tokenizer_class;
   if (name == "PreTrainedTokenizerFast" || name == "TokenizersBackend")
     return TokenizerSource::tokenizer_json;
-  if (name.ends_with(fast)) name.remove_suffix(fast.size());
+  if (name.ends_with(fast) && name != fast) name.remove_suffix(fast.size());
   if (name.empty() || name == "ConvBertTokenizer") return TokenizerSource::json_if_there;
   for (const char* known :
        {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer"})
