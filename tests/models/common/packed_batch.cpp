@@ -10,7 +10,7 @@ using namespace lora::models;
 namespace {
 
 // Three texts of at most four columns: all of it, the middle, nothing.
-text::TokenBatch sample() {
+text::TokenBatch sample_batch() {
   text::TokenBatch batch{Matrix<int>(3, 4), Matrix<int>::Zero(3, 4), Matrix<int>(3, 4)};
   batch.ids << 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9;
   batch.type_ids(1, 2) = 1;
@@ -22,7 +22,7 @@ text::TokenBatch sample() {
 
 TEST_CASE("a packed batch is a batch without its padding, at the same positions") {
   PackedBatch packed;
-  packed.assign(sample());
+  packed.assign(sample_batch());
   CHECK(packed.ids() == std::vector{1, 2, 3, 4, 6, 7});
   CHECK(packed.type_ids() == std::vector{0, 0, 0, 0, 0, 1});
   CHECK(packed.positions() == std::vector{0, 1, 2, 3, 1, 2});
@@ -32,7 +32,7 @@ TEST_CASE("a packed batch is a batch without its padding, at the same positions"
 
 TEST_CASE("first tokens are taken and given back") {
   PackedBatch packed;
-  packed.assign(sample());
+  packed.assign(sample_batch());
   Matrix<double> x(6, 1), y;
   x << 1, 2, 3, 4, 5, 6;
   packed.take_first_tokens<double>(x, y);
@@ -47,7 +47,7 @@ TEST_CASE("first tokens are taken and given back") {
 
 TEST_CASE("a text that is longer than the model's positions is named with its length") {
   PackedBatch packed;
-  text::TokenBatch batch = sample();
+  text::TokenBatch batch = sample_batch();
   packed.assign(batch);
   CHECK_NOTHROW(packed.require_positions(4, "Model"));
   CHECK_THROWS_WITH(
@@ -63,7 +63,7 @@ TEST_CASE("a text that is longer than the model's positions is named with its le
 
 TEST_CASE("a text that begins with padding is named, and one without tokens is none") {
   PackedBatch packed;
-  text::TokenBatch batch = sample();
+  text::TokenBatch batch = sample_batch();
   packed.assign(batch);
   CHECK_THROWS_WITH(packed.require_first_columns("Model"),
                     "Model: text 1 of the batch begins with padding, where its first token is "
@@ -75,7 +75,7 @@ TEST_CASE("a text that begins with padding is named, and one without tokens is n
 
 TEST_CASE("a batch whose matrices do not fit is refused") {
   PackedBatch packed;
-  text::TokenBatch batch = sample();
+  text::TokenBatch batch = sample_batch();
   batch.attention_mask(1, 1) = 2;
   CHECK_THROWS_WITH(packed.assign(batch),
                     "PackedBatch: element 5 of attention_mask is 2, expected 0 or 1");
@@ -87,7 +87,7 @@ TEST_CASE("labels are packed as their tokens are") {
   Matrix<int> labels(3, 4);
   labels << 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11;
   std::vector<int> packed{99};
-  pack_labels(labels, sample(), packed);
+  pack_labels(labels, sample_batch(), packed);
   CHECK(packed == std::vector{0, 1, 2, 3, 5, 6});
-  CHECK_THROWS_AS(pack_labels(Matrix<int>(2, 4), sample(), packed), ShapeError);
+  CHECK_THROWS_AS(pack_labels(Matrix<int>(2, 4), sample_batch(), packed), ShapeError);
 }

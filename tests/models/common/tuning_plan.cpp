@@ -15,7 +15,7 @@ using lora::test::check_throws;
 namespace {
 
 // Two blocks with a linear module and a norm, an embedding, a norm on top, and a head.
-ModelOutline outline() {
+ModelOutline two_blocks() {
   using Kind = peft::ModuleKind;
   ModelOutline outline{
       .model_type = "llama", .block_norms = {"norm"}, .top = "norm", .head = "score"};
@@ -31,36 +31,36 @@ ModelOutline outline() {
   return outline;
 }
 
-using Names = std::set<std::string>;
+using ModuleSet = std::set<std::string>;
 
-Names with_role(ModuleRole role, const TuningPlan& plan, const ModelOutline& of) {
-  Names names;
+ModuleSet with_role(ModuleRole role, const TuningPlan& plan, const ModelOutline& of) {
+  ModuleSet names;
   for (const peft::ModuleName& module : of.modules)
     if (plan[module.name].role == role) names.insert(module.name);
   return names;
 }
 
-Names trained(const Tuning& tuning) {
-  return with_role(ModuleRole::trained, TuningPlan(tuning, outline()), outline());
+ModuleSet trained_by(const Tuning& tuning) {
+  return with_role(ModuleRole::trained, TuningPlan(tuning, two_blocks()), two_blocks());
 }
 
 }  // namespace
 
 TEST_CASE("a tuning trains the parts of a model that the outline says") {
-  CHECK(trained(HeadOnly{}) == Names{"score"});
-  CHECK(trained(FullTuning{}).size() == outline().modules.size());
-  CHECK(trained(LastLayers{0}) == Names{"norm", "score"});
-  CHECK(trained(LastLayers{1}) ==
-        Names{"layers.1", "layers.1.q_proj", "layers.1.norm", "norm", "score"});
-  CHECK(trained(BottleneckAdapters{3}) == Names{"layers.0.norm", "layers.1.norm", "score"});
-  CHECK(TuningPlan(BottleneckAdapters{3}, outline()).bottleneck() == 3);
-  CHECK(TuningPlan(HeadOnly{}, outline()).bottleneck() == 0);
+  CHECK(trained_by(HeadOnly{}) == ModuleSet{"score"});
+  CHECK(trained_by(FullTuning{}).size() == two_blocks().modules.size());
+  CHECK(trained_by(LastLayers{0}) == ModuleSet{"norm", "score"});
+  CHECK(trained_by(LastLayers{1}) ==
+        ModuleSet{"layers.1", "layers.1.q_proj", "layers.1.norm", "norm", "score"});
+  CHECK(trained_by(BottleneckAdapters{3}) == ModuleSet{"layers.0.norm", "layers.1.norm", "score"});
+  CHECK(TuningPlan(BottleneckAdapters{3}, two_blocks()).bottleneck() == 3);
+  CHECK(TuningPlan(HeadOnly{}, two_blocks()).bottleneck() == 0);
 }
 
 TEST_CASE("targets that are left out are the defaults of the outline's model type") {
-  const TuningPlan plan(peft::PeftConfig{}, outline());
-  CHECK(with_role(ModuleRole::adapted, plan, outline()) ==
-        Names{"layers.0.q_proj", "layers.1.q_proj"});
+  const TuningPlan plan(peft::PeftConfig{}, two_blocks());
+  CHECK(with_role(ModuleRole::adapted, plan, two_blocks()) ==
+        ModuleSet{"layers.0.q_proj", "layers.1.q_proj"});
   CHECK(plan.peft_config().target_modules ==
         peft::ModuleNames(std::vector<std::string>{"q_proj", "v_proj"}));
 }
@@ -71,20 +71,21 @@ TEST_CASE("all-linear leaves a task's head to SEQ_CLS, and an output embedding t
   const auto adapted = [&](const ModelOutline& of) {
     return with_role(ModuleRole::adapted, TuningPlan(config, of), of);
   };
-  CHECK(adapted(outline()) == Names{"layers.0.q_proj", "layers.1.q_proj", "score"});
-  ModelOutline language = outline();
+  CHECK(adapted(two_blocks()) == ModuleSet{"layers.0.q_proj", "layers.1.q_proj", "score"});
+  ModelOutline language = two_blocks();
   language.head = "";
   language.output_embedding = "score";
-  CHECK(adapted(language) == Names{"layers.0.q_proj", "layers.1.q_proj"});
+  CHECK(adapted(language) == ModuleSet{"layers.0.q_proj", "layers.1.q_proj"});
   config.task_type = "SEQ_CLS";
-  CHECK(adapted(outline()) == Names{"layers.0.q_proj", "layers.1.q_proj"});
-  CHECK(with_role(ModuleRole::trained, TuningPlan(config, outline()), outline()) == Names{"score"});
+  CHECK(adapted(two_blocks()) == ModuleSet{"layers.0.q_proj", "layers.1.q_proj"});
+  CHECK(with_role(ModuleRole::trained, TuningPlan(config, two_blocks()), two_blocks()) ==
+        ModuleSet{"score"});
 }
 
 TEST_CASE("bias = \"all\" trains the biases of what is otherwise frozen") {
   peft::PeftConfig config;
   config.bias = "all";
-  const TuningPlan plan(config, outline());
+  const TuningPlan plan(config, two_blocks());
   CHECK(plan["layers.0.norm"].train_bias);
   CHECK(plan["score"].train_bias);
   CHECK(!plan["of nowhere"].train_bias);
@@ -92,7 +93,7 @@ TEST_CASE("bias = \"all\" trains the biases of what is otherwise frozen") {
 
 TEST_CASE("a tuning that does not fit the outline is refused") {
   const auto refused = [](const Tuning& tuning, const std::string& part) {
-    check_throws<ConfigError>([&] { static_cast<void>(TuningPlan(tuning, outline())); }, part);
+    check_throws<ConfigError>([&] { static_cast<void>(TuningPlan(tuning, two_blocks())); }, part);
   };
   refused(LastLayers{3}, "count is 3, expected 0 to 2 layers");
   refused(LastLayers{-1}, "count is -1");
