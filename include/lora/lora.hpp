@@ -5,6 +5,7 @@
 #include "lora/core/code_point_range.hpp"
 #include "lora/core/elementwise.hpp"
 #include "lora/core/error.hpp"
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/packets.hpp"
 #include "lora/core/parallel.hpp"

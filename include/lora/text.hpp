@@ -34,6 +34,10 @@
 #include "lora/data/conll.hpp"
 #include "lora/data/entity_tag.hpp"
 #include "lora/data/labelled_sentences.hpp"
+#include "lora/data/prompt_completion.hpp"
 #include "lora/data/record_lines.hpp"
 
+#include "lora/metrics/accuracy.hpp"
 #include "lora/metrics/entity_score.hpp"
+#include "lora/metrics/perplexity.hpp"
+#include "lora/metrics/predicted_classes.hpp"

@@ -1,7 +1,7 @@
 // Reads any bytes as a tokenizer's file and a text for it, or as labelled text. The first byte says
 // what the rest is: j tokenizer.json, v vocab.txt, c tokenizer_config.json, t a text for a fixed
-// tokenizer, s labelled sentences, n CoNLL columns. In the first three a byte 0xFF, which is no
-// part of UTF-8, ends the file, and the text follows.
+// tokenizer, s labelled sentences, n CoNLL columns, p prompts and completions. In the first three a
+// byte 0xFF, which is no part of UTF-8, ends the file, and the text follows.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -102,6 +102,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         require(score.overall().correct == score.overall().actual);
         break;
       }
+      case 'p':
+        for (const auto& pair : parse_prompt_completions(rest, "fuzz"))
+          require(is_utf8(pair.prompt) && is_utf8(pair.completion) && !pair.completion.empty());
+        break;
       default:
         break;
     }
