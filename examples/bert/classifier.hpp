@@ -46,7 +46,7 @@ class Classifier {
         score_(std::move(score)) {}
 
   [[nodiscard]] const std::vector<Index>& lengths() const { return train_->lengths; }
-  [[nodiscard]] std::vector<lora::Parameter<float>*> parameters() { return model_.parameters(); }
+  [[nodiscard]] lora::ParameterList<float> parameters() { return model_.parameters(); }
   [[nodiscard]] lora::models::BertTape<float>& tape() { return tape_; }
   [[nodiscard]] Model& model() { return model_; }
 

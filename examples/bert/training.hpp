@@ -45,7 +45,7 @@ concept Learner = requires(L& learner, const Batch& batch) {
   { learner.lengths() } -> std::convertible_to<const std::vector<Index>&>;
   { learner.step(batch) } -> std::same_as<Step>;
   { learner.validate() } -> std::convertible_to<double>;
-  { learner.parameters() } -> std::convertible_to<std::vector<lora::Parameter<float>*>>;
+  { learner.parameters() } -> std::convertible_to<lora::ParameterList<float>>;
   learner.tape().set_random_state(learner.tape().random_state());
 };
 
@@ -151,7 +151,7 @@ template <Learner L>
 template <Learner L>
 History train(L& learner, const Training& training, bool resume, const Observer& observer = {}) {
   using Clock = std::chrono::steady_clock;
-  const std::vector<lora::Parameter<float>*> parameters = learner.parameters();
+  const lora::ParameterList<float> parameters = learner.parameters();
   const std::size_t per_epoch =
       batches_of_epoch(learner.lengths(), training.batch, training.seed, 0).size();
   const auto total = per_epoch * static_cast<std::size_t>(training.epochs);

@@ -122,7 +122,7 @@ class Network {
   }
 
   /// Lists what is trained.
-  [[nodiscard]] std::vector<lora::Parameter<T>*> parameters() {
+  [[nodiscard]] lora::ParameterList<T> parameters() {
     if constexpr (hidden_trains)
       return lora::parameters_of<T>(fc1, fc2, head);
     else

@@ -25,7 +25,7 @@ std::uintmax_t save(const std::filesystem::path& folder, Network<Hidden>& networ
   std::filesystem::create_directories(folder);
   std::vector<lora::io::Tensor> tensors;
   for (const auto* parameter : network.parameters()) {
-    const lora::Matrix<float>& value = parameter->value;
+    const lora::FixedMatrix<float>& value = parameter->value;
     const bool is_bias = parameter->name.ends_with(".bias");  // a vector in PyTorch
     const auto shape =
         is_bias ? lora::io::Shape{value.cols()} : lora::io::Shape{value.rows(), value.cols()};

@@ -12,7 +12,6 @@ namespace lora {
 
 template class ConstMatrixRef<float>;
 template class MatrixRef<float>;
-template class Tape<float>;
 template struct Parameter<float>;
 template class DenseWeight<float>;
 template class DenseWeight<double>;
@@ -34,15 +33,15 @@ template class Linear<float>;
 template class Linear<double>;
 template class SGD<float>;
 template class SGD<double>;
+template class FixedMatrix<float>;
+template class Parameter<double>;
+template class ParameterList<float>;
+template class Gradients<float>;
+template class GradientTarget<float>;
+template class Tape<float>;
+template class Output<float>;
 template class AdamW<float>;
 template class AdamW<double>;
-
-// Any Eigen scalar that compiles: extended precision, and half precision for inference.
-template class LoRALinear<long double>;
-template class Attention<long double>;
-template class LayerNorm<long double>;
-template class LoRALinear<Eigen::half>;
-template class LoRALinear<Eigen::bfloat16>;
 
 }  // namespace lora
 
@@ -55,8 +54,8 @@ template void save_checkpoint<float>(const std::filesystem::path&, const Checkpo
 template void save_checkpoint<double>(const std::filesystem::path&, const Checkpoint<double>&);
 template Checkpoint<float> load_checkpoint<float>(const std::filesystem::path&);
 template Checkpoint<double> load_checkpoint<double>(const std::filesystem::path&);
-template void set_values<float>(ParameterSpan<float>, const std::map<std::string, Matrix<float>>&);
-template void set_values<double>(ParameterSpan<double>,
+template void set_values<float>(const ParameterList<float>&, const std::map<std::string, Matrix<float>>&);
+template void set_values<double>(const ParameterList<double>&,
                                  const std::map<std::string, Matrix<double>>&);
 
 }  // namespace lora::io

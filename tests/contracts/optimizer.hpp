@@ -26,9 +26,43 @@ struct TwoParameters {
   Parameter<T> first, second;
 };
 
-/// Checks what every optimizer promises: state keyed by name (order and address of parameters are
-/// irrelevant), saved and restored exactly, no allocation after the first step, zero rate is no
-/// step, and bad settings refused. `make()` builds it.
+/// Checks that an optimizer knows parameters by identity: two of one name, stepped in turn, move as
+/// if each had an optimizer of its own, and are refused where names count.
+template <class T, class Make>
+void check_identity(const Make& make) {
+  Parameter<T> a("lora_A.weight", random_matrix<T>(3, 5, 1));
+  Parameter<T> b("lora_A.weight", random_matrix<T>(3, 5, 2));
+  Parameter<T> alone_a = a, alone_b = b;
+  auto shared = make(), own_a = make(), own_b = make();
+  for (std::uint64_t step = 0; step < 4; ++step) {
+    a.grad = alone_a.grad = random_matrix<T>(3, 5, 10 + step);
+    b.grad = alone_b.grad = random_matrix<T>(3, 5, 20 + step);
+    shared.step({&a});
+    shared.step({&b});
+    own_a.step({&alone_a});
+    own_b.step({&alone_b});
+  }
+  CHECK(same_bits(a.value, alone_a.value));
+  CHECK(same_bits(b.value, alone_b.value));
+  const Matrix<T> before = a.value;
+  CHECK_THROWS_AS(shared.step({&a, &b}), ConfigError);
+  CHECK_THROWS_AS(shared.step({&a, &a}), ConfigError);
+  CHECK(same_bits(a.value, before));
+  if (!own_a.state().tensors.empty()) CHECK_THROWS_AS(shared.state(), ConfigError);
+
+  // What takes another's place and name starts anew, and the state is that of what is there.
+  Parameter<T> fresh("lora_A.weight", random_matrix<T>(3, 5, 1)), other = fresh;
+  a = std::move(fresh);
+  a.grad = other.grad = random_matrix<T>(3, 5, 3);
+  auto anew = make();
+  own_a.step({&a});
+  anew.step({&other});
+  CHECK(same_bits(a.value, other.value));
+}
+
+/// Checks what every optimizer promises: state keyed by identity, and by name in files (order and
+/// address of parameters are irrelevant), saved and restored exactly, no allocation after the first
+/// step, zero rate is no step, and bad settings refused. `make()` builds it.
 template <class T, class Make>
 void check_optimizer(const Make& make) {
   using Pointers = std::array<Parameter<T>*, 2>;
@@ -40,9 +74,9 @@ void check_optimizer(const Make& make) {
     straight.set_gradients(step);
     one.step(Pointers{&straight.first, &straight.second});
     reversed.set_gradients(step);
-    TwoParameters<T> moved = reversed;  // other addresses at each step
+    TwoParameters<T> moved = std::move(reversed);  // other addresses at each step
     two.step(Pointers{&moved.second, &moved.first});
-    reversed = moved;
+    reversed = std::move(moved);
     resumed.set_gradients(step);
     auto other = make();
     if (step > 0) other.set_state(three.state());
@@ -57,11 +91,18 @@ void check_optimizer(const Make& make) {
   const Pointers pointers{&straight.first, &straight.second};
   CHECK(allocations_of([&] { one.step(pointers); }).count == 0);
 
-  // A parameter that changed its shape under a remembered name is refused.
+  // A parameter of another shape under a restored name is refused, and nothing moves.
   if (!one.state().tensors.empty()) {
+    auto restored = make();
+    restored.set_state(one.state());
     Parameter<T> misfit("layer.lora_A.weight", random_matrix<T>(2, 2, 1));
-    CHECK_THROWS_AS(one.step(std::array<Parameter<T>*, 1>{&misfit}), ShapeError);
+    misfit.grad = misfit.value;
+    straight.second.grad = straight.second.value;
+    const Matrix<T> before = straight.second.value;
+    CHECK_THROWS_AS(restored.step(Pointers{&straight.second, &misfit}), ShapeError);
+    CHECK(same_bits(straight.second.value, before));
   }
+  check_identity<T>(make);
   auto state = one.state();
   state.optimizer = "another";
   CHECK_THROWS_AS(one.set_state(state), StateError);

@@ -1,39 +1,120 @@
 #include <lora/core/tape.hpp>
 
+#include <array>
+
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
+#include "support/random_matrix.hpp"
+#include "support/throws.hpp"
 
 using namespace lora;
+using namespace lora::test;
 
 TEST_CASE("a tape gives frames back in reverse order and keeps their memory") {
   Tape<float> tape;
   const int first = 0, second = 0;
   CHECK(tape.empty());
-  tape.push(&first, 2).keep(3).setConstant(1);
-  tape.push(&second, 4).keep(5).setConstant(2);
+  tape.push(&first, "first", 2).keep(2, 3).setConstant(1);
+  tape.push(&second, "second", 4).keep(4, 5).setConstant(2);
   CHECK(tape.top(&second, 4, "here").kept().sum() == 40);
-  CHECK_THROWS_AS(tape.top(&first, 2, "here"), StateError);
   CHECK_THROWS_AS(tape.top(&second, 3, "here"), ShapeError);
+  check_throws<StateError>([&] { static_cast<void>(tape.top(&first, 2, "here")); },
+                           "here: the newest forward on the tape is of second: backward runs in "
+                           "the reverse order of forward");
   tape.pop();
   CHECK(tape.top(&first, 2, "here").kept().sum() == 6);
   tape.pop();
   CHECK(tape.empty());
-  CHECK_THROWS_WITH(tape.top(&first, 2, "Layer::backward"),
-                    "Layer::backward: the tape is empty: run forward(x, tape, y) first");
-  CHECK(tape.bytes() >= 26 * sizeof(float));
-  // An abandoned step leaves nothing behind.
-  static_cast<void>(tape.push(&first, 2));
-  tape.clear();
-  CHECK(tape.empty());
+  check_throws<StateError>([&] { static_cast<void>(tape.top(&first, 2, "Layer::backward")); },
+                           "Layer::backward: the tape is empty");
 }
 
-TEST_CASE("every forward of a tape has a number of its own, and the state can be set back") {
-  Tape<double> tape(3);
-  CHECK(tape.random_state().stream == 3);
-  const auto a = tape.push(nullptr, 1).step;
+TEST_CASE("a frame keeps several matrices that stay where they are") {
+  Tape<float> tape;
+  const int owner = 0;
+  auto& frame = tape.push(&owner, "", 2);
+  const MatrixRef<float> a = frame.keep(2, 3);
+  const float* const at = a.data();
+  for (int i = 0; i < 20; ++i) static_cast<void>(tape.push(&owner, "", 100).keep(100, 100));
+  const MatrixRef<float> b = frame.keep(7, 5);
+  CHECK(b.rows() == 7);
+  CHECK(frame.kept(0).data() == at);
+  CHECK(frame.kept(1).cols() == 5);
+  CHECK_THROWS_AS(frame.kept(2), std::out_of_range);
+}
+
+TEST_CASE("the second pass of the same shapes allocates nothing on the tape") {
+  Tape<double> tape;
+  const std::array<int, 3> owners{};
+  const auto pass = [&] {
+    for (const int& owner : owners) {
+      auto& frame = tape.push(&owner, "a layer of some name that is long", 5);
+      static_cast<void>(frame.keep(5, 7));
+      static_cast<void>(frame.keep(5, 2));
+    }
+    for (std::size_t i = 0; i < owners.size(); ++i) tape.pop();
+  };
+  pass();
+  CHECK(allocations_of(pass).count == 0);
+}
+
+TEST_CASE("a frame knows its input") {
+  Tape<float> tape;
+  const int owner = 0;
+  Matrix<float> x = random_matrix<float>(9, 5, 1), other = x;
+  auto& frame = tape.push(&owner, "", 9);
+  CHECK_NOTHROW(frame.require_input(x, "here"));  // nothing was noted
+  frame.note_input(x);
+  CHECK_NOTHROW(frame.require_input(x, "here"));
+  check_throws<StateError>([&] { frame.require_input(other, "q: here"); },
+                           "q: here: x lies elsewhere than in the forward on the tape");
+  check_throws<StateError>([&] { frame.require_input(x.topRows(8), "here"); },
+                           "here: x is (8, 5), expected the (9, 5)");
+  x *= 2;
+  check_throws<StateError>([&] { frame.require_input(x, "here"); },
+                           "here: the elements of x are not those of the forward");
+}
+
+TEST_CASE("a mask's step depends on the pass and on the owner's own forwards alone") {
+  const int a = 0, b = 0;
+  Tape<float> alone, together;
+  std::vector<std::uint64_t> steps;
+  for (int pass = 0; pass < 3; ++pass) {
+    for (int run = 0; run < 2; ++run) {
+      static_cast<void>(together.push(&b, "", 1));
+      const auto step = alone.push(&a, "", 1).mask_step();
+      CHECK(together.push(&a, "", 1).mask_step() == step);
+      for (const std::uint64_t before : steps) CHECK(before != step);
+      steps.push_back(step);
+    }
+    for (int run = 0; run < 2; ++run) alone.pop();
+    together.clear();
+  }
+  CHECK(alone.random_state() == together.random_state());
+  CHECK(alone.random_state().step == 3);
+  CHECK(Tape<float>(1).push(&a, "", 1).mask_step() != Tape<float>(2).push(&a, "", 1).mask_step());
+}
+
+TEST_CASE("a forward that is forgotten does not freeze the masks") {
+  Tape<float> tape;
+  const int owner = 0;
+  const auto first = tape.push(&owner, "", 1).mask_step();  // and no backward
+  const auto second = tape.push(&owner, "", 1).mask_step();
+  tape.pop();
+  const auto third = tape.push(&owner, "", 1).mask_step();
+  CHECK(first != second);
+  CHECK(second != third);
+}
+
+TEST_CASE("a tape goes on from a random state that was saved") {
+  Tape<float> tape(3);
+  const int owner = 0;
+  static_cast<void>(tape.push(&owner, "", 1));
+  tape.pop();
   const auto state = tape.random_state();
-  const auto b = tape.push(nullptr, 1).step;
-  CHECK(a != b);
-  tape.clear();
-  tape.set_random_state(state);
-  CHECK(tape.push(nullptr, 1).step == b);
+  CHECK(state.stream == 3);
+  const auto next = tape.push(&owner, "", 1).mask_step();
+  Tape<float> again;
+  again.set_random_state(state);
+  CHECK(again.push(&owner, "", 1).mask_step() == next);
 }

@@ -82,3 +82,24 @@ TEST_CASE("AdamW refuses an incomplete state and keeps its own") {
   state.tensors["p.exp_avg_sq"] = Matrix<float>::Zero(3, 2);
   CHECK_THROWS_AS(optimizer.set_state(state), ShapeError);
 }
+
+TEST_CASE("AdamW with a beta1 of 1/2 or less computes as torch.lerp does near its end") {
+  // PyTorch 2.13.0: one parameter of 1, gradients 0.3 and -0.7, in float32.
+  //     p = torch.nn.Parameter(torch.ones(1)); torch.optim.AdamW([p], lr=0.1, betas=(b, 0.9))
+  struct Moments {
+    double beta1;
+    float first, second;
+  };
+  for (const auto& [beta1, first, second] : {Moments{0.5, 0x1.333334p-3F, -0x1.199998p-2F},
+                                             Moments{0.3, 0x1.ae147cp-3F, -0x1.b53f7cp-2F},
+                                             Moments{0.0, 0x1.333334p-2F, -0x1.666666p-1F}}) {
+    Parameter<float> p("p", Matrix<float>::Ones(1, 1));
+    AdamW<float> optimizer({.learning_rate = 0.1, .beta1 = beta1, .beta2 = 0.9});
+    p.grad(0, 0) = 0.3F;
+    optimizer.step({&p});
+    CHECK(optimizer.state().tensors.at("p.exp_avg")(0, 0) == first);
+    p.grad(0, 0) = -0.7F;
+    optimizer.step({&p});
+    CHECK(optimizer.state().tensors.at("p.exp_avg")(0, 0) == second);
+  }
+}

@@ -46,7 +46,7 @@ void train(const std::filesystem::path& file, std::uint64_t steps, const Death& 
   layer.set_name("layer");
   head.set_name("head");
   auto parameters = lora::io::parameters_of<float>({layer});
-  for (auto* parameter : head.parameters()) parameters.push_back(parameter);
+  parameters.add(head.parameters());
   lora::AdamW<float> optimizer({.groups = {{.name_contains = "lora_B", .learning_rate_ratio = 4}}});
   const lora::Schedule schedule(
       {.decay = lora::Decay::cosine, .peak = 1e-2, .warmup_steps = 5, .total_steps = steps});

@@ -10,18 +10,19 @@ namespace lora::test {
 /// Returns the gradient of `loss()` with respect to the elements of `at`, by central differences
 /// of step h: exact for a loss that is at most quadratic in each element, up to rounding.
 template <class Loss>
-[[nodiscard]] Matrix<double> finite_difference(Matrix<double>& at, const Loss& loss,
+[[nodiscard]] Matrix<double> finite_difference(MatrixRef<double> at, const Loss& loss,
                                                double h = 1e-4) {
   Matrix<double> gradient(at.rows(), at.cols());
-  for (Index i = 0; i < at.size(); ++i) {
-    const double kept = at.data()[i];
-    at.data()[i] = kept + h;
-    const double above = loss();
-    at.data()[i] = kept - h;
-    const double below = loss();
-    at.data()[i] = kept;
-    gradient.data()[i] = (above - below) / (2 * h);
-  }
+  for (Index i = 0; i < at.rows(); ++i)
+    for (Index j = 0; j < at.cols(); ++j) {
+      const double kept = at(i, j);
+      at(i, j) = kept + h;
+      const double above = loss();
+      at(i, j) = kept - h;
+      const double below = loss();
+      at(i, j) = kept;
+      gradient(i, j) = (above - below) / (2 * h);
+    }
   return gradient;
 }
 

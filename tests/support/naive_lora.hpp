@@ -1,5 +1,7 @@
 #pragma once
 
+#include <type_traits>
+
 #include <lora/core/matrix.hpp>
 
 namespace lora::test {
@@ -8,8 +10,10 @@ namespace lora::test {
 /// y = x W^T + b + s (x * mask) A^T B^T, with an empty bias or mask for none.
 template <class T>
 [[nodiscard]] Matrix<double> naive_lora(const Matrix<T>& x, const Matrix<T>& w,
-                                        const Matrix<T>& bias, const Matrix<T>& a,
-                                        const Matrix<T>& b, double s, const Matrix<T>& mask = {}) {
+                                        std::type_identity_t<ConstMatrixRef<T>> bias,
+                                        std::type_identity_t<ConstMatrixRef<T>> a,
+                                        std::type_identity_t<ConstMatrixRef<T>> b, double s,
+                                        const Matrix<T>& mask = {}) {
   Matrix<double> y = Matrix<double>::Zero(x.rows(), w.rows());
   for (Index n = 0; n < x.rows(); ++n)
     for (Index o = 0; o < w.rows(); ++o) {

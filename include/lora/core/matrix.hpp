@@ -98,19 +98,24 @@ template <class Derived>
   return message("(", matrix.rows(), ", ", matrix.cols(), ")");
 }
 
-/// Throws ShapeError unless `matrix` has the given shape; `where` names the caller and `what` the
-/// argument: "LoRALinear::backward: dy is (3, 4), expected (3, out_features = 8)".
-template <class Derived>
+/// Throws ShapeError unless `matrix` has the given shape; `where` names the caller (a text or a
+/// Place), `what` the argument, and the names, where given, explain the numbers:
+/// "LoRALinear::backward: dy is (3, 4), expected (3, out_features = 8)".
+template <class Derived, class Where>
 void require_shape(const Eigen::EigenBase<Derived>& matrix, Index rows, Index cols,
-                   std::string_view where, std::string_view what) {
-  if (matrix.rows() != rows || matrix.cols() != cols)
-    throw ShapeError(message(where, ": ", what, " is ", shape_of(matrix), ", expected (", rows,
-                             ", ", cols, ")"));
+                   const Where& where, std::string_view what, std::string_view rows_name = {},
+                   std::string_view cols_name = {}) {
+  if (matrix.rows() == rows && matrix.cols() == cols) return;
+  const auto number = [](Index value, std::string_view name) {
+    return name.empty() ? message(value) : message(name, " = ", value);
+  };
+  throw ShapeError(message(where, ": ", what, " is ", shape_of(matrix), ", expected (",
+                           number(rows, rows_name), ", ", number(cols, cols_name), ")"));
 }
 
 /// Throws ShapeError unless `matrix` has `cols` columns, which `name` explains in the message.
-template <class Derived>
-void require_cols(const Eigen::EigenBase<Derived>& matrix, Index cols, std::string_view where,
+template <class Derived, class Where>
+void require_cols(const Eigen::EigenBase<Derived>& matrix, Index cols, const Where& where,
                   std::string_view what, std::string_view name) {
   if (matrix.cols() != cols)
     throw ShapeError(message(where, ": ", what, " is ", shape_of(matrix), ", expected (N, ", name,

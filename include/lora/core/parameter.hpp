@@ -1,26 +1,67 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 
-#include "lora/core/matrix.hpp"
+#include "lora/core/fixed_matrix.hpp"
 
 namespace lora {
 
-/// Holds something trainable: a matrix (a vector is (1, n)), its gradient of the same shape, and
-/// the name that files, patterns and optimizer groups know it by, as PEFT and PyTorch write it:
+/// What tells one parameter from every other, whatever their names: moves with the parameter, and
+/// a copy has another. Whoever keeps one (as an optimizer does) never meets it again on a parameter
+/// that was made later.
+class ParameterIdentity {
+ public:
+  /// Makes an identity that no other has.
+  ParameterIdentity() : token_(std::make_shared<const char>()) {}
+
+  /// Returns an address that stands for this identity as long as anybody remembers it.
+  [[nodiscard]] const void* key() const { return token_.get(); }
+
+  /// Remembers the identity without keeping the parameter's.
+  [[nodiscard]] std::weak_ptr<const void> remember() const { return token_; }
+
+ private:
+  std::shared_ptr<const char> token_;
+};
+
+/// Something that trains: a matrix (a vector is (1, n)), its gradient of the same shape, and the
+/// name that files, patterns and optimizer groups know it by, as PEFT and PyTorch write it:
 /// `encoder.layer.0.attention.self.query.lora_A.weight`.
+///
+/// Its shape is fixed. A copy is another parameter; what is moved from is empty.
 template <class T>
-struct Parameter {
+class Parameter {
+ public:
   using Scalar = T;
 
   Parameter() = default;
 
-  /// Takes `value`, with a gradient of zeros.
+  /// Takes `initial`, with a gradient of zeros.
   Parameter(std::string parameter_name, Matrix<T> initial)
       : name(std::move(parameter_name)),
         value(std::move(initial)),
         grad(Matrix<T>::Zero(value.rows(), value.cols())) {}
+
+  Parameter(const Parameter& other) : name(other.name), value(other.value), grad(other.grad) {}
+  Parameter(Parameter&& other) : Parameter() { swap(other); }
+  ~Parameter() = default;
+
+  /// Becomes another parameter: identity, name, shape and elements are the other's (those of a copy
+  /// of it, if it is not moved from).
+  Parameter& operator=(Parameter other) noexcept {
+    swap(other);
+    return *this;
+  }
+
+  /// Exchanges everything with `other`.
+  void swap(Parameter& other) noexcept {
+    std::swap(identity_, other.identity_);
+    name.swap(other.name);
+    value.swap(other.value);
+    grad.swap(other.grad);
+  }
 
   /// Sets the gradient to zero. Gradients accumulate until this is called.
   void zero_grad() { grad.setZero(); }
@@ -28,9 +69,16 @@ struct Parameter {
   /// Returns the number of scalars.
   [[nodiscard]] Index size() const { return value.size(); }
 
+  /// Returns what tells this parameter from every other.
+  [[nodiscard]] const ParameterIdentity& identity() const { return identity_; }
+
+ private:
+  ParameterIdentity identity_;
+
+ public:
   std::string name;
-  Matrix<T> value;
-  Matrix<T> grad;
+  FixedMatrix<T> value;
+  FixedMatrix<T> grad;
 };
 
 }  // namespace lora

@@ -1,57 +1,89 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <initializer_list>
+#include <iterator>
 #include <span>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
 #include "lora/core/parameter.hpp"
+#include "lora/core/scratch.hpp"
 
 namespace lora {
 
-/// Lists the parameters of one layer without allocating; a contiguous range, which converts to the
-/// span that optimizers take.
-template <class T, std::size_t Capacity>
-class LayerParameters {
+/// The parameters of one layer or of many, in an order: what `parameters()` returns and what
+/// optimizers, clipping and checkpoints take. Owns the list, not the parameters, which must outlive
+/// it: a layer's live as long as the layer, an adapter's until it is replaced or deleted. A list of
+/// up to four allocates nothing.
+template <class T>
+class ParameterList {
  public:
-  /// Appends a parameter; there is room for `Capacity`.
-  void add(Parameter<T>& parameter) { items_.at(size_++) = &parameter; }
+  using value_type = Parameter<T>*;
+  using const_iterator = Parameter<T>* const*;
+
+  ParameterList() = default;
+  ParameterList(std::initializer_list<Parameter<T>*> parameters) { append(parameters); }
+
+  /// Copies any other list of pointers to parameters: a vector, an array, a span.
+  template <class Range>
+  requires(!std::same_as<Range, ParameterList> && requires(const Range& range) {
+    { *std::begin(range) } -> std::convertible_to<Parameter<T>*>;
+  }) ParameterList(const Range& parameters) {
+    append(parameters);
+  }
+
+  /// Appends a parameter.
+  void add(Parameter<T>& parameter) {
+    if (size_ < few_.size()) {
+      few_[size_++] = &parameter;
+      return;
+    }
+    if (many_.empty()) many_.assign(few_.begin(), few_.end());
+    many_.push_back(&parameter);
+    ++size_;
+  }
+
+  /// Appends the parameters of `others`.
+  void add(const ParameterList& others) { append(others); }
 
   [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] Parameter<T>* operator[](std::size_t i) const { return items_.at(i); }
-  [[nodiscard]] auto begin() const { return items_.begin(); }
-  [[nodiscard]] auto end() const { return items_.begin() + static_cast<std::ptrdiff_t>(size_); }
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] Parameter<T>* operator[](std::size_t i) const { return begin()[i]; }
+  [[nodiscard]] const_iterator begin() const { return many_.empty() ? few_.data() : many_.data(); }
+  [[nodiscard]] const_iterator end() const { return begin() + size_; }
 
  private:
-  std::array<Parameter<T>*, Capacity> items_{};
+  // One by one: GCC 12 at -O3 takes vector::insert of a range for an overflow, and says so.
+  template <class Range>
+  void append(const Range& parameters) {
+    for (Parameter<T>* parameter : parameters) add(*parameter);
+  }
+
+  std::array<Parameter<T>*, 4> few_{};
+  std::vector<Parameter<T>*> many_;  // all of them, once there are more than a few
   std::size_t size_ = 0;
 };
-
-/// What optimizers, clipping and checkpoints take: the parameters of one layer or of many.
-template <class T>
-using ParameterSpan = std::span<Parameter<T>* const>;
 
 /// Is satisfied by anything whose `parameters()` lists its trainable parameters.
 template <class Layer, class T>
 concept HasParameters = requires(Layer& layer) {
-  { layer.parameters() } -> std::convertible_to<ParameterSpan<T>>;
+  { layer.parameters() } -> std::convertible_to<ParameterList<T>>;
 };
 
 /// Returns the parameters of several layers as one list, in the order of the arguments.
 template <class T, HasParameters<T>... Layers>
-[[nodiscard]] std::vector<Parameter<T>*> parameters_of(Layers&... layers) {
-  std::vector<Parameter<T>*> all;
-  // One by one: GCC 12 at -O3 takes vector::insert of a range for an overflow, and says so.
-  const auto append = [&all](ParameterSpan<T> some) {
-    for (Parameter<T>* parameter : some) all.push_back(parameter);
-  };
-  (append(layers.parameters()), ...);
+[[nodiscard]] ParameterList<T> parameters_of(Layers&... layers) {
+  ParameterList<T> all;
+  (all.add(layers.parameters()), ...);
   return all;
 }
 
-/// Is satisfied by any list of pointers to parameters: a layer's `parameters()`, a vector, a span.
+/// Is satisfied by any list of pointers to parameters: a ParameterList, a vector, a span.
 template <class List>
 concept ParameterRange = requires(const List& list) {
   requires std::is_pointer_v<std::decay_t<decltype(*list.begin())>>;
@@ -71,6 +103,26 @@ template <ParameterRange List>
   Index sum = 0;
   for (const auto* parameter : parameters) sum += parameter->size();
   return sum;
+}
+
+/// Throws ConfigError, naming `where`, if a parameter is in the list twice, or if two share a name,
+/// which set_name of their layers mends. Allocates nothing in a second call.
+template <ParameterRange List>
+void require_distinct(const List& parameters, std::string_view where) {
+  using Pointer = std::decay_t<decltype(*parameters.begin())>;
+  const auto count = static_cast<Index>(std::distance(parameters.begin(), parameters.end()));
+  if (count < 2) return;
+  Scratch scratch;
+  const std::span<Pointer> sorted(scratch.take<Pointer>(count), static_cast<std::size_t>(count));
+  std::copy(parameters.begin(), parameters.end(), sorted.begin());
+  std::sort(sorted.begin(), sorted.end(), [](Pointer a, Pointer b) { return a->name < b->name; });
+  const auto same = std::adjacent_find(sorted.begin(), sorted.end(),
+                                       [](Pointer a, Pointer b) { return a->name == b->name; });
+  if (same == sorted.end()) return;
+  if (same[0] == same[1])
+    throw ConfigError(message(where, ": the parameter \"", same[0]->name, "\" is listed twice"));
+  throw ConfigError(message(where, ": two parameters are called \"", same[0]->name,
+                            "\": give their layers names of their own with set_name"));
 }
 
 }  // namespace lora

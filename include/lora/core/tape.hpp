@@ -2,95 +2,164 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "lora/core/input_mark.hpp"
 #include "lora/core/matrix.hpp"
 
 namespace lora {
 
-/// Keeps what backward needs beyond a layer's input, from forward to backward.
+/// What the forwards of a pass leave for their backwards, beyond the inputs, which stay the
+/// caller's.
 ///
-/// Each layer's forward pushes a frame, its backward pops it: so backward runs in the reverse
-/// order of forward, one layer may run several times in a pass, and after both the tape is empty.
-/// The memory stays and is used again: the second step of the same shapes allocates nothing.
-/// A tape belongs to one thread; two threads that train one layer have a tape each.
+/// Each layer's forward pushes a frame and its backward pops it: so backward runs in the reverse
+/// order of forward, one layer may run several times in a pass, and after both the tape is empty. A
+/// frame also says what backward has to find unchanged, and refuses to go on otherwise. The memory
+/// stays and is used again: the second step of the same shapes allocates nothing.
+///
+/// A tape belongs to one thread. Threads that train one layer at the same time have a tape each,
+/// of streams of their own, and Gradients each, which they pass to the const backward: the one that
+/// is not const writes to the layer, and two threads in it race.
 template <class T>
 class Tape {
  public:
   /// What one forward leaves for its backward.
-  struct Frame {
-    const void* owner = nullptr;  ///< the layer that pushed it
-    Index rows = 0;               ///< tokens of that forward
-    Index cols = 0;               ///< width of what was kept; 0 where nothing was
-    std::uint64_t step = 0;       ///< which forward of this tape it was: selects dropout masks
-    std::vector<T> memory;        ///< numbers kept, of any shape the owner likes; only grows
-
-    /// Makes room for a (rows, width) matrix and returns it; backward finds it by `kept()`.
-    [[nodiscard]] MatrixRef<T> keep(Index width) {
-      const auto needed = static_cast<std::size_t>(rows * width);
-      if (memory.size() < needed) memory.resize(needed);
-      cols = width;
-      return kept();
+  class Frame {
+   public:
+    /// Makes room for one more matrix (rows, cols), which backward finds by kept(i), i counting
+    /// from 0. It stays where it is until the frame is popped.
+    [[nodiscard]] MatrixRef<T> keep(Index rows, Index cols) {
+      if (count_ == matrices_.size()) matrices_.emplace_back();
+      Kept& kept = matrices_[count_++];
+      const auto needed = static_cast<std::size_t>(rows * cols);
+      if (kept.memory.size() < needed) kept.memory.resize(needed);
+      kept.rows = rows;
+      kept.cols = cols;
+      return {kept.memory.data(), rows, cols, cols};
     }
 
-    /// Returns the matrix that `keep` made.
-    [[nodiscard]] MatrixRef<T> kept() { return {memory.data(), rows, cols, cols}; }
+    /// Returns the matrix that the call number `i` of `keep` made. Throws std::out_of_range.
+    [[nodiscard]] MatrixRef<T> kept(std::size_t i = 0) {
+      Kept& kept = matrices_.at(i);
+      return {kept.memory.data(), kept.rows, kept.cols, kept.cols};
+    }
+
+    /// Notes which x the forward saw, for require_input.
+    void note_input(ConstMatrixRef<T> x) { input_ = InputMark<T>(x); }
+
+    /// Throws StateError, naming `where`, unless x is what note_input saw: its address, shape and,
+    /// as far as a sample tells, elements.
+    template <class Where>
+    void require_input(ConstMatrixRef<T> x, const Where& where) const {
+      input_.require(x, where);
+    }
+
+    /// Keeps alive what the forward used, such as an adapter that may be replaced meanwhile.
+    void hold(std::shared_ptr<const void> used) { held_.push_back(std::move(used)); }
+
+    /// Returns what the call number `i` of `hold` was given. Throws std::out_of_range.
+    [[nodiscard]] const std::shared_ptr<const void>& held(std::size_t i = 0) const {
+      return held_.at(i);
+    }
+
+    /// Returns the tokens of that forward.
+    [[nodiscard]] Index rows() const { return rows_; }
+
+    /// Returns the step at which its dropout masks are drawn; see Tape.
+    [[nodiscard]] std::uint64_t mask_step() const { return mask_step_; }
+
+   private:
+    friend class Tape;
+
+    struct Kept {
+      std::vector<T> memory;  // only grows
+      Index rows = 0, cols = 0;
+    };
+
+    const void* owner_ = nullptr;
+    std::string name_;
+    Index rows_ = 0;
+    std::uint64_t mask_step_ = 0;
+    InputMark<T> input_;
+    std::size_t count_ = 0;
+    std::deque<Kept> matrices_;
+    std::vector<std::shared_ptr<const void>> held_;
   };
 
-  /// Which random numbers the next forward draws: saved in checkpoints.
+  /// Which random numbers the forwards of the next pass draw: saved in checkpoints.
   struct RandomState {
-    std::uint64_t stream = 0;    ///< tapes of different streams draw different masks
-    std::uint64_t forwards = 0;  ///< forwards that this tape has seen
+    std::uint64_t stream = 0;  ///< tapes of different streams draw different masks
+    std::uint64_t step = 0;    ///< training steps that this tape has seen
     friend bool operator==(const RandomState&, const RandomState&) = default;
   };
 
   /// Makes an empty tape. Threads that train the same layer at the same time give their tapes
   /// different streams, so that their dropout masks differ.
+  ///
+  /// A mask is a function of (seed, layer, stream, step, element), step counting the passes: it
+  /// goes on when the tape has become empty. A layer that runs several times in a pass draws
+  /// another mask each time; what other layers do changes no mask.
   explicit Tape(std::uint64_t stream = 0) : random_state_{stream, 0} {}
 
-  /// Adds a frame for `owner`'s forward on `rows` tokens and returns it.
-  Frame& push(const void* owner, Index rows) {
+  /// Adds a frame for the forward of `owner`, called `name` in messages, on `rows` tokens and
+  /// returns it.
+  Frame& push(const void* owner, std::string_view name, Index rows) {
     if (depth_ == frames_.size()) frames_.emplace_back();
+    begin_pass();
     Frame& frame = frames_[depth_++];
-    frame.owner = owner;
-    frame.rows = rows;
-    frame.cols = 0;
-    frame.step = random_state_.forwards++;
+    frame.owner_ = owner;
+    frame.name_ = name;
+    frame.rows_ = rows;
+    frame.mask_step_ = (random_state_.stream << 48) ^ (run_of(owner) << 32) ^ random_state_.step;
+    frame.input_ = {};
+    frame.count_ = 0;
     return frame;
   }
 
   /// Returns the newest frame, which must be of `owner`'s forward on `rows` tokens; throws
-  /// StateError otherwise, naming `where`.
-  [[nodiscard]] Frame& top(const void* owner, Index rows, const char* where) {
+  /// StateError or ShapeError otherwise, naming `where`.
+  template <class Where>
+  [[nodiscard]] Frame& top(const void* owner, Index rows, const Where& where) {
     if (depth_ == 0)
       throw StateError(message(where, ": the tape is empty: run forward(x, tape, y) first"));
     Frame& frame = frames_[depth_ - 1];
-    if (frame.owner != owner)
-      throw StateError(message(where,
-                               ": the newest forward on the tape is another layer's: "
-                               "backward runs in the reverse order of forward"));
-    if (frame.rows != rows)
-      throw ShapeError(message(where, ": dy has ", rows, " rows, expected the ", frame.rows,
+    if (frame.owner_ != owner)
+      throw StateError(message(where, ": the newest forward on the tape is of ",
+                               frame.name_.empty() ? "another layer" : frame.name_,
+                               ": backward runs in the reverse order of forward"));
+    if (frame.rows_ != rows)
+      throw ShapeError(message(where, ": dy has ", rows, " rows, expected the ", frame.rows_,
                                " tokens of the forward on the tape"));
     return frame;
   }
 
-  /// Takes the newest frame off; its memory is kept for the next push.
+  /// Takes the newest frame off; its memory is kept for the next push. The last one ends the pass.
   void pop() {
-    if (depth_ > 0) --depth_;
+    if (depth_ == 0) return;
+    discard();
+    if (depth_ == 0) end_pass();
   }
 
-  /// Returns the step at which the dropout masks of `frame`'s forward are drawn: the tape's stream
-  /// in the upper bits, so that no two tapes share one.
-  [[nodiscard]] std::uint64_t mask_step(const Frame& frame) const { return mask_step(frame.step); }
-
-  /// Does the same for the forward of number `step`.
-  [[nodiscard]] std::uint64_t mask_step(std::uint64_t step) const {
-    return random_state_.stream << 40 ^ step;
+  /// Takes the newest frame off without ending the pass: of a forward that has no backward because
+  /// nothing below it trains.
+  void discard() {
+    if (depth_ > 0) frames_[--depth_].held_.clear();
   }
 
-  /// Forgets all frames, as after a step that was abandoned. Keeps the memory and random state.
-  void clear() { depth_ = 0; }
+  /// Forgets all frames, as after a pass that was abandoned, and ends the pass. Keeps the memory.
+  void clear() {
+    while (depth_ > 0) discard();
+    end_pass();
+  }
+
+  /// Says that a pass has begun, which push does as well: for forwards that run on another tape with
+  /// this one's random state, as those that are computed again in backward.
+  void begin_pass() { begun_ = true; }
 
   /// Tells whether every forward has had its backward.
   [[nodiscard]] bool empty() const { return depth_ == 0; }
@@ -98,20 +167,55 @@ class Tape {
   /// Returns the random state, to be saved.
   [[nodiscard]] const RandomState& random_state() const { return random_state_; }
 
-  /// Continues with the masks that would have followed `state`.
-  void set_random_state(const RandomState& state) { random_state_ = state; }
+  /// Lets the next forwards draw the masks that followed `state`.
+  void set_random_state(const RandomState& state) {
+    random_state_ = state;
+    begun_ = false;
+    runs_.clear();
+  }
 
   /// Returns the bytes held for frames.
   [[nodiscard]] std::size_t bytes() const {
     std::size_t sum = 0;
-    for (const Frame& frame : frames_) sum += frame.memory.capacity() * sizeof(T);
+    for (const Frame& frame : frames_)
+      for (const auto& kept : frame.matrices_) sum += kept.memory.capacity() * sizeof(T);
     return sum;
   }
 
  private:
-  std::vector<Frame> frames_;
+  struct Runs {
+    const void* owner;
+    std::uint64_t count;
+  };
+
+  // Counts the forwards of an owner in this pass and returns how many came before. Layers come in
+  // the same order in every pass, so each is mostly found where the last search ended.
+  std::uint64_t run_of(const void* owner) {
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+      Runs& runs = runs_[(next_ + i) % runs_.size()];
+      if (runs.owner != owner) continue;
+      next_ = (next_ + i + 1) % runs_.size();
+      return runs.count++;
+    }
+    runs_.push_back({owner, 1});
+    next_ = 0;
+    return 0;
+  }
+
+  void end_pass() {
+    if (!begun_) return;
+    begun_ = false;
+    ++random_state_.step;
+    for (Runs& runs : runs_) runs.count = 0;
+    next_ = 0;
+  }
+
+  std::deque<Frame> frames_;
   std::size_t depth_ = 0;
   RandomState random_state_;
+  bool begun_ = false;  // a pass that has not ended
+  std::vector<Runs> runs_;
+  std::size_t next_ = 0;
 };
 
 }  // namespace lora

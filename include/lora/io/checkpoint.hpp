@@ -44,11 +44,11 @@ struct Checkpoint {
 
 /// Returns a copy of the parameters' values by name. Throws ConfigError for two of one name.
 template <class T>
-[[nodiscard]] std::map<std::string, Matrix<T>> values_of(ParameterSpan<T> parameters) {
+[[nodiscard]] std::map<std::string, Matrix<T>> values_of(const ParameterList<T>& parameters) {
+  require_distinct(parameters, "values_of");
   std::map<std::string, Matrix<T>> values;
   for (const Parameter<T>* parameter : parameters)
-    if (!values.emplace(parameter->name, parameter->value).second)
-      throw ConfigError("values_of: two parameters are called \"" + parameter->name + "\"");
+    values.emplace(parameter->name, parameter->value);
   return values;
 }
 
@@ -56,7 +56,9 @@ template <class T>
 /// parameter that has no value here and for a value that has no parameter, and ShapeError for a
 /// value of another shape; then nothing has changed.
 template <class T>
-void set_values(ParameterSpan<T> parameters, const std::map<std::string, Matrix<T>>& values) {
+void set_values(const ParameterList<T>& parameters,
+                const std::map<std::string, Matrix<T>>& values) {
+  require_distinct(parameters, "set_values");
   std::set<std::string_view> known;
   for (const Parameter<T>* parameter : parameters) {
     const auto found = values.find(parameter->name);
@@ -77,13 +79,12 @@ void set_values(ParameterSpan<T> parameters, const std::map<std::string, Matrix<
 
 /// Lists what trains in these layers: A, B, and the bias with train_bias.
 template <class T>
-[[nodiscard]] std::vector<Parameter<T>*> parameters_of(
-    const std::vector<AdaptedLayerRef<T>>& slots) {
-  std::vector<Parameter<T>*> all;
+[[nodiscard]] ParameterList<T> parameters_of(const std::vector<AdaptedLayerRef<T>>& slots) {
+  ParameterList<T> all;
   for (const AdaptedLayerRef<T>& slot : slots) {
-    all.push_back(&slot.lora_A());
-    all.push_back(&slot.lora_B());
-    if (slot.config().train_bias) all.push_back(slot.bias());
+    all.add(slot.lora_A());
+    all.add(slot.lora_B());
+    if (slot.config().train_bias) all.add(*slot.bias());
   }
   return all;
 }
@@ -207,8 +208,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint<T>& che
     add_value("number." + name, DType::F64, number);
   add_value("learning_rate", DType::F64, checkpoint.optimizer.learning_rate);
   for (std::size_t i = 0; i < checkpoint.tapes.size(); ++i) {
-    const std::array<std::uint64_t, 2> state{checkpoint.tapes[i].stream,
-                                             checkpoint.tapes[i].forwards};
+    const std::array<std::uint64_t, 2> state{checkpoint.tapes[i].stream, checkpoint.tapes[i].step};
     tensors.push_back(detail::exact_tensor("tape." + std::to_string(i), DType::U64, {2},
                                            std::span<const std::uint64_t>(state)));
   }

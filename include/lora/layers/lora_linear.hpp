@@ -81,9 +81,9 @@ class LoRALinear {
     require_cols(x, in_features(), "LoRALinear::forward", "x", "in_features");
     require_unmerged("LoRALinear::forward(x, tape, y)");
     y.resize(x.rows(), out_features());
-    auto& frame = tape.push(this, x.rows());
-    const MatrixRef<T> xa = frame.keep(low_rank_is_active() ? rank() : 0);
-    if (low_rank_is_active()) low_rank_input(x, dropout_mask(tape, frame.step), xa);
+    auto& frame = tape.push(this, name(), x.rows());
+    const MatrixRef<T> xa = frame.keep(x.rows(), low_rank_is_active() ? rank() : 0);
+    if (low_rank_is_active()) low_rank_input(x, dropout_mask(frame.mask_step()), xa);
     finish_forward(x, xa, y);
   }
 
@@ -132,11 +132,11 @@ class LoRALinear {
   /// Returns the factor s of the low-rank path as it is now.
   [[nodiscard]] double scaling() const { return scaling_; }
 
-  /// Returns the mask that x has in the forward `step` of `tape`, or nothing without dropout.
-  [[nodiscard]] std::optional<DropoutMask> dropout_mask(const Tape<T>& tape,
-                                                        std::uint64_t step) const {
+  /// Returns the mask that x has in the forward whose frame has this mask_step, or nothing without
+  /// dropout.
+  [[nodiscard]] std::optional<DropoutMask> dropout_mask(std::uint64_t mask_step) const {
     if (config().dropout == 0) return {};
-    return DropoutMask(dropout_random_, tape.mask_step(step), config().dropout, in_features());
+    return DropoutMask(dropout_random_, mask_step, config().dropout, in_features());
   }
 
   /// Replaces the adapter's settings and factors, a (rank, in) and b (out, rank): what loading
@@ -228,8 +228,8 @@ class LoRALinear {
   }
 
   /// Lists what trains: A, B, and the bias with train_bias.
-  [[nodiscard]] LayerParameters<T, 3> parameters() {
-    LayerParameters<T, 3> list;
+  [[nodiscard]] ParameterList<T> parameters() {
+    ParameterList<T> list;
     list.add(adapter_.a());
     list.add(adapter_.b());
     if (config().train_bias) list.add(bias_);
@@ -259,7 +259,7 @@ class LoRALinear {
 
   // y = b + x W^T + s xa B^T, without the last term where xa has no columns.
   void finish_forward(ConstMatrixRef<T> x, ConstMatrixRef<T> xa, MatrixRef<T> y) const {
-    const Matrix<T>& b = adapter_.b().value;
+    const FixedMatrix<T>& b = adapter_.b().value;
     frozen_passes::forward<T>(
         weight_, x, has_bias() ? bias_.value.data() : nullptr,
         {xa, kernels::columns_of(b.data(), b.outerStride(), false), static_cast<T>(scaling_)}, y);
@@ -271,9 +271,9 @@ class LoRALinear {
     require_unmerged(where);
     require_cols(x, in_features(), where, "x", "in_features");
     require_shape(dy, x.rows(), out_features(), where, "dy");
-    const auto& frame = tape.top(this, dy.rows(), where);
-    if (frame.cols != 0 && frame.cols != rank())
-      throw StateError(message(where, ": the rank was ", frame.cols, " in forward and is ", rank(),
+    const Index cols = tape.top(this, dy.rows(), where).kept().cols();
+    if (cols != 0 && cols != rank())
+      throw StateError(message(where, ": the rank was ", cols, " in forward and is ", rank(),
                                " now: the adapter was replaced in between"));
   }
 
@@ -283,14 +283,14 @@ class LoRALinear {
     const bool wants_dx = dx.cols() > 0;
     if (config().train_bias) add_bias_gradient<T>(dy, bias_.grad);
     // As it was in forward, whatever was switched since.
-    const Index r = frame.cols;
+    const Index r = frame.kept().cols();
     const T s = static_cast<T>(scaling_);
-    const Matrix<T>& a = adapter_.a().value;
+    const FixedMatrix<T>& a = adapter_.a().value;
     const MatrixRef<T> xa = frame.kept();
     Scratch scratch;
     MatrixRef<T> g = scratch.matrix<T>(dy.rows(), r);  // dy B
     if (r != 0) low_rank_path::gradient_of_xa<T>(dy, adapter_.b().value, g);
-    const auto mask = r != 0 ? dropout_mask(tape, frame.step) : std::nullopt;
+    const auto mask = r != 0 ? dropout_mask(frame.mask_step()) : std::nullopt;
     // A mask stands between s g A and dx; without one both come in one pass.
     const ConstMatrixRef<T> joined = g.leftCols(mask ? 0 : r);
     if (wants_dx)

@@ -52,10 +52,9 @@ class LoRALinearGroup {
   [[nodiscard]] Index in_features() const { return parts_.front().in_features(); }
 
   /// Lists the parameters of all parts.
-  [[nodiscard]] std::vector<Parameter<T>*> parameters() {
-    std::vector<Parameter<T>*> all;
-    for (Part& part : parts_)
-      for (Parameter<T>* parameter : part.parameters()) all.push_back(parameter);
+  [[nodiscard]] ParameterList<T> parameters() {
+    ParameterList<T> all;
+    for (Part& part : parts_) all.add(part.parameters());
     return all;
   }
 
@@ -65,7 +64,7 @@ class LoRALinearGroup {
     check_input(x, y.size(), "LoRALinearGroup::forward");
     Scratch scratch;
     MatrixRef<T> xa = scratch.matrix<T>(x.rows(), active_rank());
-    run_forward(x, nullptr, 0, xa, y);
+    run_forward(x, {}, xa, y);
   }
 
   /// Computes the same with dropout, and leaves on the tape what backward needs: every part's
@@ -75,8 +74,8 @@ class LoRALinearGroup {
     for (const Part& part : parts_)
       if (part.merged())
         throw StateError("LoRALinearGroup::forward(x, tape, y): a part is merged: unmerge() first");
-    auto& frame = tape.push(this, x.rows());
-    run_forward(x, &tape, frame.step, frame.keep(active_rank()), y);
+    auto& frame = tape.push(this, parts_.front().name(), x.rows());
+    run_forward(x, frame.mask_step(), frame.keep(x.rows(), active_rank()), y);
   }
 
   /// Adds to the gradients of every part and computes dx (N, in), which is resized, from dy[p]
@@ -122,9 +121,9 @@ class LoRALinearGroup {
         throw StateError(message(where, ": part ", p, " is merged: unmerge() first"));
       require_shape(dy[p], x.rows(), parts_[p].out_features(), where, "dy");
     }
-    const auto& frame = tape.top(this, x.rows(), where);
-    if (frame.cols != active_rank())
-      throw StateError(message(where, ": the ranks of the active parts were ", frame.cols,
+    const Index cols = tape.top(this, x.rows(), where).kept().cols();
+    if (cols != active_rank())
+      throw StateError(message(where, ": the ranks of the active parts were ", cols,
                                " in forward and are ", active_rank(), " now"));
   }
 
@@ -139,7 +138,7 @@ class LoRALinearGroup {
       }
   }
 
-  void run_forward(ConstMatrixRef<T> x, const Tape<T>* tape, std::uint64_t step, MatrixRef<T> xa,
+  void run_forward(ConstMatrixRef<T> x, std::optional<std::uint64_t> mask_step, MatrixRef<T> xa,
                    std::span<Matrix<T>> y) const {
     std::array<low_rank_path::Input<T>, most> inputs = repeated<low_rank_path::Input<T>>(
         {ConstMatrixRef<T>(nullptr, 0, 0, 0), MatrixRef<T>(nullptr, 0, 0, 0), {}});
@@ -152,7 +151,7 @@ class LoRALinearGroup {
       std::construct_at(
           &inputs[paths++],
           low_rank_path::Input<T>{part.lora_A().value, own,
-                                  tape == nullptr ? std::nullopt : part.dropout_mask(*tape, step)});
+                                  mask_step ? part.dropout_mask(*mask_step) : std::nullopt});
       std::construct_at(&of_part[p], own);
     });
     low_rank_path::forward<T>(x, std::span<const low_rank_path::Input<T>>(inputs.data(), paths));
@@ -177,7 +176,7 @@ class LoRALinearGroup {
   }
 
   [[nodiscard]] frozen_passes::LowRankPart<T> low_rank(std::size_t p, ConstMatrixRef<T> xa) const {
-    const Matrix<T>& b = parts_[p].lora_B().value;
+    const FixedMatrix<T>& b = parts_[p].lora_B().value;
     return {xa, kernels::columns_of(b.data(), b.outerStride(), false),
             static_cast<T>(parts_[p].scaling())};
   }
@@ -203,7 +202,7 @@ class LoRALinearGroup {
     auto& frame = tape.top(this, x.rows(), "LoRALinearGroup::backward");
     MatrixRef<T> xa = frame.kept();
     Scratch scratch;
-    MatrixRef<T> g = scratch.matrix<T>(x.rows(), frame.cols);
+    MatrixRef<T> g = scratch.matrix<T>(x.rows(), xa.cols());
     std::array<Index, most> first_of{};
     std::array<bool, most> is_active{};
     for_each_active([&](std::size_t p, Index first) {
@@ -219,9 +218,9 @@ class LoRALinearGroup {
       Part& part = parts_[p];
       if (part.config().train_bias) add_bias_gradient<T>(dy[p], part.bias().grad);
       const Index r = is_active[p] ? part.rank() : 0;
-      const auto mask = is_active[p] ? part.dropout_mask(tape, frame.step) : std::nullopt;
+      const auto mask = is_active[p] ? part.dropout_mask(frame.mask_step()) : std::nullopt;
       MatrixRef<T> own_g = g.middleCols(first_of[p], r);
-      const Matrix<T>& a = part.lora_A().value;
+      const FixedMatrix<T>& a = part.lora_A().value;
       const T s = static_cast<T>(part.scaling());
       if (dx.cols() > 0)
         frozen_passes::backward<T>(

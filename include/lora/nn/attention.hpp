@@ -98,9 +98,9 @@ class Attention {
   void forward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v,
                const Sequences& queries, const Sequences& keys, Tape<T>& tape, Matrix<T>& y) const {
     check(q, k, v, queries, keys, "Attention::forward");
-    auto& frame = tape.push(this, q.rows());
-    MatrixRef<T> log_sums = frame.keep(heads());
-    const DropoutMask mask = mask_of(tape, frame, keys);
+    auto& frame = tape.push(this, "Attention", q.rows());
+    MatrixRef<T> log_sums = frame.keep(q.rows(), heads());
+    const DropoutMask mask = mask_of(frame, keys);
     y.resize(q.rows(), q.cols());
     for_each_head(queries, keys, heads(), [&](const Place& at) {
       forward_head(at, q, k, v, y, &log_sums, config_.dropout > 0 ? &mask : nullptr);
@@ -129,7 +129,7 @@ class Attention {
     require_shape(dy, q.rows(), q.cols(), where, "dy");
     auto& frame = tape.top(this, dy.rows(), where);
     const MatrixRef<T> log_sums = frame.kept();
-    const DropoutMask mask = mask_of(tape, frame, keys);
+    const DropoutMask mask = mask_of(frame, keys);
     dq.resize(q.rows(), q.cols());
     dk.resize(k.rows(), k.cols());
     dv.resize(v.rows(), v.cols());
@@ -181,9 +181,9 @@ class Attention {
     require_shape(v, keys.rows(), kv_heads_ * d, where, "v");
   }
 
-  [[nodiscard]] DropoutMask mask_of(const Tape<T>& tape, const typename Tape<T>::Frame& frame,
+  [[nodiscard]] DropoutMask mask_of(const typename Tape<T>::Frame& frame,
                                     const Sequences& keys) const {
-    return {random_, tape.mask_step(frame), config_.dropout, keys.longest()};
+    return {random_, frame.mask_step(), config_.dropout, keys.longest()};
   }
 
   // Head by head, and within a head sequence by sequence: threads then share the work evenly even

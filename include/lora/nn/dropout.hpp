@@ -36,17 +36,17 @@ class Dropout {
 
   /// Computes y = x * mask for x (N, D); y is resized and may be x itself.
   void forward(ConstMatrixRef<T> x, Tape<T>& tape, Matrix<T>& y) const {
-    auto& frame = tape.push(this, x.rows());
-    frame.cols = x.cols();
-    apply(x, tape.mask_step(frame), y);
+    auto& frame = tape.push(this, "Dropout", x.rows());
+    static_cast<void>(frame.keep(0, x.cols()));  // no numbers, but the width
+    apply(x, frame.mask_step(), y);
   }
 
   /// Computes dx = dy * mask for dy (N, D); dx is resized and may be dy itself. Throws ShapeError
   /// and StateError.
   void backward(ConstMatrixRef<T> dy, Tape<T>& tape, Matrix<T>& dx) const {
     auto& frame = tape.top(this, dy.rows(), "Dropout::backward");
-    require_shape(dy, frame.rows, frame.cols, "Dropout::backward", "dy");
-    apply(dy, tape.mask_step(frame), dx);
+    require_shape(dy, frame.rows(), frame.kept().cols(), "Dropout::backward", "dy");
+    apply(dy, frame.mask_step(), dx);
     tape.pop();
   }
 

@@ -73,7 +73,7 @@ void embedding(std::initializer_list<EmbeddingLookup<T>> lookups, Matrix<T>& y) 
 /// anything changes.
 template <class T>
 void embedding_backward(std::span<const int> ids, std::type_identity_t<ConstMatrixRef<T>> dy,
-                        Matrix<T>& dtable) {
+                        std::type_identity_t<MatrixRef<T>> dtable) {
   const Index n = dy.rows(), d = dtable.cols();
   require_cols(dy, d, "embedding_backward", "dy", "embedding_features");
   detail::check_lookup<T>({dtable, ids, "dtable"}, n, d, "embedding_backward");

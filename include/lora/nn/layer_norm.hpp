@@ -54,7 +54,7 @@ class LayerNorm {
   /// backward_from_output is called instead of backward. Throws ShapeError.
   void forward(ConstMatrixRef<T> x, Tape<T>& tape, Matrix<T>& y) const {
     require_cols(x, features(), "LayerNorm::forward", "x", "features");
-    MatrixRef<T> kept = tape.push(this, x.rows()).keep(2);
+    MatrixRef<T> kept = tape.push(this, "LayerNorm", x.rows()).keep(x.rows(), 2);
     run(x, y, [&kept](Index row, T mean, T r) {
       kept(row, 0) = mean;
       kept(row, 1) = r;
@@ -118,8 +118,8 @@ class LayerNorm {
   }
 
   /// Lists gamma and beta where trainable, nothing otherwise.
-  [[nodiscard]] LayerParameters<T, 2> parameters() {
-    LayerParameters<T, 2> list;
+  [[nodiscard]] ParameterList<T> parameters() {
+    ParameterList<T> list;
     if (!config_.trainable) return list;
     list.add(gamma_);
     list.add(beta_);

@@ -49,7 +49,7 @@ class Linear {
   /// Computes the same and notes the call on the tape, for backward to check.
   void forward(ConstMatrixRef<T> x, Tape<T>& tape, Matrix<T>& y) const {
     forward(x, y);
-    static_cast<void>(tape.push(this, x.rows()));
+    static_cast<void>(tape.push(this, weight_.name, x.rows()));
   }
 
   /// Adds dW += dy^T x and db += sum over rows of dy, and computes dx = dy W, resized to (N, in).
@@ -86,8 +86,8 @@ class Linear {
   }
 
   /// Lists W and b.
-  [[nodiscard]] LayerParameters<T, 2> parameters() {
-    LayerParameters<T, 2> list;
+  [[nodiscard]] ParameterList<T> parameters() {
+    ParameterList<T> list;
     list.add(weight_);
     list.add(bias_);
     return list;

@@ -13,6 +13,7 @@
 #include "lora/optim/adamw_update.hpp"
 #include "lora/optim/optimizer_state.hpp"
 #include "lora/optim/parameter_group.hpp"
+#include "lora/optim/parameter_states.hpp"
 
 namespace lora {
 
@@ -33,7 +34,8 @@ struct AdamWConfig {
 ///     m = m + (1 - beta1) (g - m),   v = beta2 v + (1 - beta2) g^2
 ///     p = p - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
 ///
-/// in one pass over each parameter. t counts the steps of each parameter by itself.
+/// in one pass over each parameter. t counts the steps of each parameter by itself. A parameter is
+/// known by its identity; its name chooses its group and is what files find its state by.
 template <class T>
 class AdamW {
  public:
@@ -49,8 +51,12 @@ class AdamW {
     validate(config_.groups, "AdamW");
   }
 
-  /// Updates every parameter from its gradient, which is left as it is.
-  void step(ParameterSpan<T> parameters) {
+  /// Updates every parameter from its gradient, which is left as it is. Throws ConfigError if one
+  /// is listed twice or two share a name, ShapeError for restored moments of another shape.
+  void step(const ParameterList<T>& parameters) {
+    require_distinct(parameters, "AdamW::step");
+    for (const Parameter<T>* parameter : parameters)
+      require_same_shape(entry_of(*parameter).m, *parameter, "AdamW::step");
     for (Parameter<T>* parameter : parameters) update(*parameter);
   }
 
@@ -62,14 +68,14 @@ class AdamW {
     learning_rate_ = learning_rate;
   }
 
-  /// Returns a copy of what it remembers.
+  /// Returns a copy of what it remembers. Throws ConfigError if two parameters share a name.
   [[nodiscard]] OptimizerState<T> state() const {
     OptimizerState<T> state{"AdamW", learning_rate_, {}, {}};
-    for (const auto& [name, entry] : entries_) {
+    entries_.for_each("AdamW::state", [&state](const std::string& name, const Entry& entry) {
       state.steps[name] = entry.steps;
       state.tensors[name + ".exp_avg"] = entry.m;
       state.tensors[name + ".exp_avg_sq"] = entry.v;
-    }
+    });
     return state;
   }
 
@@ -88,7 +94,7 @@ class AdamW {
       entries[name] = {group_of(config_.groups, name), steps, m->second, v->second};
     }
     set_learning_rate(state.learning_rate);
-    entries_ = std::move(entries);
+    entries_.restore(std::move(entries));
   }
 
  private:
@@ -100,16 +106,10 @@ class AdamW {
   };
 
   Entry& entry_of(const Parameter<T>& parameter) {
-    const auto found = entries_.find(parameter.name);
-    if (found != entries_.end()) {
-      require_same_shape(found->second.m, parameter, "AdamW::step");
-      return found->second;
-    }
-    const Index rows = parameter.value.rows(), cols = parameter.value.cols();
-    return entries_
-        .emplace(parameter.name, Entry{group_of(config_.groups, parameter.name), 0,
-                                       Matrix<T>::Zero(rows, cols), Matrix<T>::Zero(rows, cols)})
-        .first->second;
+    return entries_.of(parameter, [&] {
+      const Matrix<T> zero = Matrix<T>::Zero(parameter.value.rows(), parameter.value.cols());
+      return Entry{group_of(config_.groups, parameter.name), 0, zero, zero};
+    });
   }
 
   void update(Parameter<T>& parameter) {
@@ -119,8 +119,10 @@ class AdamW {
     const auto t = static_cast<double>(entry.steps);
     const double rate = learning_rate_ * entry.group.learning_rate_ratio;
     const double decay = entry.group.weight_decay.value_or(config_.weight_decay);
+    const T w1 = static_cast<T>(1 - config_.beta1);
     const AdamWStep<T> step{.shrink = static_cast<T>(1 - rate * decay),
-                            .w1 = static_cast<T>(1 - config_.beta1),
+                            .w1 = w1,
+                            .near_g = w1 >= T(0.5),
                             .beta2 = static_cast<T>(config_.beta2),
                             .w2 = static_cast<T>(1 - config_.beta2),
                             .step_size = static_cast<T>(rate / (1 - std::pow(config_.beta1, t))),
@@ -139,7 +141,7 @@ class AdamW {
 
   AdamWConfig config_;
   double learning_rate_;
-  std::map<std::string, Entry> entries_;
+  ParameterStates<Entry> entries_;
 };
 
 }  // namespace lora

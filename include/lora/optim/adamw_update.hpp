@@ -5,11 +5,12 @@
 
 namespace lora {
 
-/// Holds the numbers of one AdamW step that are the same for every element of a parameter.
+/// The numbers of one AdamW step that are the same for every element of a parameter.
 template <class T>
 struct AdamWStep {
   T shrink;      ///< 1 - lr weight_decay
   T w1;          ///< 1 - beta1
+  bool near_g;   ///< w1 is at least 1/2: m is computed from g, as torch.lerp does
   T beta2;       ///< beta2
   T w2;          ///< 1 - beta2
   T step_size;   ///< lr / (1 - beta1^t)
@@ -26,7 +27,9 @@ EIGEN_STRONG_INLINE void adamw_elements(const AdamWStep<T>& step, T* p, const T*
   const auto all = [](T value) { return ei::pset1<Packet>(value); };
   const auto grad = ei::ploadu<Packet>(g);
   const auto old_m = ei::ploadu<Packet>(m);
-  const Packet new_m = ei::padd(old_m, ei::pmul(all(step.w1), ei::psub(grad, old_m)));
+  const Packet change = ei::psub(grad, old_m);
+  const Packet new_m = step.near_g ? ei::psub(grad, ei::pmul(change, all(T(1) - step.w1)))
+                                   : ei::padd(old_m, ei::pmul(all(step.w1), change));
   const Packet new_v = ei::padd(ei::pmul(ei::ploadu<Packet>(v), all(step.beta2)),
                                 ei::pmul(ei::pmul(all(step.w2), grad), grad));
   const Packet denominator =
@@ -42,7 +45,8 @@ EIGEN_STRONG_INLINE void adamw_elements(const AdamWStep<T>& step, T* p, const T*
 /// Updates `count` elements of a parameter p with gradient g and moments m and v, each read and
 /// written once, in PyTorch's order of operations:
 ///
-///     m = m + w1 (g - m),  v = beta2 v + (w2 g) g,
+///     m = m + w1 (g - m), or g - (g - m) (1 - w1) where w1 >= 1/2,
+///     v = beta2 v + (w2 g) g,
 ///     p = p shrink - (step_size m) / (sqrt(v) / correction + epsilon)
 template <class T>
 void adamw_update(const AdamWStep<T>& step, Index count, T* p, const T* g, T* m, T* v) {

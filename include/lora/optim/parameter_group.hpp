@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cmath>
 #include <optional>
 #include <span>
 #include <string>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "lora/core/error.hpp"
+#include "lora/core/finite.hpp"
 
 namespace lora {
 
@@ -32,7 +32,7 @@ struct ParameterGroup {
 
 /// Throws ConfigError, naming `where` and `what`, unless `value` is finite and at least zero.
 inline void require_non_negative(double value, std::string_view where, std::string_view what) {
-  if (!(std::isfinite(value) && value >= 0))
+  if (!(is_finite(value) && value >= 0))
     throw ConfigError(
         message(where, ": ", what, " is ", value, ", expected a finite number of at least 0"));
 }

@@ -9,6 +9,7 @@
 #include "lora/core/parameter_list.hpp"
 #include "lora/optim/optimizer_state.hpp"
 #include "lora/optim/parameter_group.hpp"
+#include "lora/optim/parameter_states.hpp"
 
 namespace lora {
 
@@ -37,7 +38,7 @@ class SGD {
     require_non_negative(config_.learning_rate, "SGD", "learning_rate");
     require_non_negative(config_.momentum, "SGD", "momentum");
     require_non_negative(config_.weight_decay, "SGD", "weight_decay");
-    if (!std::isfinite(config_.dampening))
+    if (!is_finite(config_.dampening))
       throw ConfigError(
           message("SGD: dampening is ", config_.dampening, ", expected a finite number"));
     if (config_.nesterov && (config_.momentum == 0 || config_.dampening != 0))
@@ -45,8 +46,13 @@ class SGD {
     validate(config_.groups, "SGD");
   }
 
-  /// Updates every parameter from its gradient, which is left as it is.
-  void step(ParameterSpan<T> parameters) {
+  /// Updates every parameter from its gradient, which is left as it is. Throws ConfigError if one
+  /// is listed twice or two share a name, ShapeError for restored momentum of another shape.
+  void step(const ParameterList<T>& parameters) {
+    require_distinct(parameters, "SGD::step");
+    for (const Parameter<T>* parameter : parameters)
+      if (const Entry& entry = entry_of(*parameter); entry.momentum.size() > 0)
+        require_same_shape(entry.momentum, *parameter, "SGD::step");
     for (Parameter<T>* parameter : parameters) update(*parameter);
   }
 
@@ -58,14 +64,14 @@ class SGD {
     learning_rate_ = learning_rate;
   }
 
-  /// Returns a copy of what it remembers.
+  /// Returns a copy of what it remembers. Throws ConfigError if two parameters share a name.
   [[nodiscard]] OptimizerState<T> state() const {
     OptimizerState<T> state{"SGD", learning_rate_, {}, {}};
-    for (const auto& [name, entry] : entries_)
-      if (entry.momentum.size() > 0) {
-        state.steps[name] = 1;
-        state.tensors[name + ".momentum"] = entry.momentum;
-      }
+    entries_.for_each("SGD::state", [&state](const std::string& name, const Entry& entry) {
+      if (entry.momentum.size() == 0) return;
+      state.steps[name] = 1;
+      state.tensors[name + ".momentum"] = entry.momentum;
+    });
     return state;
   }
 
@@ -82,7 +88,7 @@ class SGD {
       entries[name] = {group_of(config_.groups, name), momentum->second};
     }
     set_learning_rate(state.learning_rate);
-    entries_ = std::move(entries);
+    entries_.restore(std::move(entries));
   }
 
  private:
@@ -91,12 +97,14 @@ class SGD {
     Matrix<T> momentum;  // empty before the first step
   };
 
+  Entry& entry_of(const Parameter<T>& parameter) {
+    return entries_.of(parameter, [&] {
+      return Entry{group_of(config_.groups, parameter.name), {}};
+    });
+  }
+
   void update(Parameter<T>& parameter) {
-    auto found = entries_.find(parameter.name);
-    if (found == entries_.end())
-      found = entries_.emplace(parameter.name, Entry{group_of(config_.groups, parameter.name), {}})
-                  .first;
-    Entry& entry = found->second;
+    Entry& entry = entry_of(parameter);
     const T rate = static_cast<T>(learning_rate_ * entry.group.learning_rate_ratio);
     const T decay = static_cast<T>(entry.group.weight_decay.value_or(config_.weight_decay));
     const T mu = static_cast<T>(config_.momentum);
@@ -107,10 +115,8 @@ class SGD {
     }
     if (entry.momentum.size() == 0)
       entry.momentum = g;
-    else {
-      require_same_shape(entry.momentum, parameter, "SGD::step");
+    else
       entry.momentum = mu * entry.momentum + static_cast<T>(1 - config_.dampening) * g;
-    }
     if (config_.nesterov)
       parameter.value -= rate * (g + mu * entry.momentum);
     else
@@ -119,7 +125,7 @@ class SGD {
 
   SGDConfig config_;
   double learning_rate_;
-  std::map<std::string, Entry> entries_;
+  ParameterStates<Entry> entries_;
 };
 
 }  // namespace lora

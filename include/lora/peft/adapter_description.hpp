@@ -67,9 +67,10 @@ template <class Value>
 /// Throws ConfigError if there is no layer, one without a name or two of one name, and if the
 /// layers differ in use_rslora or dropout, for which a file has one value.
 template <class T>
-[[nodiscard]] PeftConfig describe_adapters(const std::vector<AdaptedLayerRef<T>>& slots,
-                                           ParameterSpan<std::type_identity_t<T>> parameters = {},
-                                           const std::optional<PeftConfig>& start = {}) {
+[[nodiscard]] PeftConfig describe_adapters(
+    const std::vector<AdaptedLayerRef<T>>& slots,
+    const ParameterList<std::type_identity_t<T>>& parameters = {},
+    const std::optional<PeftConfig>& start = {}) {
   if (slots.empty()) throw ConfigError("save_adapter: there is no layer to save");
   std::vector<std::string> names;
   std::vector<Index> ranks;

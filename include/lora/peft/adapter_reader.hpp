@@ -22,7 +22,7 @@ namespace lora::peft {
 /// Sets up load_adapter.
 template <class T>
 struct AdapterLoadOptions {
-  ParameterSpan<T> parameters = {};  ///< of modules that are stored whole: a new head's
+  ParameterList<T> parameters = {};  ///< of modules that are stored whole: a new head's
 };
 
 /// Reads directory/adapter_config.json. Throws FileError; see parse_peft_config.
@@ -143,12 +143,12 @@ PeftConfig load_adapter(const std::filesystem::path& directory,
     Factors& read = factors[i];
     slots[i].replace_adapter(read.config, std::move(read.a), std::move(read.b));
     if (read.config.train_bias) {
-      slots[i].bias()->value.swap(read.bias);
+      slots[i].bias()->value = read.bias;
       slots[i].bias()->zero_grad();
     }
   }
   for (std::size_t i = 0; i < values.size(); ++i) {
-    options.parameters[i]->value.swap(values[i]);
+    options.parameters[i]->value = values[i];
     options.parameters[i]->zero_grad();
   }
   return config;

@@ -26,7 +26,7 @@ template <class T>
 struct AdapterSaveOptions {
   std::optional<PeftConfig> config = {};  ///< what to keep: see describe_adapters
   io::DType dtype = io::dtype_of<T>;      ///< of the numbers in the file: F64, F32, F16, BF16
-  ParameterSpan<T> parameters = {};       ///< of modules that are stored whole: a new head's
+  ParameterList<T> parameters = {};       ///< of modules that are stored whole: a new head's
 };
 
 namespace detail {
@@ -34,7 +34,7 @@ namespace detail {
 // A parameter of one row is a vector in PyTorch if it is a bias, or the scale of a norm, whose bias
 // has its size; otherwise it is the weight of a layer with one output.
 template <class T>
-[[nodiscard]] io::Shape stored_shape(const Parameter<T>& parameter, ParameterSpan<T> all) {
+[[nodiscard]] io::Shape stored_shape(const Parameter<T>& parameter, const ParameterList<T>& all) {
   const Index rows = parameter.value.rows(), cols = parameter.value.cols();
   const std::string module = parameter.name.substr(0, parameter.name.rfind('.'));
   const auto bias = std::find_if(all.begin(), all.end(), [&](const Parameter<T>* other) {

@@ -20,7 +20,7 @@ class Toy {
   }
 
   const std::vector<Index>& lengths() const { return lengths_; }
-  std::vector<lora::Parameter<float>*> parameters() { return lora::parameters_of<float>(layer_); }
+  lora::ParameterList<float> parameters() { return lora::parameters_of<float>(layer_); }
   lora::Tape<float>& tape() { return tape_; }
 
   Step step(const Batch& batch) {

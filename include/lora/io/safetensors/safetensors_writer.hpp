@@ -30,9 +30,10 @@ struct Tensor {
 /// Makes a tensor of `shape` (of as many elements as the matrix has) from a matrix, converted to
 /// `dtype`. Throws FileError for a dtype other than F64, F32, F16 and BF16 and for a finite number
 /// outside its range.
-template <class T>
-[[nodiscard]] Tensor make_tensor(std::string name, const Matrix<T>& matrix, Shape shape,
-                                 DType dtype = dtype_of<T>) {
+template <class Derived>
+[[nodiscard]] Tensor make_tensor(std::string name, const Eigen::MatrixBase<Derived>& values,
+                                 Shape shape, DType dtype = dtype_of<typename Derived::Scalar>) {
+  const Matrix<typename Derived::Scalar>& matrix = values.derived();
   const std::size_t bytes = static_cast<std::size_t>(matrix.size()) * bits_of(dtype) / 8;
   Tensor tensor{std::move(name), dtype, std::move(shape), std::vector<std::byte>(bytes)};
   encode(matrix.data(), matrix.size(), dtype, tensor.bytes.data(),
@@ -41,9 +42,9 @@ template <class T>
 }
 
 /// Makes a tensor of the matrix's own shape.
-template <class T>
-[[nodiscard]] Tensor make_tensor(std::string name, const Matrix<T>& matrix,
-                                 DType dtype = dtype_of<T>) {
+template <class Derived>
+[[nodiscard]] Tensor make_tensor(std::string name, const Eigen::MatrixBase<Derived>& matrix,
+                                 DType dtype = dtype_of<typename Derived::Scalar>) {
   return make_tensor(std::move(name), matrix, Shape{matrix.rows(), matrix.cols()}, dtype);
 }
 

@@ -56,7 +56,7 @@ class BertEmbeddings {
     }
     if (dropout_.p() == 0) return;
     dropout_.forward(y, tape.frames, y);
-    if (!trains_) tape.frames.pop();
+    if (!trains_) tape.frames.discard();
   }
 
   /// Adds to the gradients of what trains, from that of y, which `d` (N, D) is no more then.
@@ -67,7 +67,7 @@ class BertEmbeddings {
     } else {
       norm_.backward(y, tape.embedded[0], tape.frames, d);
     }
-    Matrix<T>& words = tables_[0].parameter.grad;
+    MatrixRef<T> words = tables_[0].parameter.grad;
     const Index fixed = tables_[0].trained ? padding_.value_or(-1) : -1;
     Scratch scratch;
     MatrixRef<T> before = scratch.matrix<T>(1, d.cols());

@@ -58,6 +58,7 @@ class BertEncoder {
     tape.hidden.resize(count + 1);
     tape.layers.resize(recompute_ ? 0 : count);
     tape.starts.resize(recompute_ ? count : 0);
+    tape.frames.begin_pass();
     const auto hidden = [&](std::size_t i) -> Matrix<T>& {
       return i >= first_ ? tape.hidden[i] : tape.buffers.hidden(ReadRows::all)[i % 2];
     };
@@ -73,7 +74,6 @@ class BertEncoder {
         const auto start = tape.frames.random_state();
         if (i >= first_) tape.starts[i] = start;
         compute_apart(i, hidden(i), start, tape, hidden(i + 1));
-        tape.frames.set_random_state(tape.again.random_state());
         tape.again.clear();
       }
     }

@@ -28,14 +28,14 @@ class AdaptedModel {
   [[nodiscard]] const std::vector<peft::ModuleName>& modules() const { return outline_.modules; }
 
   /// Lists what trains.
-  [[nodiscard]] std::vector<Parameter<T>*> parameters() { return listed().trained; }
+  [[nodiscard]] ParameterList<T> parameters() { return listed().trained; }
 
   /// Lists the layers with LoRA adapters.
   [[nodiscard]] std::vector<AdaptedLayerRef<T>> adapted_layers() { return listed().slots; }
 
   /// Lists what trains and is stored whole, beside the adapters: modules_to_save, the biases of
   /// bias = "all", and whatever trains under a tuning other than LoRA.
-  [[nodiscard]] std::vector<Parameter<T>*> stored_parameters() { return listed().stored; }
+  [[nodiscard]] ParameterList<T> stored_parameters() { return listed().stored; }
 
   /// Returns the number of scalars that train.
   [[nodiscard]] Index trainable_parameters() { return count_parameters(parameters()); }

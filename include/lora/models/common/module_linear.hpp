@@ -50,7 +50,7 @@ void list_lora_linear(LoRALinear<T, Frozen>& layer, bool adapted, ModelParameter
     return;
   }
   list.total += layer.rank() * (layer.in_features() + layer.out_features());
-  for (Parameter<T>* parameter : layer.parameters()) list.trained.push_back(parameter);
+  list.trained.add(layer.parameters());
   list.slots.emplace_back(layer);
 }
 

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "lora/core/matrix.hpp"
+
+namespace lora {
+
+/// A row-major matrix (rows, cols) that owns its memory and keeps its shape for life, so that what
+/// depends on the shape (a layer, an optimizer's moments) stays right. It reads and writes like any
+/// Eigen matrix; assigning one of another shape throws ShapeError and changes nothing.
+///
+/// Moving it moves the memory, whose address stays the same.
+template <class T>
+class FixedMatrix : public MatrixRef<T> {
+ public:
+  using View = MatrixRef<T>;
+
+  /// Makes an empty matrix (0, 0).
+  FixedMatrix() : View(nullptr, 0, 0, 0) {}
+
+  /// Takes the shape and the elements of `initial`.
+  FixedMatrix(Matrix<T> initial) : FixedMatrix() { take(std::move(initial)); }
+
+  FixedMatrix(const FixedMatrix& other) : FixedMatrix(other.storage_) {}
+  FixedMatrix(FixedMatrix&& other) noexcept : FixedMatrix() { swap(other); }
+  ~FixedMatrix() = default;
+
+  /// Overwrites the elements. Throws ShapeError for another shape.
+  template <class Derived>
+  FixedMatrix& operator=(const Eigen::DenseBase<Derived>& other) {
+    require_shape(other.derived(), this->rows(), this->cols(), "FixedMatrix", "the new value");
+    View::operator=(other.derived());
+    return *this;
+  }
+
+  FixedMatrix& operator=(const FixedMatrix& other) {
+    return operator=(static_cast<const Eigen::DenseBase<typename View::Base>&>(other));
+  }
+
+  /// Exchanges memory and shape with `other`.
+  void swap(FixedMatrix& other) noexcept {
+    storage_.swap(other.storage_);
+    look_at_storage();
+    other.look_at_storage();
+  }
+
+  void resize(Index rows, Index cols) = delete;
+  void resize(Index size) = delete;
+
+ private:
+  void take(Matrix<T> matrix) noexcept {
+    storage_.swap(matrix);
+    look_at_storage();
+  }
+
+  // The way that Eigen documents for changing what a Map looks at.
+  void look_at_storage() noexcept {
+    std::construct_at(static_cast<View*>(this), storage_.data(), storage_.rows(), storage_.cols(),
+                      storage_.cols());
+  }
+
+  Matrix<T> storage_;
+};
+
+}  // namespace lora

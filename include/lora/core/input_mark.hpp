@@ -1,0 +1,61 @@
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <type_traits>
+
+#include "lora/core/matrix.hpp"
+
+namespace lora {
+
+/// What a forward notes of its input x (N, I), so that backward can tell whether it is given the
+/// same: the address, the shape, and the bits of up to sixteen elements spread over it. Whoever
+/// writes another batch into x between forward and backward is found out, but for luck.
+template <class T>
+class InputMark {
+ public:
+  /// Marks nothing: any input passes.
+  InputMark() = default;
+
+  /// Marks `x`.
+  explicit InputMark(ConstMatrixRef<T> x)
+      : data_(x.data()), rows_(x.rows()), cols_(x.cols()), sample_(sample(x)), marked_(true) {}
+
+  /// Throws StateError, naming `where`, unless x is what was marked.
+  template <class Where>
+  void require(ConstMatrixRef<T> x, const Where& where) const {
+    if (!marked_) return;
+    if (x.rows() != rows_ || x.cols() != cols_)
+      throw StateError(message(where, ": x is ", shape_of(x), ", expected the (", rows_, ", ",
+                               cols_, ") of the forward on the tape"));
+    if (x.data() != data_ && x.size() > 0)
+      throw StateError(message(where,
+                               ": x lies elsewhere than in the forward on the tape: backward takes "
+                               "the x of its own forward, in the reverse order of the forwards"));
+    if (sample(x) != sample_)
+      throw StateError(message(where,
+                               ": the elements of x are not those of the forward on the tape: keep "
+                               "x as it is until backward"));
+  }
+
+ private:
+  static std::uint64_t sample(const ConstMatrixRef<T>& x) {
+    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    const Index size = x.rows() * x.cols();
+    const Index count = std::min<Index>(size, 16);
+    std::uint64_t hash = 0xCBF29CE484222325;  // FNV-1a over words
+    for (Index i = 0; i < count; ++i) {
+      const Index at = count == size ? i : i * (size - 1) / (count - 1);
+      hash = (hash ^ std::bit_cast<Bits>(x(at / x.cols(), at % x.cols()))) * 0x100000001B3;
+    }
+    return hash;
+  }
+
+  const T* data_ = nullptr;
+  Index rows_ = 0, cols_ = 0;
+  std::uint64_t sample_ = 0;
+  bool marked_ = false;
+};
+
+}  // namespace lora

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+
+#include "lora/core/matrix.hpp"
+
+namespace lora {
+
+/// Tells whether any memory of `a` may be that of `b`: their ranges from the first element to the
+/// last overlap.
+template <class T>
+[[nodiscard]] bool overlap(ConstMatrixRef<T> a, ConstMatrixRef<T> b) {
+  if (a.size() == 0 || b.size() == 0) return false;
+  const auto end = [](const ConstMatrixRef<T>& m) {
+    return m.data() + (m.rows() - 1) * m.outerStride() + m.cols();
+  };
+  const std::less<const T*> before;  // an order of all pointers
+  return before(a.data(), end(b)) && before(b.data(), end(a));
+}
+
+/// The place where a function puts a matrix: a `Matrix<T>` of the caller's, which is resized, or
+/// memory of the caller's (`MatrixRef<T>`, a block, a map), which has to be of the right shape.
+/// Passed by value; made from either without a word.
+template <class T>
+class Output {
+ public:
+  /// Writes to `matrix`, which is resized.
+  Output(Matrix<T>& matrix) : matrix_(&matrix), view_(matrix) {}
+
+  /// Writes to what `view` looks at.
+  Output(MatrixRef<T> view) : view_(view) {}
+
+  /// Writes to a block or a map.
+  template <class Derived>
+  requires(RowMajorWritable<Derived, T> &&
+           !std::is_base_of_v<Eigen::PlainObjectBase<Derived>, Derived>)
+      Output(const Eigen::MatrixBase<Derived>& view)
+      : view_(view) {}
+
+  /// Returns the (rows, cols) matrix to write to, resized or checked. Throws ShapeError, naming
+  /// `where` and `what`, for memory of another shape. `inputs` are what the function reads while it
+  /// writes: ShapeError if one overlaps the output. Nothing has changed when it throws.
+  template <class Where>
+  [[nodiscard]] MatrixRef<T> shaped(Index rows, Index cols, const Where& where, const char* what,
+                                    std::initializer_list<ConstMatrixRef<T>> inputs = {}) const {
+    check(rows, cols, where, what, inputs);
+    if (matrix_ == nullptr) return view_;
+    matrix_->resize(rows, cols);
+    return *matrix_;
+  }
+
+  /// Throws what `shaped` throws, and changes nothing.
+  template <class Where>
+  void check(Index rows, Index cols, const Where& where, const char* what,
+             std::initializer_list<ConstMatrixRef<T>> inputs = {}) const {
+    if (matrix_ == nullptr) require_shape(view_, rows, cols, where, what);
+    for (const ConstMatrixRef<T>& input : inputs)
+      if (overlap<T>(view_, input))
+        throw ShapeError(message(where, ": ", what,
+                                 " overlaps an input that is read while it is written: give it "
+                                 "memory of its own"));
+  }
+
+  /// Tells whether the output is `input` itself, element for element.
+  [[nodiscard]] bool is(ConstMatrixRef<T> input) const {
+    return view_.data() == input.data() && view_.rows() == input.rows() &&
+           view_.cols() == input.cols() &&
+           (view_.rows() <= 1 || view_.outerStride() == input.outerStride());
+  }
+
+  /// Returns the matrix to write to as `shaped` does, for a function that reads and writes element
+  /// by element: the output may also be one of `inputs` itself. Throws ShapeError where it overlaps
+  /// one in another way.
+  template <class Where>
+  [[nodiscard]] MatrixRef<T> shaped_elementwise(
+      Index rows, Index cols, const Where& where, const char* what,
+      std::initializer_list<ConstMatrixRef<T>> inputs) const {
+    for (const ConstMatrixRef<T>& input : inputs)
+      if (!is(input)) check(rows, cols, where, what, {input});
+    return shaped(rows, cols, where, what);
+  }
+
+ private:
+  Matrix<T>* matrix_ = nullptr;
+  MatrixRef<T> view_;
+};
+
+}  // namespace lora

@@ -1,0 +1,45 @@
+#include <lora/core/parameter.hpp>
+
+#include "support/catch.hpp"
+#include "support/random_matrix.hpp"
+
+using namespace lora;
+using namespace lora::test;
+
+TEST_CASE("a parameter's identity moves with it, and a copy has another") {
+  Parameter<float> p("p", random_matrix<float>(2, 3, 1));
+  const void* const key = p.identity().key();
+  const Parameter<float> copy = p;
+  CHECK(copy.identity().key() != key);
+  CHECK(copy.value == p.value);
+  Parameter<float> moved = std::move(p);
+  CHECK(moved.identity().key() == key);
+  CHECK(moved.name == "p");
+  Parameter<float> other;
+  CHECK(other.identity().key() != key);
+  other = std::move(moved);
+  CHECK(other.identity().key() == key);
+  CHECK(other.value == copy.value);
+}
+
+TEST_CASE("an identity that is remembered never comes again") {
+  std::weak_ptr<const void> remembered;
+  const void* key = nullptr;
+  {
+    const Parameter<float> p("p", Matrix<float>::Zero(1, 1));
+    remembered = p.identity().remember();
+    key = p.identity().key();
+    CHECK(!remembered.expired());
+  }
+  CHECK(remembered.expired());
+  for (int i = 0; i < 100; ++i) CHECK(Parameter<float>().identity().key() != key);
+}
+
+TEST_CASE("a parameter starts with a gradient of zeros of its shape") {
+  Parameter<double> p("p", random_matrix<double>(2, 3, 1));
+  CHECK(p.grad == Matrix<double>::Zero(2, 3));
+  p.grad = p.value;
+  p.zero_grad();
+  CHECK(p.grad.isZero());
+  CHECK(p.size() == 6);
+}
