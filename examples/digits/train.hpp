@@ -53,7 +53,7 @@ Cost train(Network<Hidden>& network, const Samples& samples, const Training& tra
        .peak = training.learning_rate,
        .total_steps = static_cast<std::uint64_t>(training.epochs * batches)});
   lora::AdamW<float> optimizer;
-  const std::vector<lora::Parameter<float>*> parameters = network.parameters();
+  const lora::ParameterList<float> parameters = network.parameters();
   lora::zero_grad(parameters);
 
   Activations<float> a;

@@ -39,7 +39,7 @@ class SideBySide {
   }
   [[nodiscard]] Index in_features() const { return merged_.in_features(); }
   [[nodiscard]] Index out_features() const { return out_; }
-  [[nodiscard]] const std::vector<Parameter<T>*>& parameters() {
+  [[nodiscard]] const ParameterList<T>& parameters() {
     parameters_ = merged_.parameters();
     return parameters_;
   }
@@ -83,7 +83,7 @@ class SideBySide {
 
   Merged merged_;
   std::vector<Matrix<T>> y_, dy_;
-  std::vector<Parameter<T>*> parameters_;
+  ParameterList<T> parameters_;
   Index out_ = 0;
 };
 
