@@ -16,7 +16,7 @@ TEMPLATE_TEST_CASE("PackedWeight keeps the contract of a frozen weight", "", flo
 TEMPLATE_TEST_CASE("PackedWeight holds W's bits, in memory rounded up to whole vectors", "", float,
                    double) {
   using T = TestType;
-  constexpr Index width = kernels::Simd<T>::width;
+  constexpr Index width = Simd<T>::width;
   for (const Index out : {Index{1}, width, width + 1, Index{48}, Index{100}, Index{193}}) {
     CAPTURE(out);
     const Index in = 35;

@@ -23,8 +23,9 @@ TEMPLATE_TEST_CASE("a shallow product is the plain sums, in blocks of larger mat
         for (const int count : {1, 2, 3}) {
           const Threads threads(count);
           Matrix<T> c = c0;
-          kernels::add_shallow_product<T>({a.data(), k, 1}, kernels::columns_of(b.data(), n, true),
-                                          k, T(0.5), c.middleCols(1, n));
+          kernels::add_shallow_product<T>(ConstMatrixRef<T>(a),
+                                          kernels::columns_of(b.data(), n, true), T(0.5),
+                                          c.middleCols(1, n));
           CHECK(largest_difference(c, expected) <= Tolerance<T>(k).value);
           if (count == 1) one = c;
           CHECK(same_bits(c, one));

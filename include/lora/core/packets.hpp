@@ -9,28 +9,22 @@
 
 namespace lora {
 
-/// Names the vector register that Eigen computes T in on this target, and its number of elements;
-/// scalars other than float and double are their own packet of one.
+/// The widest vector register that the compiler may use for T, through Eigen's packets: the same
+/// code compiles to AVX-512, AVX2, SSE, NEON. Scalars other than float and double, and all of them
+/// where there are no vectors, are their own packet of one.
 template <class T>
-struct PacketOf {
-  using type = T;
-  static constexpr Index size = 1;
-};
-
-template <>
-struct PacketOf<float> {
-  using type = Eigen::internal::packet_traits<float>::type;
-  static constexpr Index size = Eigen::internal::packet_traits<float>::size;
-};
-
-template <>
-struct PacketOf<double> {
-  using type = Eigen::internal::packet_traits<double>::type;
-  static constexpr Index size = Eigen::internal::packet_traits<double>::size;
+struct Simd {
+  static constexpr bool has_vectors = std::is_same_v<T, float> || std::is_same_v<T, double>;
+  using Packet = typename std::conditional_t<has_vectors, Eigen::internal::packet_traits<T>,
+                                             std::type_identity<T>>::type;
+  /// Scalars in a packet.
+  static constexpr Index width = Eigen::internal::unpacket_traits<Packet>::size;
+  /// Registers that hold packets.
+  static constexpr Index registers = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS;
 };
 
 template <class T>
-using Packet = typename PacketOf<T>::type;
+using Packet = typename Simd<T>::Packet;
 
 /// Loops over contiguous arrays, a packet at a time, with a function object that works on
 /// `Packet<T>` through Eigen::internal's packet functions (padd, pmul, pexp ...).
@@ -43,7 +37,7 @@ namespace packets {
 /// Loads a full packet from `data`, of which `count` elements exist; the others are zeros.
 template <class T>
 [[nodiscard]] Packet<T> load_part(const T* data, Index count) {
-  std::array<T, static_cast<std::size_t>(PacketOf<T>::size)> full{};
+  std::array<T, static_cast<std::size_t>(Simd<T>::width)> full{};
   for (Index i = 0; i < count; ++i) full[static_cast<std::size_t>(i)] = data[i];
   return Eigen::internal::ploadu<Packet<T>>(full.data());
 }
@@ -51,7 +45,7 @@ template <class T>
 /// Returns `packet` with zeros in place of its elements from `count` on.
 template <class T>
 [[nodiscard]] Packet<T> first_of(const Packet<T>& packet, Index count) {
-  std::array<T, static_cast<std::size_t>(PacketOf<T>::size)> full;
+  std::array<T, static_cast<std::size_t>(Simd<T>::width)> full;
   Eigen::internal::pstoreu(full.data(), packet);
   return load_part(full.data(), count);
 }
@@ -59,7 +53,7 @@ template <class T>
 /// Stores the first `count` elements of `packet` to `out`, and returns it with zeros after them.
 template <class T>
 Packet<T> store_part(T* out, const Packet<T>& packet, Index count) {
-  std::array<T, static_cast<std::size_t>(PacketOf<T>::size)> full;
+  std::array<T, static_cast<std::size_t>(Simd<T>::width)> full;
   Eigen::internal::pstoreu(full.data(), packet);
   for (Index i = 0; i < count; ++i) out[i] = full[static_cast<std::size_t>(i)];
   return load_part(full.data(), count);
@@ -68,7 +62,7 @@ Packet<T> store_part(T* out, const Packet<T>& packet, Index count) {
 /// Computes out[i] = f(in[i]...) for i in [0, count); out may be any of the inputs.
 template <class T, class F, class... In>
 void transform(Index count, T* out, const F& f, const In*... in) {
-  constexpr Index size = PacketOf<T>::size;
+  constexpr Index size = Simd<T>::width;
   Index i = 0;
   for (; i + size <= count; i += size)
     Eigen::internal::pstoreu(out + i, f(Eigen::internal::ploadu<Packet<T>>(in + i)...));
@@ -81,7 +75,7 @@ void transform(Index count, T* out, const F& f, const In*... in) {
 template <class T, class F, class... In>
 T transform_and_sum(Index count, T* out, const F& f, const In*... in) {
   namespace ei = Eigen::internal;
-  constexpr Index size = PacketOf<T>::size;
+  constexpr Index size = Simd<T>::width;
   auto sum = ei::pset1<Packet<T>>(T(0));
   Index i = 0;
   for (; i + size <= count; i += size) {
@@ -99,7 +93,7 @@ T transform_and_sum(Index count, T* out, const F& f, const In*... in) {
 template <class T, class F, class... In>
 [[nodiscard]] T sum(Index count, const F& f, const T* first, const In*... in) {
   namespace ei = Eigen::internal;
-  constexpr Index size = PacketOf<T>::size;
+  constexpr Index size = Simd<T>::width;
   const auto at = [&](Index i) {
     return f(ei::ploadu<Packet<T>>(first + i), ei::ploadu<Packet<T>>(in + i)...);
   };
@@ -126,7 +120,7 @@ template <class T, class F, class... In>
 template <class T>
 [[nodiscard]] T largest(Index count, const T* in) {
   namespace ei = Eigen::internal;
-  constexpr Index size = PacketOf<T>::size;
+  constexpr Index size = Simd<T>::width;
   T best = -std::numeric_limits<T>::infinity();
   Index i = 0;
   if (count >= size) {
@@ -147,7 +141,7 @@ template <class T>
   namespace ei = Eigen::internal;
   // The logarithm of the smallest normal number.
   constexpr double lowest = (std::numeric_limits<T>::min_exponent - 1) * 0.6931471805599453;
-  if constexpr (PacketOf<T>::size == 1) {
+  if constexpr (Simd<T>::width == 1) {
     using std::exp;
     return x < T(lowest) ? T(0) : exp(x);
   } else {

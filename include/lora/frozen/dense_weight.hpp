@@ -41,9 +41,6 @@ class DenseWeight {
     return {{weight_.data(), 1, weight_.outerStride()}};
   }
 
-  /// Tells whether panels are better than add_product, which packs nothing for a few tokens.
-  [[nodiscard]] bool panels_pay(Index tokens) const { return packing_pays(tokens); }
-
   /// Returns a copy of W.
   [[nodiscard]] Matrix<T> dense() const { return weight_; }
 

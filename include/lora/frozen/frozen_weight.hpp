@@ -8,8 +8,8 @@
 
 namespace lora {
 
-/// Is satisfied by a storage of a frozen weight W (out_features, in_features): whatever can add
-/// its product with activations, x (N, in) and dy (N, out):
+/// A storage of a frozen weight W (out_features, in_features): whatever can add its product with
+/// activations, x (N, in) and dy (N, out):
 ///
 ///     add_product(x, y):              y  += x W^T
 ///     add_transposed_product(dy, dx): dx += dy W
@@ -28,22 +28,25 @@ concept FrozenWeight = std::same_as<typename W::Scalar, T> &&
   { weight.bytes() } -> std::convertible_to<std::size_t>;
 };
 
-/// Is satisfied by a FrozenWeight that gives the kernels its panels, so that a layer can add its
-/// low-rank path in the same pass over the result:
+/// A right side of a product with a frozen weight, which says itself when to use it: `pays(rows)`
+/// tells whether a product of so many rows is better made from panels than by the storage's own.
+template <class P, class T>
+concept WeightPanels = kernels::PanelSource<P, T> && requires(const P& panels, Index rows) {
+  { panels.pays(rows) } -> std::convertible_to<bool>;
+};
+
+/// A FrozenWeight that gives the kernels its panels, so that a layer can add its low-rank path in
+/// the same pass over the result:
 ///
 ///     panels():             W^T (in, out) as a right side
 ///     transposed_panels():  W (out, in) as a right side
-///
-/// `panels_pay(tokens)` tells whether a product of so many tokens is better made from panels than
-/// by add_product.
 template <class W, class T = typename W::Scalar>
-concept PanelWeight = FrozenWeight<W, T> && requires(const W& weight, Index tokens) {
-  { weight.panels() } -> kernels::PanelSource<T>;
-  { weight.transposed_panels() } -> kernels::PanelSource<T>;
-  { weight.panels_pay(tokens) } -> std::convertible_to<bool>;
+concept PanelWeight = FrozenWeight<W, T> && requires(const W& weight) {
+  { weight.panels() } -> WeightPanels<T>;
+  { weight.transposed_panels() } -> WeightPanels<T>;
 };
 
-/// Is satisfied by a FrozenWeight that an adapter can be merged into:
+/// A FrozenWeight that an adapter can be merged into:
 ///
 ///     add_low_rank(s, b, a): W += s B A, for b (out, R) and a (R, in)
 ///     assign(dense):         W = dense, to the last bit

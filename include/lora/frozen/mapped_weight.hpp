@@ -68,9 +68,6 @@ class MappedWeight {
     return {kernels::columns_of(data_, stride_, layout_ == Layout::row_major)};
   }
 
-  /// Tells whether panels are better than add_product, which packs nothing for a few tokens.
-  [[nodiscard]] bool panels_pay(Index tokens) const { return packing_pays(tokens); }
-
   /// Returns a row-major copy of W.
   [[nodiscard]] Matrix<T> dense() const {
     return layout_ == Layout::row_major ? Matrix<T>(stored()) : Matrix<T>(stored().transpose());

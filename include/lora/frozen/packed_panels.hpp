@@ -3,9 +3,10 @@
 #include <algorithm>
 
 #include "lora/core/matrix.hpp"
+#include "lora/core/packets.hpp"
 #include "lora/kernels/pack.hpp"
 #include "lora/kernels/panels.hpp"
-#include "lora/kernels/simd.hpp"
+#include "lora/kernels/tile_shape.hpp"
 
 namespace lora {
 
@@ -23,7 +24,7 @@ struct PackedPanels {
 
   /// Returns the width in memory of the panel that begins with output `first`.
   [[nodiscard]] Index width_at(Index first) const {
-    return std::min(columns, kernels::round_up(out - first, kernels::Simd<T>::width));
+    return std::min(columns, kernels::round_up(out - first, Simd<T>::width));
   }
 
   /// Returns where W(o, i) lies.
@@ -32,8 +33,11 @@ struct PackedPanels {
     return data + first * in + i * width_at(first) + (o - first);
   }
 
-  [[nodiscard]] kernels::Panel<T> panel(Index column, Index, Index k, Index, Index, T*) const {
-    return {at(column, k), width_at(column)};
+  /// One row is bound by reading W, which the storage's own kernel does best.
+  [[nodiscard]] static bool pays(Index rows) { return rows > 1; }
+
+  [[nodiscard]] kernels::Panel<T> panel(const kernels::PanelRequest& request, T*) const {
+    return {at(request.column, request.depth_begin), width_at(request.column)};
   }
 };
 
@@ -45,15 +49,19 @@ struct TransposedPackedPanels {
   Index out;
   Index in;
 
-  [[nodiscard]] kernels::Panel<T> panel(Index column, Index count, Index k, Index deep, Index,
-                                        T* buffer) const {
+  /// As for W^T.
+  [[nodiscard]] static bool pays(Index rows) { return rows > 1; }
+
+  [[nodiscard]] kernels::Panel<T> panel(const kernels::PanelRequest& request, T* buffer) const {
     const PackedPanels<T> packed{data, out, in};
     constexpr Index columns = PackedPanels<T>::columns;
     static_assert(kernels::depth_block % columns == 0, "a depth block holds whole panels");
-    const Index wide = kernels::round_up(count, kernels::Simd<T>::width);
-    for (Index o = k; o < k + deep; o += columns) {
-      const kernels::Strips<T> strips{packed.at(o, column), packed.width_at(o), 1};
-      kernels::pack_panel(strips, count, std::min(columns, k + deep - o), buffer + (o - k) * wide);
+    const Index wide = kernels::round_up(request.columns, Simd<T>::width);
+    const Index end = request.depth_begin + request.depth;
+    for (Index o = request.depth_begin; o < end; o += columns) {
+      const kernels::Strips<T> strips{packed.at(o, request.column), packed.width_at(o), 1};
+      kernels::pack_panel(strips, request.columns, std::min(columns, end - o),
+                          buffer + (o - request.depth_begin) * wide);
     }
     return {buffer, wide};
   }

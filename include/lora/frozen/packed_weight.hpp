@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "lora/core/matrix.hpp"
+#include "lora/core/packets.hpp"
 #include "lora/core/parallel.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/frozen/frozen_weight.hpp"
@@ -12,7 +13,7 @@
 #include "lora/kernels/pack.hpp"
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/row_product.hpp"
-#include "lora/kernels/simd.hpp"
+#include "lora/kernels/tile_shape.hpp"
 
 namespace lora {
 
@@ -56,9 +57,6 @@ class PackedWeight {
     return {panels_.data(), out_, in_};
   }
 
-  /// One token is bound by reading W, which the kernel of one row does best.
-  [[nodiscard]] bool panels_pay(Index tokens) const { return tokens > 1; }
-
   /// Returns a row-major copy of W.
   [[nodiscard]] Matrix<T> dense() const {
     Matrix<T> weight(out_, in_);
@@ -80,20 +78,17 @@ class PackedWeight {
     const Index rank = b.cols();
     if (rank == 0 || out_ == 0 || in_ == 0) return;
     Scratch scratch;
-    T* const memory = scratch.take<T>(kernels::packed_left_size(in_, rank));
-    const kernels::Term<T, kernels::MatrixPanels<T>> term{
-        kernels::pack_left<T>({a.data(), 1, a.outerStride()}, in_, rank, memory),
-        {kernels::columns_of(b.data(), b.outerStride(), false)},
-        scale};
+    const auto left = kernels::pack_left<T>(kernels::MatrixRows<T>::transposed(a),
+                                            scratch.take<T>(kernels::packed_left_size(in_, rank)));
+    const auto columns = kernels::columns_of(b.data(), b.outerStride(), false);
     for_each_panel([&](Index column, Index count) {
       const kernels::PanelTasks<T> one(in_, count);
       const Index wide = panels().width_at(column);
       MatrixRef<T> panel(panels_.data() + column * in_, in_, count, wide);
-      const auto columns = term.right.columns;
-      const kernels::Term<T, kernels::MatrixPanels<T>> part{
-          term.left, {{columns.at(column, 0), columns.across, columns.along}}, scale};
+      const kernels::Product<T, kernels::MatrixPanels<T>> product{
+          left, {columns.from(column, 0)}, scale};
       for (Index task = 0; task < one.count; ++task)
-        kernels::panel_task(one, task, panel, {}, part);
+        kernels::panel_task(one, task, panel, {}, product);
     });
   }
 
@@ -109,9 +104,7 @@ class PackedWeight {
  private:
   using Panels = PackedPanels<T>;
 
-  [[nodiscard]] Index packed_size() const {
-    return kernels::round_up(out_, kernels::Simd<T>::width) * in_;
-  }
+  [[nodiscard]] Index packed_size() const { return kernels::round_up(out_, Simd<T>::width) * in_; }
 
   // Calls action(first output, outputs) for every panel, several at a time.
   template <class Action>
@@ -133,13 +126,7 @@ class PackedWeight {
     parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
       const Index column = task * group;
       const Index count = std::min(group, out_ - column);
-      if (count < group) {
-        for (Index j = column; j < out_; j += Panels::columns)
-          kernels::tile_of<T>(1, panels().width_at(j) / kernels::Simd<T>::width, x,
-                              panels().at(j, 0), panels().width_at(j), in_,
-                              {.c = y.data() + j, .columns = std::min(Panels::columns, out_ - j)});
-        return;
-      }
+      if (count < group) return add_row_edge(x, column, y);
       std::array<const T*, kernels::row_product_panels> data;
       for (std::size_t p = 0; p < data.size(); ++p)
         data[p] = panels().at(column + static_cast<Index>(p) * Panels::columns, 0);
@@ -147,6 +134,17 @@ class PackedWeight {
       kernels::row_product<T>(x, in_, data, out.data());
       for (Index j = 0; j < group; ++j) y(0, column + j) += out[static_cast<std::size_t>(j)];
     });
+  }
+
+  // The same for the panels from `column` on, which are fewer than four.
+  void add_row_edge(const T* x, Index column, MatrixRef<T> y) const {
+    std::array<T, static_cast<std::size_t>(Panels::columns)> ones;
+    ones.fill(T(1));
+    for (; column < out_; column += Panels::columns) {
+      T* const at = y.data() + column;
+      kernels::tile_of<T>(1, {x, panels().at(column, 0), panels().width_at(column), in_},
+                          {at, 0, std::min(Panels::columns, out_ - column), ones.data(), at, 0});
+    }
   }
 
   Index out_;

@@ -4,8 +4,9 @@
 #include <array>
 
 #include "lora/core/matrix.hpp"
+#include "lora/core/packets.hpp"
 #include "lora/kernels/pack.hpp"
-#include "lora/kernels/simd.hpp"
+#include "lora/kernels/tile_shape.hpp"
 
 namespace lora::kernels {
 
@@ -22,17 +23,16 @@ namespace detail {
 
 // Returns the sums of the lanes of Simd<T>::width packets, one in each lane.
 template <class T>
-[[nodiscard]] typename Simd<T>::Packet lane_sums(
-    const typename Simd<T>::Packet (&sums)[DotShape<T>::left * DotShape<T>::right]) {
+[[nodiscard]] Packet<T> lane_sums(const Packet<T> (&sums)[DotShape<T>::left * DotShape<T>::right]) {
   namespace ei = Eigen::internal;
   if constexpr (DotShape<T>::has_packets) {
     constexpr Index width = Simd<T>::width;
-    using Packet = typename FittingPacket<T, width>::type;
-    ei::PacketBlock<Packet, int(width)> block;
-    unroll<width>([&](auto i) { block.packet[i] = sums[i]; });
+    ei::PacketBlock<typename FittingPacket<T, width>::type, int(width)> block;
+    unroll<width>([&](Index i) __attribute__((always_inline)) { block.packet[i] = sums[i]; });
     ei::ptranspose(block);
-    unroll<width - 1>(
-        [&](auto i) { block.packet[0] = ei::padd(block.packet[0], block.packet[i + 1]); });
+    unroll<width - 1>([&](Index i) __attribute__((always_inline)) {
+      block.packet[0] = ei::padd(block.packet[0], block.packet[i + 1]);
+    });
     return block.packet[0];
   } else {
     return sums[0];
@@ -48,20 +48,24 @@ void dot_tile(const std::array<const T*, DotShape<T>::left>& left,
               const std::array<const T*, DotShape<T>::right>& right, Index depth,
               std::array<T, DotShape<T>::left * DotShape<T>::right>& results) {
   namespace ei = Eigen::internal;
-  using Packet = typename Simd<T>::Packet;
   constexpr Index width = Simd<T>::width;
   constexpr Index rows = DotShape<T>::left, columns = DotShape<T>::right;
   const Index whole = DotShape<T>::has_packets ? depth / width * width : 0;
   if constexpr (DotShape<T>::has_packets) {
-    Packet sums[rows * columns];
-    unroll<rows * columns>([&](auto i) { sums[i] = ei::pset1<Packet>(T(0)); });
+    Packet<T> sums[rows * columns];
+    unroll<rows * columns>([&](Index i) __attribute__((always_inline)) {
+      sums[i] = ei::pset1<Packet<T>>(T(0));
+    });
     for (Index k = 0; k < whole; k += width) {
-      Packet l[rows];
-      unroll<rows>([&](auto i) { l[i] = ei::ploadu<Packet>(left[i] + k); });
-      unroll<columns>([&](auto j) {
-        const auto r = ei::ploadu<Packet>(right[j] + k);
-        unroll<rows>(
-            [&](auto i) { sums[i * columns + j] = ei::pmadd(l[i], r, sums[i * columns + j]); });
+      Packet<T> l[rows];
+      unroll<rows>([&](Index i) __attribute__((always_inline)) {
+        l[i] = ei::ploadu<Packet<T>>(left[static_cast<std::size_t>(i)] + k);
+      });
+      unroll<columns>([&](Index j) __attribute__((always_inline)) {
+        const auto r = ei::ploadu<Packet<T>>(right[static_cast<std::size_t>(j)] + k);
+        unroll<rows>([&](Index i) __attribute__((always_inline)) {
+          sums[i * columns + j] = ei::pmadd(l[i], r, sums[i * columns + j]);
+        });
       });
     }
     ei::pstoreu(results.data(), detail::lane_sums<T>(sums));

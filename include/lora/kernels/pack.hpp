@@ -1,15 +1,16 @@
 #pragma once
 
 #include <algorithm>
-#include <type_traits>
+#include <array>
 
 #include "lora/core/matrix.hpp"
-#include "lora/kernels/simd.hpp"
+#include "lora/core/packets.hpp"
+#include "lora/kernels/tile_shape.hpp"
 
 namespace lora::kernels {
 
-/// Views a matrix as strips: element (j, k) lies at data[j * across + k * along], and one of the
-/// two strides is 1.
+/// A view of a matrix as strips: element (j, k) lies at data[j * across + k * along], and one of
+/// the two strides is 1.
 template <class T>
 struct Strips {
   const T* data;
@@ -17,9 +18,12 @@ struct Strips {
   Index along;
 
   [[nodiscard]] const T* at(Index j, Index k) const { return data + j * across + k * along; }
+
+  /// Returns the strips from (j, k) on.
+  [[nodiscard]] Strips from(Index j, Index k) const { return {at(j, k), across, along}; }
 };
 
-/// Views the columns of `matrix` (K, N) as strips: what stands right in a product.
+/// Views the columns of a matrix (K, N) as strips: what stands right in a product.
 template <class T>
 [[nodiscard]] Strips<T> columns_of(const T* data, Index stride, bool row_major) {
   return row_major ? Strips<T>{data, 1, stride} : Strips<T>{data, stride, 1};
@@ -33,69 +37,84 @@ template <class T, Index Width>
 struct FittingPacket {
   using type = typename Eigen::internal::find_best_packet<T, int(Width)>::type;
   static constexpr Index packet_size = Eigen::internal::unpacket_traits<type>::size;
-  static constexpr bool fits =
-      (std::is_same_v<T, float> || std::is_same_v<T, double>)&&Width % packet_size == 0;
+  static constexpr bool fits = Simd<T>::has_vectors && Width % packet_size == 0;
   static constexpr Index size = fits ? packet_size : 1;
 };
 
 // out[k * out_stride + j] = in[j * in_stride + k] for j, k < Size, in registers.
 template <class T, Index Size>
-EIGEN_STRONG_INLINE void transpose_square(const T* in, Index in_stride, T* out, Index out_stride) {
+EIGEN_ALWAYS_INLINE void transpose_square(const T* in, Index in_stride, T* out, Index out_stride) {
   namespace ei = Eigen::internal;
-  using Packet = typename FittingPacket<T, Size>::type;
-  ei::PacketBlock<Packet, int(Size)> block;
-  unroll<Size>([&](auto j) { block.packet[j] = ei::ploadu<Packet>(in + j * in_stride); });
+  using Square = typename FittingPacket<T, Size>::type;
+  ei::PacketBlock<Square, int(Size)> block;
+  unroll<Size>([&](Index j) __attribute__((always_inline)) {
+    block.packet[j] = ei::ploadu<Square>(in + j * in_stride);
+  });
   ei::ptranspose(block);
-  unroll<Size>([&](auto k) { ei::pstoreu(out + k * out_stride, block.packet[k]); });
+  unroll<Size>([&](Index k) __attribute__((always_inline)) {
+    ei::pstoreu(out + k * out_stride, block.packet[k]);
+  });
 }
 
-// out[k * out_stride + j] = in[j * in_stride + k] for j < Count, k < depth, in squares as large as
-// fit, then in smaller ones.
-template <class T, Index Count>
-void transpose(const T* in, Index in_stride, Index depth, T* out, Index out_stride) {
-  constexpr Index size = FittingPacket<T, Count>::size;
+// out[k * out_stride + j] = in[j * in_stride + k] for j < count, a whole number of Size, and
+// k < depth: in squares as large as fit, then in smaller ones.
+template <class T, Index Size>
+void transpose(const T* in, Index in_stride, Index count, Index depth, T* out, Index out_stride) {
+  constexpr Index size = FittingPacket<T, Size>::size;
   Index k = 0;
   if constexpr (size > 1)
     for (; k + size <= depth; k += size)
-      for (Index j = 0; j < Count; j += size)
+      for (Index j = 0; j < count; j += size)
         transpose_square<T, size>(in + j * in_stride + k, in_stride, out + k * out_stride + j,
                                   out_stride);
   if (k == depth) return;
   if constexpr (size > 2) {
-    for (Index j = 0; j < Count; j += size / 2)
-      transpose<T, size / 2>(in + j * in_stride + k, in_stride, depth - k, out + k * out_stride + j,
-                             out_stride);
+    transpose<T, size / 2>(in + k, in_stride, count, depth - k, out + k * out_stride, out_stride);
   } else {
     for (; k < depth; ++k)
-      for (Index j = 0; j < Count; ++j) out[k * out_stride + j] = in[j * in_stride + k];
+      for (Index j = 0; j < count; ++j) out[k * out_stride + j] = in[j * in_stride + k];
   }
+}
+
+// Does that for any count, the most strips that it can in squares of Size, the others in smaller
+// ones.
+template <class T, Index Size>
+void transpose_any(const T* in, Index in_stride, Index count, Index depth, T* out,
+                   Index out_stride) {
+  const Index whole = count / Size * Size;
+  if (whole > 0) transpose<T, Size>(in, in_stride, whole, depth, out, out_stride);
+  if constexpr (Size > 1)
+    if (whole < count)
+      transpose_any<T, Size / 2>(in + whole * in_stride, in_stride, count - whole, depth,
+                                 out + whole, out_stride);
+}
+
+// out[k * Count + j] = in[k * in_stride + j] for j < Count, a length that the compiler knows.
+template <class T, Index Count>
+void copy_rows(const T* in, Index in_stride, Index depth, T* out) {
+  for (Index k = 0; k < depth; ++k) std::copy_n(in + k * in_stride, Count, out + k * Count);
 }
 
 }  // namespace detail
 
-/// Copies `filled` strips of `depth` elements side by side: out[k * Width + j] = strip j,
-/// element k; zero for j from `filled` to Width.
-template <class T, Index Width>
-void pack_strips(const Strips<T>& in, Index filled, Index depth, T* out) {
-  if (filled < Width)
+/// Copies `filled` strips of `depth` elements side by side: out[k * wide + j] = strip j, element k;
+/// zero for j from `filled` to `wide`.
+template <class T>
+void pack_strips(const Strips<T>& in, Index filled, Index wide, Index depth, T* out) {
+  constexpr Index width = Simd<T>::width;
+  if (filled < wide)
     for (Index k = 0; k < depth; ++k)
-      std::fill(out + k * Width + filled, out + (k + 1) * Width, T(0));
-  if (in.across == 1) {
-    if (filled == Width) {  // a length that the compiler knows
-      for (Index k = 0; k < depth; ++k) std::copy_n(in.at(0, k), Width, out + k * Width);
-    } else {
-      for (Index k = 0; k < depth; ++k) std::copy_n(in.at(0, k), filled, out + k * Width);
-    }
-    return;
+      std::fill(out + k * wide + filled, out + (k + 1) * wide, T(0));
+  if (in.across != 1)
+    return detail::transpose_any<T, std::max<Index>(width, 8)>(in.data, in.across, filled, depth,
+                                                               out, wide);
+  if (filled == wide) {
+    if (wide == 3 * width) return detail::copy_rows<T, 3 * width>(in.data, in.along, depth, out);
+    if (wide == width) return detail::copy_rows<T, width>(in.data, in.along, depth, out);
+    if (wide == 8) return detail::copy_rows<T, 8>(in.data, in.along, depth, out);
+    if (wide == 4) return detail::copy_rows<T, 4>(in.data, in.along, depth, out);
   }
-  if (filled == Width) return detail::transpose<T, Width>(in.data, in.across, depth, out, Width);
-  // The edge of a matrix: whole vectors of strips, then one after the other.
-  constexpr Index size = detail::FittingPacket<T, Width>::size;
-  Index j = 0;
-  for (; j + size <= filled; j += size)
-    detail::transpose<T, size>(in.at(j, 0), in.across, depth, out + j, Width);
-  for (Index k = 0; k < depth && j < filled; ++k)
-    for (Index i = j; i < filled; ++i) out[k * Width + i] = *in.at(i, k);
+  for (Index k = 0; k < depth; ++k) std::copy_n(in.at(0, k), filled, out + k * wide);
 }
 
 }  // namespace lora::kernels

@@ -4,9 +4,9 @@
 
 #include "lora/core/matrix.hpp"
 #include "lora/core/scratch.hpp"
-#include "lora/kernels/pack.hpp"
+#include "lora/kernels/left_source.hpp"
 #include "lora/kernels/packed_left.hpp"
-#include "lora/kernels/simd.hpp"
+#include "lora/kernels/tile_shape.hpp"
 
 namespace lora::kernels {
 
@@ -17,24 +17,22 @@ namespace lora::kernels {
   return round_up(std::max(Index{256}, packed / std::max<Index>(depth, 1)), Index{64});
 }
 
-/// Packs a left side (rows, depth), given as `rows` strips, a band of rows at a time, and calls
-/// use(packed, first row) for each.
-template <class T, class Use>
-void for_each_packed_band(const Strips<T>& left, Index rows, Index depth, const Use& use) {
-  const Index step = rows_at_once(depth);
+/// Packs a left side a band of rows at a time, and calls use(packed, first row) for each.
+template <class T, class Source, class Use>
+requires LeftSource<Source, T>
+void for_each_packed_band(const Source& left, const Use& use) {
+  const Index rows = left.rows();
+  const Index step = rows_at_once(left.depth());
   Scratch scratch;
-  T* const memory = scratch.take<T>(packed_left_size(std::min(step, rows), depth));
-  for (Index row = 0; row < rows; row += step) {
-    const Strips<T> strips{left.at(row, 0), left.across, left.along};
-    use(pack_left<T>(strips, std::min(step, rows - row), depth, memory), row);
-  }
+  T* const memory = scratch.take<T>(packed_left_size(std::min(step, rows), left.depth()));
+  for (Index row = 0; row < rows; row += step)
+    use(pack_left<T>(left, row, std::min(step, rows - row), memory), row);
 }
 
 /// Does the same for a row-major left side.
 template <class T, class Use>
 void for_each_packed_band(ConstMatrixRef<T> left, const Use& use) {
-  const Strips<T> strips{left.data(), left.outerStride(), 1};
-  for_each_packed_band<T>(strips, left.rows(), left.cols(), use);
+  for_each_packed_band<T>(MatrixRows<T>(left), use);
 }
 
 }  // namespace lora::kernels

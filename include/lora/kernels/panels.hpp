@@ -1,11 +1,11 @@
 #pragma once
 
-#include <algorithm>
 #include <concepts>
 
 #include "lora/core/matrix.hpp"
+#include "lora/core/packets.hpp"
 #include "lora/kernels/pack.hpp"
-#include "lora/kernels/simd.hpp"
+#include "lora/kernels/tile_shape.hpp"
 
 namespace lora::kernels {
 
@@ -21,42 +21,71 @@ struct Panel {
   Index stride;
 };
 
-/// Packs `count` strips, at most TileShape<T>::columns, of `deep` elements as a panel: its rows are
-/// `count` rounded up to whole packets long, filled up with zeros.
-template <class T>
-void pack_panel(const Strips<T>& strips, Index count, Index deep, T* out) {
-  constexpr Index width = Simd<T>::width;
-  const Index vectors = (count + width - 1) / width;
-  if (vectors == 3)
-    pack_strips<T, 3 * width>(strips, count, deep, out);
-  else if (vectors == 2)
-    pack_strips<T, 2 * width>(strips, count, deep, out);
-  else
-    pack_strips<T, width>(strips, count, deep, out);
-}
-
-/// Is satisfied by a right side (depth, columns) that gives its panels: TileShape<T>::columns
-/// columns from `column` on (fewer at the end, filled up to whole packets), rows [k, k + deep).
-/// `buffer` has room for one panel that has to be made; `tiles` is how often it will be read.
-template <class P, class T>
-concept PanelSource = requires(const P& source, Index at, T* buffer) {
-  { source.panel(at, at, at, at, at, buffer) } -> std::same_as<Panel<T>>;
+/// The piece of a right side (depth, columns) that a product asks a PanelSource for.
+struct PanelRequest {
+  Index column;       ///< the first column, a multiple of TileShape<T>::columns
+  Index columns;      ///< at most TileShape<T>::columns, fewer at the right edge
+  Index depth_begin;  ///< the first row, a multiple of depth_block
+  Index depth;        ///< rows, at most depth_block
+  Index readings;     ///< how often tiles will read the panel
 };
 
-/// Gives the panels of a matrix in memory, of either order.
+/// The right side (depth, columns) of a product, given panel by panel: what lies in memory, or is
+/// decoded, or computed, is multiplied by the same tiles.
+///
+///     panel(request, buffer)
+///
+/// returns the piece asked for, its columns filled up to whole packets with finite numbers;
+/// `buffer` has room for it where it has to be made. Calls come from several threads at once.
+template <class P, class T>
+concept PanelSource = requires(const P& source, const PanelRequest& request, T* buffer) {
+  { source.panel(request, buffer) } -> std::same_as<Panel<T>>;
+};
+
+/// A PanelSource whose numbers are to be multiplied by one factor for each column, `column_scale()`
+/// (columns): codes with one scale an output, which the tiles apply to sums instead of to elements.
+template <class P, class T>
+concept ScaledPanelSource = PanelSource<P, T> && requires(const P& source) {
+  { source.column_scale() } -> std::convertible_to<const T*>;
+};
+
+/// Packs `count` strips, at most TileShape<T>::columns, of `depth` elements as a panel: its rows
+/// are `count` rounded up to whole packets long, filled up with zeros.
+template <class T>
+Panel<T> pack_panel(const Strips<T>& strips, Index count, Index depth, T* out) {
+  const Index wide = round_up(count, Simd<T>::width);
+  pack_strips(strips, count, wide, depth, out);
+  return {out, wide};
+}
+
+/// Whether products of dense matrices are the business of a BLAS behind Eigen.
+#ifdef EIGEN_USE_BLAS
+inline constexpr bool blas_multiplies = true;
+#else
+inline constexpr bool blas_multiplies = false;
+#endif
+
+/// Rows of a left side for which transposing a right side costs more than multiplying with it.
+inline constexpr Index few_rows = 16;
+
+/// The panels of a matrix in memory, of either order.
 template <class T>
 struct MatrixPanels {
   Strips<T> columns;  // of the right side
 
-  [[nodiscard]] Panel<T> panel(Index column, Index count, Index k, Index deep, Index tiles,
-                               T* buffer) const {
-    constexpr Index width = Simd<T>::width;
-    const Strips<T> strips{columns.at(column, k), columns.across, columns.along};
+  /// Tells whether a product of `rows` rows is better made from panels than by add_product, which
+  /// has a kernel for one row and one for a few rows of columns that lie element by element, and
+  /// which a BLAS takes over where there is one.
+  [[nodiscard]] bool pays(Index rows) const {
+    return !blas_multiplies && rows > (columns.across == 1 ? 1 : few_rows);
+  }
+
+  [[nodiscard]] Panel<T> panel(const PanelRequest& request, T* buffer) const {
+    const Strips<T> strips = columns.from(request.column, request.depth_begin);
     // Where the rows lie as tiles want them, copying pays from the second or third reading on.
-    if (columns.across == 1 && count % width == 0 && tiles <= 2)
+    if (columns.across == 1 && request.columns % Simd<T>::width == 0 && request.readings <= 2)
       return {strips.data, columns.along};
-    pack_panel(strips, count, deep, buffer);
-    return {buffer, round_up(count, width)};
+    return pack_panel(strips, request.columns, request.depth, buffer);
   }
 };
 

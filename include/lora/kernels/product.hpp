@@ -13,21 +13,8 @@
 
 namespace lora {
 
-/// Rows of a left side for which packing a right side costs more than multiplying with it.
-inline constexpr Index few_rows = 16;
-
 /// Depth from which scalar products are worth their last step, the sums over lanes.
 inline constexpr Index enough_depth = 128;
-
-/// Tells whether products of so many rows should pack their right side: with a BLAS, whose business
-/// that is, never.
-[[nodiscard]] constexpr bool packing_pays(Index rows) {
-#ifdef EIGEN_USE_BLAS
-  return static_cast<void>(rows), false;
-#else
-  return rows > few_rows;
-#endif
-}
 
 namespace detail {
 
@@ -88,15 +75,16 @@ void add_product(MatrixRef<typename A::Scalar> c, typename A::Scalar alpha,
 #else
   if (c.rows() == 1) return detail::one_row_product<T>(c, alpha, a, b);
   if constexpr (bool(A::IsRowMajor) && !bool(B::IsRowMajor))
-    if (c.rows() <= few_rows && a.cols() >= enough_depth) {
+    if (c.rows() <= kernels::few_rows && a.cols() >= enough_depth) {
       const ConstMatrixRef<T> b_columns(b.data(), b.cols(), b.rows(), b.outerStride());
       return detail::few_rows_product<T>(c, alpha, a, b_columns);
     }
-  const auto left = kernels::columns_of(a.data(), a.outerStride(), !bool(A::IsRowMajor));
+  const kernels::MatrixRows<T> left(
+      kernels::columns_of(a.data(), a.outerStride(), !bool(A::IsRowMajor)), a.rows(), a.cols());
   const auto right = kernels::columns_of(b.data(), b.outerStride(), bool(B::IsRowMajor));
   if (kernels::is_shallow(c.rows(), c.cols(), a.cols()))
-    return kernels::add_shallow_product<T>(left, right, a.cols(), alpha, c);
-  kernels::add_panel_product<T>(left, kernels::MatrixPanels<T>{right}, a.cols(), alpha, c);
+    return kernels::add_shallow_product<T>(left, right, alpha, c);
+  kernels::add_panel_product<T>(left, kernels::MatrixPanels<T>{right}, alpha, c);
 #endif
 }
 

@@ -3,7 +3,8 @@
 #include <array>
 
 #include "lora/core/matrix.hpp"
-#include "lora/kernels/simd.hpp"
+#include "lora/core/packets.hpp"
+#include "lora/kernels/tile_shape.hpp"
 
 namespace lora::kernels {
 
@@ -16,25 +17,28 @@ template <class T>
 void row_product(const T* x, Index depth, const std::array<const T*, row_product_panels>& panels,
                  T* out) {
   namespace ei = Eigen::internal;
-  using Packet = typename Simd<T>::Packet;
   constexpr Index width = Simd<T>::width, vectors = TileShape<T>::vectors;
   constexpr Index columns = TileShape<T>::columns;
   // In rows of a panel: a page or so.
   constexpr Index ahead = 24;
-  Packet sums[row_product_panels * vectors];
-  unroll<row_product_panels * vectors>([&](auto i) { sums[i] = ei::pset1<Packet>(T(0)); });
+  Packet<T> sums[row_product_panels * vectors];
+  unroll<row_product_panels * vectors>([&](Index i) __attribute__((always_inline)) {
+    sums[i] = ei::pset1<Packet<T>>(T(0));
+  });
   for (Index k = 0; k < depth; ++k) {
-    const auto l = ei::pset1<Packet>(x[k]);
-    unroll<row_product_panels>([&](auto p) {
+    const auto l = ei::pset1<Packet<T>>(x[k]);
+    unroll<row_product_panels>([&](Index p) __attribute__((always_inline)) {
       const T* const row = panels[static_cast<std::size_t>(p)] + k * columns;
-      unroll<vectors>([&](auto v) {
-        constexpr Index i = decltype(p)::value * vectors + decltype(v)::value;
+      unroll<vectors>([&](Index v) __attribute__((always_inline)) {
+        const Index i = p * vectors + v;
         ei::prefetch(row + ahead * columns + v * width);
-        sums[i] = ei::pmadd(l, ei::ploadu<Packet>(row + v * width), sums[i]);
+        sums[i] = ei::pmadd(l, ei::ploadu<Packet<T>>(row + v * width), sums[i]);
       });
     });
   }
-  unroll<row_product_panels * vectors>([&](auto i) { ei::pstoreu(out + i * width, sums[i]); });
+  unroll<row_product_panels * vectors>([&](Index i) __attribute__((always_inline)) {
+    ei::pstoreu(out + i * width, sums[i]);
+  });
 }
 
 }  // namespace lora::kernels

@@ -19,19 +19,21 @@ namespace lora::kernels {
 
 /// Adds alpha * left * right to c in the order in which c lies in memory: the rows of a tile from
 /// left to right, each line read and written once. left (M, K) and right (K, N), given as its
-/// columns, are packed as a whole, for they are small.
+/// columns, are packed as a whole, for they are small: K is at most a depth block.
 template <class T>
-void add_shallow_product(const Strips<T>& left, const Strips<T>& right, Index depth, T alpha,
+void add_shallow_product(const MatrixRows<T>& left, const Strips<T>& right, T alpha,
                          MatrixRef<T> c) {
-  constexpr Index width = Simd<T>::width, columns = TileShape<T>::columns;
+  constexpr Index columns = TileShape<T>::columns;
   constexpr Index step = 16;  // rows a task: whole tiles
+  const Index depth = left.depth();
   Scratch scratch;
-  T* const panels = scratch.take<T>(round_up(c.cols(), width) * depth);
+  T* const scale = scratch.take<T>(columns);
+  std::fill_n(scale, columns, alpha);
+  T* const panels = scratch.take<T>(round_up(c.cols(), Simd<T>::width) * depth);
   for (Index column = 0; column < c.cols(); column += columns)
-    pack_panel<T>({right.at(column, 0), right.across, right.along},
-                  std::min(columns, c.cols() - column), depth, panels + column * depth);
-  T* const memory = scratch.take<T>(packed_left_size(c.rows(), depth));
-  const auto packed = pack_left<T>(left, c.rows(), depth, memory);
+    pack_panel(right.from(column, 0), std::min(columns, c.cols() - column), depth,
+               panels + column * depth);
+  const auto packed = pack_left<T>(left, scratch.take<T>(packed_left_size(c.rows(), depth)));
   const Index tasks = (c.rows() + step - 1) / step;
   const double work = static_cast<double>(c.size()) * static_cast<double>(depth + 16);
   parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
@@ -40,12 +42,11 @@ void add_shallow_product(const Strips<T>& left, const Strips<T>& right, Index de
       const Index high = tile_rows<T>(last - row);
       for (Index column = 0; column < c.cols(); column += columns) {
         const Index count = std::min(columns, c.cols() - column);
-        const Index wide = round_up(count, width);
-        tile_of<T>(high, wide / width, packed.tile(row, 0), panels + column * depth, wide, depth,
-                   {.c = c.data() + row * c.outerStride() + column,
-                    .stride = c.outerStride(),
-                    .columns = count,
-                    .alpha = alpha});
+        T* const at = c.data() + row * c.outerStride() + column;
+        tile_of<T>(
+            high,
+            {packed.tile(row, 0), panels + column * depth, round_up(count, Simd<T>::width), depth},
+            {at, c.outerStride(), count, scale, at, c.outerStride()});
       }
       row += high;
     }

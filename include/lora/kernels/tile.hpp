@@ -1,118 +1,122 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <type_traits>
+
 #include "lora/core/matrix.hpp"
-#include "lora/kernels/simd.hpp"
+#include "lora/core/packets.hpp"
+#include "lora/kernels/epilogue.hpp"
+#include "lora/kernels/tile_shape.hpp"
 
 namespace lora::kernels {
 
-/// Says where the sums of a tile go: c = start + alpha * sums, for `columns` columns of rows that
-/// are `stride` scalars apart.
-template <class T>
-struct TileTarget {
-  T* c;
-  Index stride = 0;
-  Index columns;
-  T alpha = T(1);
-  /// What c starts from: what is there (add), else the row at `row`, else zero where that is null.
-  bool add = true;
-  const T* row = nullptr;
-};
-
 namespace detail {
 
+// sums(i, v) += sum over k of left(k, i) right(k, v), in registers.
 template <class T, Index Rows, Index Vectors>
-void store_tile(const typename Simd<T>::Packet (&sums)[Rows * Vectors],
-                const TileTarget<T>& target) {
+EIGEN_ALWAYS_INLINE void add_products(Packet<T> (&sums)[Rows * Vectors], Operands<T> from) {
   namespace ei = Eigen::internal;
-  using Packet = typename Simd<T>::Packet;
-  constexpr Index width = Simd<T>::width;
-  const auto alpha = ei::pset1<Packet>(target.alpha);
-  if (target.columns == Vectors * width) {
-    unroll<Rows>([&](auto i) {
-      T* const c = target.c + i * target.stride;
-      unroll<Vectors>([&](auto v) {
-        const T* const start = target.add ? c : target.row;
-        const Packet from =
-            start == nullptr ? ei::pset1<Packet>(T(0)) : ei::ploadu<Packet>(start + v * width);
-        ei::pstoreu(c + v * width, ei::pmadd(alpha, sums[i * Vectors + v], from));
-      });
-    });
-    return;
-  }
-  // The last columns of a matrix do not fill their vectors.
-  T buffer[Vectors * width];
-  unroll<Rows>([&](auto i) {
-    T* const c = target.c + i * target.stride;
-    const T* const start = target.add ? c : target.row;
-    for (Index j = 0; j < target.columns; ++j) buffer[j] = start == nullptr ? T(0) : start[j];
-    for (Index j = target.columns; j < Vectors * width; ++j) buffer[j] = T(0);
-    unroll<Vectors>([&](auto v) {
-      T* const at = buffer + v * width;
-      ei::pstoreu(at, ei::pmadd(alpha, sums[i * Vectors + v], ei::ploadu<Packet>(at)));
-    });
-    for (Index j = 0; j < target.columns; ++j) c[j] = buffer[j];
-  });
-}
-
-}  // namespace detail
-
-/// Computes a tile of a product in registers: for i < Rows and j < target.columns,
-///
-///     c(i, j) = start(i, j) + alpha sum over k < depth of left[k Rows + i] right[k stride + j]
-///
-/// left is packed (depth, Rows); right has Vectors packets to read in each of `depth` rows.
-template <class T, Index Rows, Index Vectors>
-void tile(const T* left, const T* right, Index right_stride, Index depth,
-          const TileTarget<T>& target) {
-  namespace ei = Eigen::internal;
-  using Packet = typename Simd<T>::Packet;
   constexpr Index width = Simd<T>::width;
   // Far enough that a line from memory arrives in time, near enough that it is still in the
   // first-level cache when its turn comes.
   constexpr Index ahead = 16;
-  Packet sums[Rows * Vectors];
-  unroll<Rows>([&](auto i) {
-    unroll<Vectors>([&](auto v) {
-      sums[i * Vectors + v] = ei::pset1<Packet>(T(0));
-      // The results of the tile below, whose turn is next.
-      ei::prefetch(target.c + (Rows + i) * target.stride + v * width);
+  for (Index k = 0; k < from.depth; ++k) {
+    Packet<T> r[Vectors];
+    unroll<Vectors>([&](Index v) __attribute__((always_inline)) {
+      r[v] = ei::ploadu<Packet<T>>(from.right + v * width);
+      ei::prefetch(from.right + ahead * from.right_stride + v * width);
     });
-  });
-  for (Index k = 0; k < depth; ++k) {
-    Packet r[Vectors];
-    unroll<Vectors>([&](auto v) {
-      r[v] = ei::ploadu<Packet>(right + v * width);
-      ei::prefetch(right + ahead * right_stride + v * width);
+    unroll<Rows>([&](Index i) __attribute__((always_inline)) {
+      const auto l = ei::pset1<Packet<T>>(from.left[i]);
+      unroll<Vectors>([&](Index v) __attribute__((always_inline)) {
+        sums[i * Vectors + v] = ei::pmadd(l, r[v], sums[i * Vectors + v]);
+      });
     });
-    unroll<Rows>([&](auto i) {
-      const auto l = ei::pset1<Packet>(left[i]);
-      unroll<Vectors>(
-          [&](auto v) { sums[i * Vectors + v] = ei::pmadd(l, r[v], sums[i * Vectors + v]); });
-    });
-    left += Rows;
-    right += right_stride;
+    from.left += Rows;
+    from.right += from.right_stride;
   }
-  detail::store_tile<T, Rows, Vectors>(sums, target);
 }
 
-/// Calls tile<T, rows, vectors>: rows is a power of two up to TileShape<T>::rows, vectors 1 to 3.
+}  // namespace detail
+
+/// Computes a tile of a product in registers: for i < Rows and j < Vectors packets,
+///
+///     c(i, j) = start(i, j) + scale(j) sum over k of left(k, i) right(k, j) + low_rank(i, j)
+template <class T, Index Rows, Index Vectors>
+void tile(const Operands<T>& product, const Epilogue<T>& epilogue) {
+  namespace ei = Eigen::internal;
+  constexpr Index width = Simd<T>::width;
+  Packet<T> sums[Rows * Vectors];
+  unroll<Rows>([&](Index i) __attribute__((always_inline)) {
+    unroll<Vectors>([&](Index v) __attribute__((always_inline)) {
+      sums[i * Vectors + v] = ei::pset1<Packet<T>>(T(0));
+      // The results of the tile below, whose turn is next.
+      ei::prefetch(epilogue.c + (Rows + i) * epilogue.stride + v * width);
+    });
+  });
+  detail::add_products<T, Rows, Vectors>(sums, product);
+  unroll<Vectors>([&](Index v) __attribute__((always_inline)) {
+    const auto scale = ei::ploadu<Packet<T>>(epilogue.scale + v * width);
+    unroll<Rows>([&](Index i) __attribute__((always_inline)) {
+      const T* const start = epilogue.start + i * epilogue.start_stride + v * width;
+      sums[i * Vectors + v] = ei::pmadd(scale, sums[i * Vectors + v], ei::ploadu<Packet<T>>(start));
+    });
+  });
+  detail::add_products<T, Rows, Vectors>(sums, epilogue.low_rank);
+  unroll<Rows>([&](Index i) __attribute__((always_inline)) {
+    unroll<Vectors>([&](Index v) __attribute__((always_inline)) {
+      ei::pstoreu(epilogue.c + i * epilogue.stride + v * width, sums[i * Vectors + v]);
+    });
+  });
+}
+
+namespace detail {
+
+// Calls tile<T, rows, vectors>.
 template <class T>
-void tile_of(Index rows, Index vectors, const T* left, const T* right, Index right_stride,
-             Index depth, const TileTarget<T>& target) {
+void whole_tile(Index rows, Index vectors, const Operands<T>& product,
+                const Epilogue<T>& epilogue) {
   const auto with_vectors = [&](auto row_count) {
     constexpr Index r = decltype(row_count)::value;
     if (vectors == 3)
-      tile<T, r, 3>(left, right, right_stride, depth, target);
+      tile<T, r, 3>(product, epilogue);
     else if (vectors == 2)
-      tile<T, r, 2>(left, right, right_stride, depth, target);
+      tile<T, r, 2>(product, epilogue);
     else
-      tile<T, r, 1>(left, right, right_stride, depth, target);
+      tile<T, r, 1>(product, epilogue);
   };
   if constexpr (TileShape<T>::rows >= 8)
     if (rows == 8) return with_vectors(std::integral_constant<Index, 8>{});
   if (rows == 4) return with_vectors(std::integral_constant<Index, 4>{});
   if (rows == 2) return with_vectors(std::integral_constant<Index, 2>{});
   with_vectors(std::integral_constant<Index, 1>{});
+}
+
+}  // namespace detail
+
+/// Computes the tile of `rows` rows, a power of two up to TileShape<T>::rows, and as many columns
+/// as the epilogue says, at most TileShape<T>::columns. The right side has whole packets to read.
+template <class T>
+void tile_of(Index rows, const Operands<T>& product, const Epilogue<T>& epilogue) {
+  constexpr Index width = Simd<T>::width;
+  const Index columns = epilogue.columns;
+  const Index vectors = (columns + width - 1) / width;
+  if (columns == vectors * width) return detail::whole_tile(rows, vectors, product, epilogue);
+  // The last columns of a matrix do not fill their packets: start and result pass through memory
+  // that does.
+  constexpr Index wide = TileShape<T>::columns;
+  std::array<T, static_cast<std::size_t>(TileShape<T>::rows * wide)> buffer;
+  for (Index i = 0; i < rows; ++i) {
+    T* const row = buffer.data() + i * wide;
+    std::fill(std::copy_n(epilogue.start + i * epilogue.start_stride, columns, row), row + wide,
+              T(0));
+  }
+  detail::whole_tile(
+      rows, vectors, product,
+      {buffer.data(), wide, wide, epilogue.scale, buffer.data(), wide, epilogue.low_rank});
+  for (Index i = 0; i < rows; ++i)
+    std::copy_n(buffer.data() + i * wide, columns, epilogue.c + i * epilogue.stride);
 }
 
 /// Returns how many of `left` rows the next tile takes: all rows of a tile, or the largest power

@@ -14,6 +14,7 @@
 #include "lora/frozen/dense_weight.hpp"
 #include "lora/frozen/frozen_passes.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/kernels/low_rank_gradients.hpp"
 #include "lora/kernels/low_rank_path.hpp"
 #include "lora/kernels/product.hpp"
 #include "lora/layers/lora_adapter.hpp"

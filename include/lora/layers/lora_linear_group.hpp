@@ -13,6 +13,7 @@
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/frozen/frozen_passes.hpp"
+#include "lora/kernels/low_rank_gradients.hpp"
 #include "lora/kernels/low_rank_path.hpp"
 #include "lora/kernels/packed_bands.hpp"
 #include "lora/layers/lora_linear.hpp"
@@ -182,9 +183,8 @@ class LoRALinearGroup {
   }
 
   [[nodiscard]] bool share_packing(const ConstMatrixRef<T>& x) const {
-    if (x.size() == 0) return false;
     for (const Part& part : parts_)
-      if (!part.weight().panels_pay(x.rows()) || part.out_features() == 0) return false;
+      if (!frozen_passes::forward_from_panels<T>(part.weight(), x)) return false;
     return true;
   }
 
@@ -192,8 +192,8 @@ class LoRALinearGroup {
                       std::span<Matrix<T>> y) const {
     kernels::for_each_packed_band<T>(x, [&](const kernels::PackedLeft<T>& packed, Index row) {
       for (std::size_t p = 0; p < size(); ++p)
-        frozen_passes::band<T>(packed, parts_[p].weight().panels(), {false, bias_of(p)},
-                               low_rank(p, xa[p]), row, y[p]);
+        frozen_passes::forward_band<T>(parts_[p].weight(), packed, row, bias_of(p),
+                                       low_rank(p, xa[p]), y[p]);
     });
   }
 

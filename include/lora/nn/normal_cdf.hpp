@@ -40,7 +40,7 @@ template <class T>
         ei::pselect(negative, tail, ei::psub(constant(1), tail)),
         ei::pmul(e, constant(std::numbers::inv_sqrtpi_v<float> / std::numbers::sqrt2_v<float>))};
   } else {
-    std::array<T, static_cast<std::size_t>(PacketOf<T>::size)> values, cdf, density;
+    std::array<T, static_cast<std::size_t>(Simd<T>::width)> values, cdf, density;
     ei::pstoreu(values.data(), x);
     for (std::size_t i = 0; i < values.size(); ++i) {
       cdf[i] = std::erfc(-values[i] / std::numbers::sqrt2_v<T>) / 2;

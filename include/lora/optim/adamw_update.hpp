@@ -1,7 +1,7 @@
 #pragma once
 
 #include "lora/core/matrix.hpp"
-#include "lora/kernels/simd.hpp"
+#include "lora/core/packets.hpp"
 
 namespace lora {
 
@@ -21,23 +21,23 @@ struct AdamWStep {
 namespace detail {
 
 // Updates one packet, or one scalar, at the four addresses.
-template <class Packet, class T>
+template <class P, class T>
 EIGEN_STRONG_INLINE void adamw_elements(const AdamWStep<T>& step, T* p, const T* g, T* m, T* v) {
   namespace ei = Eigen::internal;
-  const auto all = [](T value) { return ei::pset1<Packet>(value); };
-  const auto grad = ei::ploadu<Packet>(g);
-  const auto old_m = ei::ploadu<Packet>(m);
-  const Packet change = ei::psub(grad, old_m);
-  const Packet new_m = step.near_g ? ei::psub(grad, ei::pmul(change, all(T(1) - step.w1)))
-                                   : ei::padd(old_m, ei::pmul(all(step.w1), change));
-  const Packet new_v = ei::padd(ei::pmul(ei::ploadu<Packet>(v), all(step.beta2)),
-                                ei::pmul(ei::pmul(all(step.w2), grad), grad));
-  const Packet denominator =
+  const auto all = [](T value) { return ei::pset1<P>(value); };
+  const auto grad = ei::ploadu<P>(g);
+  const auto old_m = ei::ploadu<P>(m);
+  const P change = ei::psub(grad, old_m);
+  const P new_m = step.near_g ? ei::psub(grad, ei::pmul(change, all(T(1) - step.w1)))
+                              : ei::padd(old_m, ei::pmul(all(step.w1), change));
+  const P new_v = ei::padd(ei::pmul(ei::ploadu<P>(v), all(step.beta2)),
+                           ei::pmul(ei::pmul(all(step.w2), grad), grad));
+  const P denominator =
       ei::padd(ei::pdiv(ei::psqrt(new_v), all(step.correction)), all(step.epsilon));
-  const Packet moved = ei::pdiv(ei::pmul(all(step.step_size), new_m), denominator);
+  const P moved = ei::pdiv(ei::pmul(all(step.step_size), new_m), denominator);
   ei::pstoreu(m, new_m);
   ei::pstoreu(v, new_v);
-  ei::pstoreu(p, ei::psub(ei::pmul(ei::ploadu<Packet>(p), all(step.shrink)), moved));
+  ei::pstoreu(p, ei::psub(ei::pmul(ei::ploadu<P>(p), all(step.shrink)), moved));
 }
 
 }  // namespace detail
@@ -50,11 +50,10 @@ EIGEN_STRONG_INLINE void adamw_elements(const AdamWStep<T>& step, T* p, const T*
 ///     p = p shrink - (step_size m) / (sqrt(v) / correction + epsilon)
 template <class T>
 void adamw_update(const AdamWStep<T>& step, Index count, T* p, const T* g, T* m, T* v) {
-  using Packet = typename kernels::Simd<T>::Packet;
-  constexpr Index width = kernels::Simd<T>::width;
+  constexpr Index width = Simd<T>::width;
   Index i = 0;
   for (; i + width <= count; i += width)
-    detail::adamw_elements<Packet>(step, p + i, g + i, m + i, v + i);
+    detail::adamw_elements<Packet<T>>(step, p + i, g + i, m + i, v + i);
   for (; i < count; ++i) detail::adamw_elements<T>(step, p + i, g + i, m + i, v + i);
 }
 
