@@ -10,6 +10,7 @@
 #include "lora/core/gradients.hpp"
 #include "lora/core/input_mark.hpp"
 #include "lora/core/matrix.hpp"
+#include "lora/core/number_checks.hpp"
 #include "lora/core/output.hpp"
 #include "lora/core/packets.hpp"
 #include "lora/core/parallel.hpp"

@@ -33,4 +33,9 @@ TEST_CASE("elementwise reads blocks of other matrices and may work in place") {
   CHECK(same_bits(out, a.middleCols(5, 23) + b));
   elementwise(out, 1, sum, out, out);
   CHECK(same_bits(out, 2 * (a.middleCols(5, 23) + b)));
+  Matrix<float> wide = Matrix<float>::Zero(9, 30);
+  MatrixRef<float> block = wide.middleCols(3, 23);
+  elementwise(block, 1, sum, b, b);
+  CHECK(same_bits(block, 2 * b));
+  CHECK((wide.leftCols(3).isZero(0) && wide.rightCols(4).isZero(0)));
 }

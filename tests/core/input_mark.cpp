@@ -31,3 +31,14 @@ TEST_CASE("a mark of few elements knows each of them") {
   }
   CHECK_NOTHROW(mark.require(x, "here"));
 }
+
+TEST_CASE("a mark takes a copy for its matrix where it is asked to") {
+  Matrix<float> x = random_matrix<float>(40, 7, 1), copy = x;
+  const InputMark<float> mark(x);
+  CHECK_THROWS_AS(mark.require(copy, "here"), StateError);
+  CHECK_NOTHROW(mark.require_elements(copy, "here"));
+  copy(0, 0) += 1;
+  CHECK_THROWS_AS(mark.require_elements(copy, "here"), StateError);
+  CHECK_THROWS_AS(mark.require_elements(x.topRows(3), "here"), StateError);
+  CHECK_NOTHROW(InputMark<float>().require_elements(copy, "here"));
+}

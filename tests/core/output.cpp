@@ -37,3 +37,35 @@ TEST_CASE("an elementwise output may be an input, but not a part of one") {
       Output<float>(z.topRows(2)).shaped_elementwise(2, 4, "f", "y", {z.middleRows(1, 2)}),
       ShapeError);
 }
+
+TEST_CASE("different columns of one matrix do not overlap, in whatever rows") {
+  Matrix<float> z = Matrix<float>::Zero(6, 12);
+  const auto both = [](const auto& a, const auto& b) {
+    const bool found = overlap<float>(a, b);
+    CHECK(found == overlap<float>(b, a));
+    return found;
+  };
+  CHECK_FALSE(both(z.leftCols(4), z.middleCols(4, 4)));
+  CHECK_FALSE(both(z.leftCols(4), z.rightCols(8)));
+  CHECK_FALSE(both(z.block(2, 0, 3, 4), z.block(1, 8, 4, 4)));
+  CHECK(both(z.leftCols(5), z.middleCols(4, 4)));
+  CHECK(both(z.rightCols(1), z.middleCols(4, 8)));
+  CHECK(both(z, z.middleCols(4, 1)));
+  // Seen as a matrix of other columns, any row may be meant.
+  const ConstMatrixRef<float> narrow(z.data(), 8, 4, 9);
+  CHECK(both(narrow, z.rightCols(1)));
+}
+
+TEST_CASE("outputs of one function have memory of their own") {
+  Matrix<float> a, b, z = Matrix<float>::Zero(4, 6);
+  using Out = Output<float>;
+  CHECK_NOTHROW(
+      require_apart<float>({Out(a), Out(b), Out(z.leftCols(3)), Out(z.rightCols(3))}, "f"));
+  // Empty as it is, it would be resized twice.
+  check_throws<ShapeError>(
+      [&] {
+        require_apart<float>({Out(a), Out(b), Out(a)}, "f");
+      },
+      "f: two outputs overlap");
+  CHECK_THROWS_AS(require_apart<float>({Out(z.leftCols(3)), Out(z)}, "f"), ShapeError);
+}

@@ -42,7 +42,7 @@ TEMPLATE_TEST_CASE("loops over packets do each element once, whatever the size",
     CHECK(in_place(0, n) == a(0, n));
     const T largest = packets::largest(n, a.data());
     if (n == 0)
-      CHECK(largest == -std::numeric_limits<T>::infinity());
+      CHECK(largest == std::numeric_limits<T>::lowest());
     else
       CHECK(largest == a.leftCols(n).maxCoeff());
   }

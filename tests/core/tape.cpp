@@ -75,6 +75,27 @@ TEST_CASE("a frame knows its input") {
                            "here: the elements of x are not those of the forward");
 }
 
+TEST_CASE("a frame knows several inputs, the columns of its output and a layout") {
+  Tape<float> tape;
+  const int owner = 0;
+  Matrix<float> q = random_matrix<float>(9, 5, 1), k = random_matrix<float>(4, 5, 2);
+  auto& frame = tape.push(&owner, "", 9, 7);
+  frame.note_input(q);
+  frame.note_input(k);
+  frame.note_layout(12);
+  CHECK(frame.cols() == 7);
+  CHECK(frame.layout() == 12);
+  CHECK_NOTHROW(frame.mark(0).require(q, "here"));
+  CHECK_NOTHROW(frame.mark(1).require(k, "here"));
+  check_throws<StateError>([&] { frame.mark(1).require(q, "here", "k"); },
+                           "here: k is (9, 5), expected the (4, 5)");
+  tape.pop();
+  auto& next = tape.push(&owner, "", 9);
+  CHECK(next.cols() == 0);
+  CHECK(next.layout() == 0);
+  CHECK_THROWS_AS(next.mark(0), std::out_of_range);
+}
+
 TEST_CASE("a mask's step depends on the pass and on the owner's own forwards alone") {
   const int a = 0, b = 0;
   Tape<float> alone, together;

@@ -25,12 +25,13 @@ void for_each_row(Index rows, Index cols, double cost, const Body& body) {
 }
 
 /// Computes out = f(in...) for each element, a packet at a time (see `packets`), in one pass over
-/// memory on the library's threads. All matrices have the shape of out, which the caller has
-/// checked; out may be any of the inputs. `cost` as for for_each_row.
-template <class T, class F, class... In>
-void elementwise(Matrix<T>& out, double cost, const F& f, const In&... in) {
+/// memory on the library's threads. All matrices, out being a `Matrix<T>` or a `MatrixRef<T>`, have
+/// the shape of out, which the caller has checked; out may be any of the inputs. `cost` as for
+/// for_each_row.
+template <class Out, class F, class... In>
+void elementwise(Out& out, double cost, const F& f, const In&... in) {
   for_each_row(out.rows(), out.cols(), cost, [&](Index row) {
-    packets::transform(out.cols(), out.data() + row * out.cols(), f,
+    packets::transform(out.cols(), out.data() + row * out.outerStride(), f,
                        (in.data() + row * in.outerStride())...);
   });
 }

@@ -22,24 +22,43 @@ class InputMark {
   explicit InputMark(ConstMatrixRef<T> x)
       : data_(x.data()), rows_(x.rows()), cols_(x.cols()), sample_(sample(x)), marked_(true) {}
 
-  /// Throws StateError, naming `where`, unless x is what was marked.
+  /// Throws StateError, naming `where` and calling it `what`, unless x is what was marked.
   template <class Where>
-  void require(ConstMatrixRef<T> x, const Where& where) const {
+  void require(ConstMatrixRef<T> x, const Where& where, const char* what = "x") const {
     if (!marked_) return;
-    if (x.rows() != rows_ || x.cols() != cols_)
-      throw StateError(message(where, ": x is ", shape_of(x), ", expected the (", rows_, ", ",
-                               cols_, ") of the forward on the tape"));
+    require_shape_of(x, where, what);
     if (x.data() != data_ && x.size() > 0)
-      throw StateError(message(where,
-                               ": x lies elsewhere than in the forward on the tape: backward takes "
-                               "the x of its own forward, in the reverse order of the forwards"));
-    if (sample(x) != sample_)
-      throw StateError(message(where,
-                               ": the elements of x are not those of the forward on the tape: keep "
-                               "x as it is until backward"));
+      throw StateError(message(where, ": ", what,
+                               " lies elsewhere than in the forward on the tape: backward takes "
+                               "the ",
+                               what, " of its own forward, in the reverse order of the forwards"));
+    require_sample_of(x, where, what);
+  }
+
+  /// Does the same for what may also be a copy of what was marked.
+  template <class Where>
+  void require_elements(ConstMatrixRef<T> x, const Where& where, const char* what = "x") const {
+    if (!marked_) return;
+    require_shape_of(x, where, what);
+    require_sample_of(x, where, what);
   }
 
  private:
+  template <class Where>
+  void require_shape_of(const ConstMatrixRef<T>& x, const Where& where, const char* what) const {
+    if (x.rows() != rows_ || x.cols() != cols_)
+      throw StateError(message(where, ": ", what, " is ", shape_of(x), ", expected the (", rows_,
+                               ", ", cols_, ") of the forward on the tape"));
+  }
+
+  template <class Where>
+  void require_sample_of(const ConstMatrixRef<T>& x, const Where& where, const char* what) const {
+    if (sample(x) != sample_)
+      throw StateError(message(where, ": the elements of ", what,
+                               " are not those of the forward on the tape: keep ", what,
+                               " as it is until backward"));
+  }
+
   static std::uint64_t sample(const ConstMatrixRef<T>& x) {
     using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
     const Index size = x.rows() * x.cols();

@@ -7,8 +7,8 @@
 
 namespace lora {
 
-/// Tells whether any memory of `a` may be that of `b`: their ranges from the first element to the
-/// last overlap.
+/// Tells whether any element of `a` may be one of `b`: their ranges from the first element to the
+/// last overlap, and they are not different columns of one matrix.
 template <class T>
 [[nodiscard]] bool overlap(ConstMatrixRef<T> a, ConstMatrixRef<T> b) {
   if (a.size() == 0 || b.size() == 0) return false;
@@ -16,7 +16,12 @@ template <class T>
     return m.data() + (m.rows() - 1) * m.outerStride() + m.cols();
   };
   const std::less<const T*> before;  // an order of all pointers
-  return before(a.data(), end(b)) && before(b.data(), end(a));
+  if (!before(a.data(), end(b)) || !before(b.data(), end(a))) return false;
+  const Index stride = a.outerStride();
+  if (stride != b.outerStride() || stride < a.cols() || stride < b.cols()) return true;
+  // Where the columns of b begin, counted from the first of a's, around the end of a row.
+  const Index first = ((b.data() - a.data()) % stride + stride) % stride;
+  return first < a.cols() || first + b.cols() > stride;
 }
 
 /// The place where a function puts a matrix: a `Matrix<T>` of the caller's, which is resized, or
@@ -62,6 +67,11 @@ class Output {
                                  "memory of its own"));
   }
 
+  /// Tells whether this and `other` would be written to the same memory.
+  [[nodiscard]] bool shares_memory_with(const Output& other) const {
+    return (matrix_ != nullptr && matrix_ == other.matrix_) || overlap<T>(view_, other.view_);
+  }
+
   /// Tells whether the output is `input` itself, element for element.
   [[nodiscard]] bool is(ConstMatrixRef<T> input) const {
     return view_.data() == input.data() && view_.rows() == input.rows() &&
@@ -85,5 +95,15 @@ class Output {
   Matrix<T>* matrix_ = nullptr;
   MatrixRef<T> view_;
 };
+
+/// Throws ShapeError, naming `where`, if two of the outputs of one function share memory.
+template <class T, class Where>
+void require_apart(std::initializer_list<Output<T>> outputs, const Where& where) {
+  for (auto one = outputs.begin(); one != outputs.end(); ++one)
+    for (auto other = one + 1; other != outputs.end(); ++other)
+      if (one->shares_memory_with(*other))
+        throw ShapeError(
+            message(where, ": two outputs overlap: give each of them memory of its own"));
+}
 
 }  // namespace lora

@@ -116,12 +116,12 @@ template <class T, class F, class... In>
   return ei::predux(ei::padd(ei::padd(sum0, sum1), ei::padd(sum2, sum3)));
 }
 
-/// Returns the largest of in[0 ... count), the lowest infinity for none.
+/// Returns the largest of in[0 ... count), the lowest finite number for none.
 template <class T>
 [[nodiscard]] T largest(Index count, const T* in) {
   namespace ei = Eigen::internal;
   constexpr Index size = Simd<T>::width;
-  T best = -std::numeric_limits<T>::infinity();
+  T best = count > 0 ? in[0] : std::numeric_limits<T>::lowest();
   Index i = 0;
   if (count >= size) {
     auto most = ei::ploadu<Packet<T>>(in);

@@ -49,15 +49,26 @@ class Tape {
       return {kept.memory.data(), kept.rows, kept.cols, kept.cols};
     }
 
-    /// Notes which x the forward saw, for require_input.
-    void note_input(ConstMatrixRef<T> x) { input_ = InputMark<T>(x); }
+    /// Notes which x the forward saw, for require_input. Called again, it notes another input,
+    /// which mark(i) finds, i counting from 0.
+    void note_input(ConstMatrixRef<T> x) { inputs_.emplace_back(x); }
 
-    /// Throws StateError, naming `where`, unless x is what note_input saw: its address, shape and,
-    /// as far as a sample tells, elements.
+    /// Throws StateError, naming `where`, unless x is what the first call of note_input saw: its
+    /// address, shape and, as far as a sample tells, elements.
     template <class Where>
     void require_input(ConstMatrixRef<T> x, const Where& where) const {
-      input_.require(x, where);
+      if (!inputs_.empty()) inputs_.front().require(x, where);
     }
+
+    /// Returns what the call number `i` of note_input saw. Throws std::out_of_range.
+    [[nodiscard]] const InputMark<T>& mark(std::size_t i) const { return inputs_.at(i); }
+
+    /// Notes a number that is the same as long as what backward must find unchanged is: the layout
+    /// of a batch, for instance.
+    void note_layout(std::uint64_t layout) { layout_ = layout; }
+
+    /// Returns what note_layout was given, 0 without it.
+    [[nodiscard]] std::uint64_t layout() const { return layout_; }
 
     /// Keeps alive what the forward used, such as an adapter that may be replaced meanwhile.
     void hold(std::shared_ptr<const void> used) { held_.push_back(std::move(used)); }
@@ -69,6 +80,9 @@ class Tape {
 
     /// Returns the tokens of that forward.
     [[nodiscard]] Index rows() const { return rows_; }
+
+    /// Returns the columns of that forward's output, where it told push of them.
+    [[nodiscard]] Index cols() const { return cols_; }
 
     /// Returns the step at which its dropout masks are drawn; see Tape.
     [[nodiscard]] std::uint64_t mask_step() const { return mask_step_; }
@@ -83,9 +97,9 @@ class Tape {
 
     const void* owner_ = nullptr;
     std::string name_;
-    Index rows_ = 0;
-    std::uint64_t mask_step_ = 0;
-    InputMark<T> input_;
+    Index rows_ = 0, cols_ = 0;
+    std::uint64_t mask_step_ = 0, layout_ = 0;
+    std::vector<InputMark<T>> inputs_;
     std::size_t count_ = 0;
     std::deque<Kept> matrices_;
     std::vector<std::shared_ptr<const void>> held_;
@@ -106,17 +120,19 @@ class Tape {
   /// another mask each time; what other layers do changes no mask.
   explicit Tape(std::uint64_t stream = 0) : random_state_{stream, 0} {}
 
-  /// Adds a frame for the forward of `owner`, called `name` in messages, on `rows` tokens and
-  /// returns it.
-  Frame& push(const void* owner, std::string_view name, Index rows) {
+  /// Adds a frame for the forward of `owner`, called `name` in messages, on `rows` tokens (with
+  /// `cols` columns of output, if backward wants to know) and returns it.
+  Frame& push(const void* owner, std::string_view name, Index rows, Index cols = 0) {
     if (depth_ == frames_.size()) frames_.emplace_back();
     begin_pass();
     Frame& frame = frames_[depth_++];
     frame.owner_ = owner;
     frame.name_ = name;
     frame.rows_ = rows;
+    frame.cols_ = cols;
     frame.mask_step_ = (random_state_.stream << 48) ^ (run_of(owner) << 32) ^ random_state_.step;
-    frame.input_ = {};
+    frame.layout_ = 0;
+    frame.inputs_.clear();
     frame.count_ = 0;
     return frame;
   }
@@ -157,8 +173,8 @@ class Tape {
     end_pass();
   }
 
-  /// Says that a pass has begun, which push does as well: for forwards that run on another tape with
-  /// this one's random state, as those that are computed again in backward.
+  /// Says that a pass has begun, which push does as well: for forwards that run on another tape
+  /// with this one's random state, as those that are computed again in backward.
   void begin_pass() { begun_ = true; }
 
   /// Tells whether every forward has had its backward.
