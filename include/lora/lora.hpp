@@ -21,6 +21,7 @@
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/core/thread_limit.hpp"
+#include "lora/core/trainable_scalar.hpp"
 #include "lora/core/utf8.hpp"
 
 #include "lora/random/dropout_mask.hpp"

@@ -11,6 +11,7 @@
 #include "lora/core/parameter_list.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
+#include "lora/core/trainable_scalar.hpp"
 #include "lora/frozen/dense_weight.hpp"
 #include "lora/frozen/frozen_passes.hpp"
 #include "lora/frozen/frozen_weight.hpp"
@@ -45,6 +46,8 @@ enum class MergeMode {
 template <class T, class Frozen = DenseWeight<T>>
 requires FrozenWeight<Frozen, T>
 class LoRALinear {
+  static_assert(require_trainable_scalar<T>());
+
  public:
   using Scalar = T;
 
