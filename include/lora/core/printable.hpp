@@ -1,11 +1,10 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <string>
 #include <string_view>
 
+#include "lora/core/code_point_range.hpp"
 #include "lora/core/utf8.hpp"
 
 namespace lora {
@@ -14,19 +13,14 @@ namespace lora {
 /// and format characters, all white space but U+0020, fillers, selectors of variants, what is for
 /// private use, and what is no character.
 [[nodiscard]] inline bool is_invisible(char32_t c) {
-  struct Range {
-    char32_t first, last;
-  };
-  static constexpr Range ranges[] = {
+  static constexpr CodePointRange ranges[] = {
       {0x0, 0x1F},        {0x7F, 0xA0},       {0xAD, 0xAD},       {0x34F, 0x34F},
       {0x61C, 0x61C},     {0x115F, 0x1160},   {0x1680, 0x1680},   {0x17B4, 0x17B5},
       {0x180B, 0x180F},   {0x2000, 0x200F},   {0x2028, 0x202F},   {0x205F, 0x206F},
       {0x3000, 0x3000},   {0x3164, 0x3164},   {0xD800, 0xF8FF},   {0xFE00, 0xFE0F},
       {0xFEFF, 0xFEFF},   {0xFFA0, 0xFFA0},   {0xFFF0, 0xFFFB},   {0xFFFE, 0xFFFF},
       {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0x10FFFF}};
-  const Range* after = std::upper_bound(std::begin(ranges), std::end(ranges), c,
-                                        [](char32_t value, Range r) { return value < r.first; });
-  return after != std::begin(ranges) && c <= std::prev(after)->last;
+  return find_range(ranges, c) != nullptr;
 }
 
 /// Returns text that came from a file as a message can show it: what is_invisible, quotes and

@@ -25,7 +25,7 @@ struct TaggedSentence {
   friend bool operator==(const TaggedSentence&, const TaggedSentence&) = default;
 };
 
-/// Which columns are read, counted from 0.
+/// The columns that are read, counted from 0.
 struct ConllColumns {
   std::size_t word = 0;
   std::optional<std::size_t> tag = std::nullopt;  ///< the last one, if absent
@@ -33,7 +33,7 @@ struct ConllColumns {
 
 namespace detail {
 
-/// Reads CoNLL columns line by line; see parse_conll.
+/// A reader of CoNLL columns, line by line; see parse_conll.
 class ConllReader {
  public:
   ConllReader(std::string_view text, const std::string& where, const ConllColumns& columns)

@@ -15,8 +15,8 @@ struct EntityTag {
   std::string_view type = {};  ///< views the tag's text; empty for O
 };
 
-/// Takes "O", "B-type" or "I-type" apart; nothing for what is none of them, and for a type with a
-/// space or an invisible character, which would make two types of one.
+/// Takes "O", "B-type" or "I-type" apart. Returns nothing for any other text, and for a type with a
+/// space or an invisible character: it would look like another type and be none.
 [[nodiscard]] inline std::optional<EntityTag> parse_entity_tag(std::string_view tag) {
   if (tag == "O") return EntityTag{};
   if (tag.size() < 3 || (tag[0] != 'B' && tag[0] != 'I') || tag[1] != '-') return std::nullopt;

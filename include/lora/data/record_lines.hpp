@@ -16,6 +16,7 @@ namespace lora::data {
 /// "where:line: ".
 class RecordLines {
  public:
+  /// Begins before the first line of `text`, which has to outlive it; `where` names the file.
   RecordLines(std::string_view text, std::string where) : lines_(text), where_(std::move(where)) {}
 
   /// Goes to the next line; false if there is none. Throws for a line that is not UTF-8, and for a

@@ -11,7 +11,7 @@ namespace lora::metrics {
 /// The share of labels that were predicted: correct / total, over any number of batches.
 class Accuracy {
  public:
-  /// Counts no label that is `ignore_index`, as cross_entropy does; every one if empty.
+  /// Begins at nothing. A label that is `ignore_index` is not counted, as in cross_entropy.
   explicit Accuracy(std::optional<int> ignore_index = -100) : ignore_index_(ignore_index) {}
 
   /// Adds a batch: see predicted_classes. Throws ShapeError, and counts nothing, if there are not
@@ -27,7 +27,10 @@ class Accuracy {
     }
   }
 
+  /// Returns how many labels were predicted.
   [[nodiscard]] std::size_t correct() const { return correct_; }
+
+  /// Returns how many were counted.
   [[nodiscard]] std::size_t total() const { return total_; }
 
   /// Returns correct / total; 0 if nothing was counted.

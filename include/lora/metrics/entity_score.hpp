@@ -19,10 +19,12 @@ struct EntityCounts {
   std::size_t predicted = 0;
   std::size_t actual = 0;
 
+  /// Returns correct / predicted.
   [[nodiscard]] double precision() const { return ratio(correct, predicted); }
+  /// Returns correct / actual.
   [[nodiscard]] double recall() const { return ratio(correct, actual); }
 
-  /// 2 p r / (p + r)
+  /// Returns the harmonic mean 2 p r / (p + r) of precision p and recall r.
   [[nodiscard]] double f1() const { return ratio(2 * correct, predicted + actual); }
 
  private:
@@ -31,9 +33,10 @@ struct EntityCounts {
   }
 };
 
-/// Scores predicted entities against the actual ones as the script conlleval of the CoNLL-2000 and
-/// 2003 shared tasks does, for tags of the schemes BIO (IOB2), IOB1 and IO: an entity begins with
-/// B-, or with I- after O or after another type, and is right if its type, beginning and end are.
+/// The score of predicted entities against the actual ones, as the script conlleval of the
+/// CoNLL-2000 and 2003 shared tasks computes it, for tags of the schemes BIO (IOB2), IOB1 and IO.
+/// An entity begins with B-, or with I- after O or after another type; it is right if its type,
+/// beginning and end are.
 class EntityScore {
  public:
   /// Adds a sentence. Throws ShapeError if there are not as many predicted tags as actual ones, and

@@ -28,6 +28,7 @@ class Perplexity {
     add_sum(loss * static_cast<double>(tokens), tokens);
   }
 
+  /// Returns how many tokens were added.
   [[nodiscard]] std::size_t tokens() const { return tokens_; }
 
   /// Returns the mean loss of a token. Throws StateError if there is none.

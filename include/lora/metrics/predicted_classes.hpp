@@ -9,9 +9,9 @@
 
 namespace lora::metrics {
 
-/// Returns the class of the largest logit of each row of logits (N, C); of equal ones the first.
+/// Returns the class of the largest logit of each row of logits (N, C), the first of equal ones.
 /// Throws ShapeError where there are rows but no classes, and ConfigError, naming the element, for
-/// a logit that is not finite, of which no class would follow.
+/// a logit that is not finite.
 template <class Logits>
 [[nodiscard]] std::vector<int> predicted_classes(const Eigen::MatrixBase<Logits>& logits) {
   if (logits.rows() > 0 && logits.cols() == 0)

@@ -14,8 +14,8 @@
 
 namespace lora::text {
 
-/// A token that is recognised as it stands in the text, before words are cut: [CLS], [MASK] ...;
-/// the fields are those of tokenizer.json.
+/// A token that is recognised as it stands in the text, before words are cut: [CLS], [MASK] ... Its
+/// fields are those of tokenizer.json.
 struct AddedToken {
   std::string content = {};
   int id = 0;
@@ -25,11 +25,11 @@ struct AddedToken {
   bool normalized = false;   ///< sought in the normalized text, not in the text as it came
 };
 
-/// Splits a text at added tokens, as Hugging Face's tokenizers do: the leftmost first, and of those
-/// that begin at one place the longest.
+/// A set of added tokens, at which texts are split as Hugging Face's tokenizers do: at the leftmost
+/// first, and of those that begin at one place at the longest.
 class AddedTokens {
  public:
-  /// A part of the text, [begin, end) in characters; without an id it is no added token.
+  /// A part of the text, [begin, end) in characters: an added token if it has an id.
   struct Part {
     std::size_t begin;
     std::size_t end;
@@ -41,8 +41,9 @@ class AddedTokens {
 
   AddedTokens() = default;
 
-  /// `contents` are what is sought for each token: its content, normalized for those that are
-  /// sought in normalized text. Throws ConfigError for one that is empty or beyond the limit.
+  /// Makes the set of `tokens`; contents[i] is what is sought for tokens[i]: its content, which is
+  /// normalized where normalized text is searched. Throws ConfigError for one that is empty or
+  /// beyond the limit.
   AddedTokens(std::vector<AddedToken> tokens, const std::vector<std::u32string>& contents)
       : tokens_(std::move(tokens)) {
     std::vector<TokenId> entries;
@@ -56,6 +57,7 @@ class AddedTokens {
     table_ = TokenTable(std::move(entries));
   }
 
+  /// Tells whether there is no token.
   [[nodiscard]] bool empty() const { return table_.empty(); }
 
   /// Appends the parts of `text` in its order; parts that hold nothing are left out.

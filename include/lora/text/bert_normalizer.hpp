@@ -11,7 +11,7 @@
 
 namespace lora::text {
 
-/// Cleans a text as BERT's models expect it: the component BertNormalizer of Hugging Face's
+/// The cleaning of a text that BERT's models expect: the component BertNormalizer of Hugging Face's
 /// tokenizers, by their names and with their defaults.
 struct BertNormalizer {
   bool clean_text = true;            ///< removes NUL, U+FFFD and control characters; all white
@@ -21,7 +21,7 @@ struct BertNormalizer {
                                                      ///< if absent, as lowercase is
   bool lowercase = true;
 
-  /// Returns the normalized text; every character keeps the bytes that it came from.
+  /// Returns the normalized text. Every character keeps the bytes that it came from.
   [[nodiscard]] std::vector<Character> operator()(std::span<const Character> text) const {
     std::vector<Character> result;
     result.reserve(text.size());

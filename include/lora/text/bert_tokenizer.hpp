@@ -20,19 +20,19 @@
 
 namespace lora::text {
 
-/// Says how a text is encoded.
+/// The settings with which a text is encoded.
 struct EncodeOptions {
   std::size_t max_length = 0;      ///< the most tokens, with the model's own; 0 for no limit
   bool add_special_tokens = true;  ///< puts the model's own tokens around the text
 };
 
-/// Turns text into the ids that a BERT model was trained with, equal to Hugging Face's tokenizers
-/// for any UTF-8; bytes that are not UTF-8 count as U+FFFD, as Python's errors="replace" has it.
-/// Calls are const and may run in parallel; work is bounded by the text's length times the longest
-/// token's.
+/// A tokenizer of the BERT family: it turns text into the ids that a model was trained with. They
+/// equal those of Hugging Face's tokenizers for any UTF-8; bytes that are not UTF-8 count as
+/// U+FFFD, as with Python's errors="replace". All calls are const and may run in parallel. A call
+/// takes at most the text's length times the longest token's.
 ///
-/// The text is split at added tokens, normalized, split at white space and around punctuation, and
-/// its words are cut into pieces.
+/// The text is split at added tokens, then normalized, then split at white space and around
+/// punctuation; the words are cut into pieces.
 class BertTokenizer {
  public:
   /// Puts a tokenizer together. `pad_id` is what pad() fills with. Throws ConfigError for an added
@@ -62,10 +62,13 @@ class BertTokenizer {
     in_normalized_ = AddedTokens(std::move(normalized), normalized_contents);
   }
 
+  /// Returns what the tokenizer is made of.
   [[nodiscard]] const WordPiece& model() const { return model_; }
   [[nodiscard]] const BertNormalizer& normalizer() const { return normalizer_; }
   [[nodiscard]] const std::vector<AddedToken>& added_tokens() const { return added_; }
   [[nodiscard]] const TokenTemplate& templates() const { return templates_; }
+
+  /// Returns the id that pad() fills with.
   [[nodiscard]] int pad_id() const { return pad_id_; }
 
   /// Returns the id of a token of the vocabulary or an added one.
@@ -87,15 +90,15 @@ class BertTokenizer {
     return assemble(tokens(text), nullptr, options);
   }
 
-  /// Encodes two texts as one input; the longer is truncated first.
+  /// Encodes two texts as one input, of which the longer is truncated first. Throws likewise.
   [[nodiscard]] Encoding encode(std::string_view first, std::string_view second,
                                 const EncodeOptions& options = {}) const {
     const Encoding other = tokens(second);
     return assemble(tokens(first), &other, options);
   }
 
-  /// Encodes a text that was split into words before; Encoding::words counts these, and offsets are
-  /// within them.
+  /// Encodes a text that was split into words before. Encoding::words counts these words, and
+  /// offsets lie within them. Throws as the others do.
   [[nodiscard]] Encoding encode_words(std::span<const std::string> words,
                                       const EncodeOptions& options = {}) const {
     Encoding all;

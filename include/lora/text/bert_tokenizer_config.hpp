@@ -15,7 +15,8 @@
 
 namespace lora::text {
 
-/// What a vocabulary does not say, by the names and with the defaults of tokenizer_config.json.
+/// The settings that a vocabulary does not hold, by the names and with the defaults of
+/// tokenizer_config.json.
 struct BertTokenizerConfig {
   bool do_lower_case = true;
   bool tokenize_chinese_chars = true;
@@ -26,15 +27,15 @@ struct BertTokenizerConfig {
   std::string cls_token = "[CLS]";
   std::string mask_token = "[MASK]";
   std::vector<AddedToken> added_tokens = {};  ///< added_tokens_decoder: with ids of their own
-  /// Tokens that are sought as they stand too, those above where they have flags, and any others:
-  /// the vocabulary's, or new ones behind it. Their ids are not read.
+  /// Further tokens that are sought as they stand, and the flags of those above. Their ids are not
+  /// read: they are the vocabulary's, or the next ones behind it.
   std::vector<AddedToken> special_tokens = {};
   std::string tokenizer_class = {};  ///< empty where no file says it
 };
 
 namespace detail {
 
-/// Reads what makes a BertTokenizerConfig of the JSON of a tokenizer_config.json.
+/// A reader of the JSON of a tokenizer_config.json.
 class BertTokenizerConfigReader {
  public:
   explicit BertTokenizerConfigReader(const JsonFields& root) : root_(root) {}

@@ -18,8 +18,10 @@ struct Encoding {
   std::vector<Span> offsets;  ///< the token's bytes in its text, or in its word where words were
                               ///< given; empty for the model's own tokens
 
+  /// Counts the tokens.
   [[nodiscard]] std::size_t size() const { return ids.size(); }
 
+  /// Appends a token.
   void push_back(int id, int type_id, Index word, Span offset) {
     ids.push_back(id);
     type_ids.push_back(type_id);
@@ -37,9 +39,8 @@ struct Encoding {
   }
 };
 
-/// Returns, for each of the first `words` words, the index of its first token; -1 for a word that
-/// has none, because it was truncated or nothing of it was left. For texts given as words, one
-/// text.
+/// Returns, for each of the first `words` words of a text given as words, the index of its first
+/// token. It is -1 for a word that has none: one that was truncated, or of which nothing was left.
 [[nodiscard]] inline std::vector<Index> first_tokens(const Encoding& encoding, Index words) {
   std::vector<Index> first(static_cast<std::size_t>(words), -1);
   for (std::size_t i = encoding.size(); i-- > 0;) {
@@ -49,8 +50,8 @@ struct Encoding {
   return first;
 }
 
-/// Returns a label for each token from a label for each word: the first token of a word has the
-/// word's, all others have `ignored`. Throws nothing; words beyond the labels are ignored too.
+/// Returns a label for each token from a label for each word. The first token of a word has the
+/// word's label; all others have `ignored`, and so have words beyond the labels.
 [[nodiscard]] inline std::vector<int> token_labels(const Encoding& encoding,
                                                    std::span<const int> word_labels,
                                                    int ignored = -100) {

@@ -10,6 +10,7 @@ namespace lora::text {
 /// U+0085, are part of a line.
 class Lines {
  public:
+  /// Begins before the first line of `text`, which has to outlive it.
   explicit Lines(std::string_view text) : rest_(text) {
     // The mark that some editors put at the beginning of UTF-8.
     if (rest_.starts_with("\xEF\xBB\xBF")) rest_.remove_prefix(3);

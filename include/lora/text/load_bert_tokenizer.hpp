@@ -43,9 +43,9 @@ namespace detail {
 
 }  // namespace detail
 
-/// Reads a tokenizer's settings from a model's folder: tokenizer_config.json; where that has no
-/// added_tokens_decoder, special_tokens_map.json, which goes before it, and added_tokens.json; and
-/// the tokenizer's class, which config.json says where the others do not. Throws FileError.
+/// Reads a tokenizer's settings from a model's folder. They stand in tokenizer_config.json. Where
+/// that has no added_tokens_decoder, special_tokens_map.json overrides it and added_tokens.json
+/// adds to it. Where no other file says the tokenizer's class, config.json does. Throws FileError.
 [[nodiscard]] inline BertTokenizerConfig read_bert_tokenizer_config(
     const std::filesystem::path& folder) {
   const auto path = folder / "tokenizer_config.json";
@@ -74,8 +74,9 @@ namespace detail {
 
 /// Loads the tokenizer of a model's folder in Hugging Face's layout, as transformers' AutoTokenizer
 /// (5.24) does: from tokenizer.json or vocab.txt, and the settings of read_bert_tokenizer_config.
-/// Where both say something, the settings count, but for the classes that take tokenizer.json as it
-/// stands; see tokenizer_source. Throws FileError, also for a class that cuts text in another way.
+/// Where tokenizer.json disagrees with the settings, the settings count; some classes take
+/// tokenizer.json as it stands (see tokenizer_source). A folder without any class does so too.
+/// Throws FileError, also for a class that cuts text in another way.
 [[nodiscard]] inline BertTokenizer load_bert_tokenizer(const std::filesystem::path& folder) {
   const BertTokenizerConfig config = read_bert_tokenizer_config(folder);
   TokenizerSource source;

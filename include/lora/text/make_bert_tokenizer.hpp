@@ -14,9 +14,9 @@
 
 namespace lora::text {
 
-/// Adds to `added` the special tokens that it lacks: with the vocabulary's id, else with the next
-/// that is free, as transformers does. Throws FileError, beginning with `where`, for an added token
-/// that stands twice, or whose id is another one's.
+/// Adds to `added` the special tokens that it lacks. As in transformers, each has the vocabulary's
+/// id, or else the next free one. Throws FileError, beginning with `where`, for an added token that
+/// stands twice, or whose id another one has.
 inline void add_special_tokens(const WordPiece& model, const std::vector<AddedToken>& special,
                                const std::string& where, std::vector<AddedToken>& added) {
   std::map<std::string, int> ids;

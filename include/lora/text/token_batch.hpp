@@ -17,7 +17,7 @@ struct TokenBatch {
   Matrix<int> attention_mask;  // (B, L): 1 for tokens, 0 for padding
 };
 
-/// Says to which length texts are padded, and with what.
+/// The length to which texts are padded, and what they are padded with.
 struct Padding {
   int pad_id = 0;
   int pad_type_id = 0;
@@ -25,8 +25,8 @@ struct Padding {
   Index multiple_of = 1;  ///< the length is rounded up to a multiple of this
 };
 
-/// Pads encodings at their ends to one length: the longest one's, `length` if that is more, rounded
-/// up. Throws ConfigError for a negative length or a multiple below 1.
+/// Pads encodings at their ends to one length: that of the longest, or `length` if that is more,
+/// rounded up. Throws ConfigError for a negative length or a multiple below 1.
 [[nodiscard]] inline TokenBatch pad(std::span<const Encoding> encodings, const Padding& padding) {
   if (padding.length < 0 || padding.multiple_of < 1)
     throw ConfigError(message("pad: length is ", padding.length, " and multiple_of ",

@@ -18,13 +18,13 @@ struct TokenId {
   int id = 0;
 };
 
-/// Finds the longest token that a text begins with. Tokens are kept sorted and the search narrows
-/// them down one character at a time, so a step costs the logarithm of their number whatever they
-/// are, where the keys of a hash table could be chosen to collide, and the walk ends with the last
-/// character that any token shares.
+/// A table of tokens that finds the longest one with which a text begins. The tokens are sorted,
+/// and the search narrows them down one character at a time: a step costs the logarithm of their
+/// number, whatever they are, and the search ends with the last character that any token shares. A
+/// hash table's keys could be chosen to collide.
 class TokenTable {
  public:
-  /// What was found: the id, and how many characters long its token is.
+  /// A token that was found: its id and its length in characters.
   struct Match {
     int id;
     std::size_t length;
@@ -32,7 +32,7 @@ class TokenTable {
 
   TokenTable() = default;
 
-  /// Of equal tokens the last counts. Empty tokens never match.
+  /// Makes the table. Of equal tokens the last counts; empty tokens never match.
   explicit TokenTable(std::vector<TokenId> tokens) : tokens_(std::move(tokens)) {
     const auto less = [](const TokenId& a, const TokenId& b) { return a.token < b.token; };
     std::stable_sort(tokens_.begin(), tokens_.end(), less);
@@ -42,6 +42,7 @@ class TokenTable {
     tokens_.erase(tokens_.begin(), kept.base());
   }
 
+  /// Counts the tokens, each once.
   [[nodiscard]] std::size_t size() const { return tokens_.size(); }
   [[nodiscard]] bool empty() const { return tokens_.empty(); }
 

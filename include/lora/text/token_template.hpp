@@ -15,7 +15,7 @@ struct TemplatePart {
   friend bool operator==(const TemplatePart&, const TemplatePart&) = default;
 };
 
-/// How the model's own tokens are put around one text and around two.
+/// The order in which a model takes its own tokens and one text, or two.
 struct TokenTemplate {
   std::vector<TemplatePart> single;
   std::vector<TemplatePart> pair;

@@ -10,14 +10,14 @@
 
 namespace lora::text {
 
-/// What transformers (5.24) makes a tokenizer of, by the class that a folder names.
+/// The source from which transformers (5.24) makes a tokenizer, by the class that a folder names.
 enum class TokenizerSource {
   settings,        ///< BertTokenizer: the vocabulary, and the settings of tokenizer_config.json
   tokenizer_json,  ///< PreTrainedTokenizerFast: tokenizer.json as it stands
   json_if_there,   ///< ConvBertTokenizer, or no class: tokenizer.json, else as BertTokenizer
 };
 
-/// Returns what a tokenizer of this class is made of; an empty name stands for no class. Throws
+/// Returns the source for a tokenizer of this class; an empty name stands for no class. Throws
 /// ConfigError for a class that cuts text in another way, or may do so.
 [[nodiscard]] inline TokenizerSource tokenizer_source(std::string_view tokenizer_class) {
   constexpr std::string_view fast = "Fast";
@@ -35,8 +35,8 @@ enum class TokenizerSource {
               "MobileBertTokenizer, ConvBertTokenizer and PreTrainedTokenizerFast are known"));
 }
 
-/// Returns the class that transformers takes for a model whose files name none, by the model_type
-/// of its config.json: empty for what is not of the BERT family.
+/// Returns the class that transformers takes where no file names one, by the model_type of
+/// config.json. It is empty for a model that is not of the BERT family.
 [[nodiscard]] inline std::string default_tokenizer_class(std::string_view model_type) {
   constexpr std::array family{"bert",     "convbert",      "distilbert", "electra", "ernie",
                               "layoutlm", "megatron-bert", "mobilebert", "nezha",   "squeezebert"};

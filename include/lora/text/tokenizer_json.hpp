@@ -23,7 +23,7 @@ namespace lora::text {
 
 namespace detail {
 
-/// Reads the parts of a tokenizer.json one by one.
+/// A reader of the parts of a tokenizer.json.
 class TokenizerJsonReader {
  public:
   explicit TokenizerJsonReader(const JsonFields& root) : root_(root) {}

@@ -7,9 +7,9 @@
 namespace lora::text {
 
 /// Returns how many tokens of two texts, of `first` and `second` tokens, stay when there is room
-/// for `room`: only the longer is cut as long as that is enough, else both have half, and the
-/// longer the odd one. The strategy longest_first of Hugging Face's tokenizers; for one text,
-/// `second` is 0.
+/// for `room`. Only the longer text is cut where that is enough; otherwise each has half of the
+/// room, and the longer text the odd token. This is the strategy longest_first of Hugging Face's
+/// tokenizers. For one text, `second` is 0.
 [[nodiscard]] inline std::pair<std::size_t, std::size_t> truncate_longest_first(std::size_t first,
                                                                                 std::size_t second,
                                                                                 std::size_t room) {

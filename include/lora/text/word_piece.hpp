@@ -22,11 +22,12 @@ struct WordPieceConfig {
   std::size_t max_input_chars_per_word = 100;    ///< a longer word is unknown; at most 10,000
 };
 
-/// Cuts words into the pieces of a vocabulary, the longest first, from the left (Wu et al. 2016,
-/// arXiv:1609.08144). A word takes at most its length times that of the longest piece.
+/// A WordPiece model, which cuts words into the pieces of a vocabulary: from the left, the longest
+/// first (Wu et al. 2016, arXiv:1609.08144). A word takes at most its length times that of the
+/// longest piece.
 class WordPiece {
  public:
-  /// A piece of a word: its token's id, and from which to before which character it goes.
+  /// A piece of a word: its token's id, and its characters [begin, end).
   struct Piece {
     int id;
     std::size_t begin;
@@ -65,6 +66,7 @@ class WordPiece {
     unknown_ = *unknown;
   }
 
+  /// Returns the settings.
   [[nodiscard]] const WordPieceConfig& config() const { return config_; }
 
   /// Counts the tokens of the vocabulary, each once.
