@@ -2,6 +2,7 @@
 
 #include <lora/core/parameter_list.hpp>
 #include <lora/core/tape.hpp>
+#include <lora/kernels/panels.hpp>
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
@@ -109,7 +110,8 @@ void check_second_step_allocates_nothing(Layer& layer, Index n) {
   };
   const Threads threads(countable_threads(2));
   step();
-  CHECK(allocations_of(step).count == 0);
+  // A BLAS behind Eigen takes memory as it likes.
+  if (!kernels::blas_multiplies) CHECK(allocations_of(step).count == 0);
 }
 
 /// Checks that 1, 2 and 3 threads give the same bits in outputs and gradients.
