@@ -36,6 +36,7 @@
 #include "lora/kernels/left_source.hpp"
 #include "lora/kernels/low_rank_gradients.hpp"
 #include "lora/kernels/low_rank_path.hpp"
+#include "lora/kernels/one_row.hpp"
 #include "lora/kernels/pack.hpp"
 #include "lora/kernels/packed_bands.hpp"
 #include "lora/kernels/packed_left.hpp"

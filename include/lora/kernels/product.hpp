@@ -6,6 +6,7 @@
 #include "lora/core/parallel.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/kernels/dot_tile.hpp"
+#include "lora/kernels/one_row.hpp"
 #include "lora/kernels/pack.hpp"
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/panels.hpp"
@@ -17,23 +18,6 @@ namespace lora {
 inline constexpr Index enough_depth = 128;
 
 namespace detail {
-
-// c (1 x n) += alpha * a (1 x k) * b (k x n): one token, bound by reading b once.
-template <class T, class A, class B>
-void one_row_product(MatrixRef<T>& c, T alpha, const A& a, const B& b) {
-  // Long runs where b lies row by row, so that each of its rows is read in useful lengths.
-  constexpr Index step = B::IsRowMajor ? 1024 : 128;
-  const Index n = b.cols();
-  const Index tasks = (n + step - 1) / step;
-  // An element of b is read in about the time of so many multiply-adds.
-  const double work = 8 * static_cast<double>(n) * static_cast<double>(b.rows());
-  parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
-    const Index j = task * step;
-    const Index width = std::min(step, n - j);
-    c.row(0).segment(j, width).transpose().noalias() +=
-        alpha * (b.middleCols(j, width).transpose() * a.row(0).transpose());
-  });
-}
 
 // c (m x n) += alpha * a * b with a's rows and b's columns contiguous: a few tokens, for which
 // packing b would cost more than multiplying with it.
@@ -73,7 +57,10 @@ void add_product(MatrixRef<typename A::Scalar> c, typename A::Scalar alpha,
 #ifdef EIGEN_USE_BLAS
   c.noalias() += alpha * a * b;
 #else
-  if (c.rows() == 1) return detail::one_row_product<T>(c, alpha, a, b);
+  const auto right = kernels::columns_of(b.data(), b.outerStride(), bool(B::IsRowMajor));
+  if (c.rows() == 1)
+    return kernels::add_one_row_product<T>(a.data(), bool(A::IsRowMajor) ? 1 : a.outerStride(),
+                                           right, a.cols(), alpha, c.data(), c.cols());
   if constexpr (bool(A::IsRowMajor) && !bool(B::IsRowMajor))
     if (c.rows() <= kernels::few_rows && a.cols() >= enough_depth) {
       const ConstMatrixRef<T> b_columns(b.data(), b.cols(), b.rows(), b.outerStride());
@@ -81,7 +68,6 @@ void add_product(MatrixRef<typename A::Scalar> c, typename A::Scalar alpha,
     }
   const kernels::MatrixRows<T> left(
       kernels::columns_of(a.data(), a.outerStride(), !bool(A::IsRowMajor)), a.rows(), a.cols());
-  const auto right = kernels::columns_of(b.data(), b.outerStride(), bool(B::IsRowMajor));
   if (kernels::is_shallow(c.rows(), c.cols(), a.cols()))
     return kernels::add_shallow_product<T>(left, right, alpha, c);
   kernels::add_panel_product<T>(left, kernels::MatrixPanels<T>{right}, alpha, c);

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <algorithm>
+
+#include "lora/core/matrix.hpp"
+#include "lora/core/packets.hpp"
+#include "lora/core/parallel.hpp"
+#include "lora/core/scratch.hpp"
+#include "lora/kernels/pack.hpp"
+#include "lora/kernels/tile_shape.hpp"
+
+/// Products of one row, as for one token, which are bound by reading the matrix once. They stand
+/// here rather than in Eigen because its own need twenty times as long to compile.
+namespace lora::kernels {
+
+/// Streams that are read side by side: one from memory is too few to keep it busy, and as many sums
+/// hide how long an addition takes.
+inline constexpr Index one_row_streams = 8;
+
+/// Adds alpha * sum over k < depth of a[k] b[j * stride + k] to c[j] for j < count: the columns of
+/// the right side lie element by element.
+template <class T>
+void add_row_dots(const T* a, Index depth, const T* b, Index stride, Index count, T alpha, T* c) {
+  namespace ei = Eigen::internal;
+  constexpr Index width = Simd<T>::width, streams = one_row_streams;
+  const Index whole = depth / width * width;
+  for (Index j = 0; j < count; j += streams) {
+    // Columns that do not exist repeat the last one, and their sums are dropped.
+    const T* column[streams];
+    for (Index s = 0; s < streams; ++s) column[s] = b + std::min(j + s, count - 1) * stride;
+    Packet<T> sums[streams];
+    for (Index s = 0; s < streams; ++s) sums[s] = ei::pset1<Packet<T>>(T(0));
+    for (Index k = 0; k < whole; k += width) {
+      const auto l = ei::ploadu<Packet<T>>(a + k);
+      for (Index s = 0; s < streams; ++s)
+        sums[s] = ei::pmadd(l, ei::ploadu<Packet<T>>(column[s] + k), sums[s]);
+    }
+    const Index last = std::min(streams, count - j);
+    for (Index s = 0; s < last; ++s) {
+      T sum = ei::predux(sums[s]);
+      for (Index k = whole; k < depth; ++k) sum += a[k] * column[s][k];
+      c[j + s] += alpha * sum;
+    }
+  }
+}
+
+/// Adds alpha * sum over k < depth of a[k] b[k * stride + j] to c[j] for j < count: the rows of the
+/// right side lie element by element.
+template <class T>
+void add_row_sums(const T* a, Index depth, const T* b, Index stride, Index count, T alpha, T* c) {
+  namespace ei = Eigen::internal;
+  constexpr Index width = Simd<T>::width, streams = one_row_streams;
+  const auto scale = ei::pset1<Packet<T>>(alpha);
+  Index j = 0;
+  for (; j + streams * width <= count; j += streams * width) {
+    Packet<T> sums[streams];
+    for (Index s = 0; s < streams; ++s) sums[s] = ei::pset1<Packet<T>>(T(0));
+    for (Index k = 0; k < depth; ++k) {
+      const auto l = ei::pset1<Packet<T>>(a[k]);
+      const T* const row = b + k * stride + j;
+      for (Index s = 0; s < streams; ++s)
+        sums[s] = ei::pmadd(l, ei::ploadu<Packet<T>>(row + s * width), sums[s]);
+    }
+    for (Index s = 0; s < streams; ++s) {
+      T* const to = c + j + s * width;
+      ei::pstoreu(to, ei::pmadd(scale, sums[s], ei::ploadu<Packet<T>>(to)));
+    }
+  }
+  for (; j < count; j += width) {
+    const Index columns = std::min(width, count - j);
+    auto sum = ei::pset1<Packet<T>>(T(0));
+    for (Index k = 0; k < depth; ++k) {
+      const T* const row = b + k * stride + j;
+      const auto r =
+          columns == width ? ei::ploadu<Packet<T>>(row) : packets::load_part<T>(row, columns);
+      sum = ei::pmadd(ei::pset1<Packet<T>>(a[k]), r, sum);
+    }
+    const auto before = packets::load_part<T>(c + j, columns);
+    packets::store_part<T>(c + j, ei::pmadd(scale, sum, before), columns);
+  }
+}
+
+/// Adds alpha * a * b to the row c of `columns` elements: a (1, depth) with `a_step` scalars from
+/// one element to the next, b (depth, columns) given as its columns (see Strips). The same bits for
+/// any number of threads.
+template <class T>
+void add_one_row_product(const T* a, Index a_step, const Strips<T>& b, Index depth, T alpha, T* c,
+                         Index columns) {
+  const bool by_rows = b.across == 1;
+  Scratch scratch;
+  if (a_step != 1) {
+    T* const copy = scratch.take<T>(depth);
+    for (Index k = 0; k < depth; ++k) copy[k] = a[k * a_step];
+    a = copy;
+  }
+  // Long runs where b lies row by row, so that each of its rows is read in useful lengths.
+  const Index step = by_rows ? 1024 : 128;
+  const Index tasks = (columns + step - 1) / step;
+  // An element of b is read in about the time of so many multiply-adds.
+  const double work = 8 * static_cast<double>(columns) * static_cast<double>(depth);
+  parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
+    const Index j = task * step, count = std::min(step, columns - j);
+    if (by_rows)
+      add_row_sums<T>(a, depth, b.at(j, 0), b.along, count, alpha, c + j);
+    else
+      add_row_dots<T>(a, depth, b.at(j, 0), b.across, count, alpha, c + j);
+  });
+}
+
+}  // namespace lora::kernels
