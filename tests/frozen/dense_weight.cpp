@@ -5,10 +5,7 @@
 using namespace lora;
 
 TEMPLATE_TEST_CASE("DenseWeight keeps the contract of a frozen weight", "", float, double) {
-  const auto make = [](Matrix<TestType> w) { return DenseWeight<TestType>(std::move(w)); };
-  test::check_frozen_weight<TestType>(make);
-  test::check_frozen_weight_threads<TestType>(make);
-  test::check_mergeable_weight<TestType>(make);
+  test::check_storage<TestType>([](Matrix<TestType> w) { return DenseWeight(std::move(w)); });
 }
 
 TEST_CASE("DenseWeight takes a matrix that is moved into it without copying") {

@@ -7,10 +7,7 @@ using namespace lora::test;
 
 TEMPLATE_TEST_CASE("PackedWeight keeps the contract of a frozen weight", "", float, double,
                    long double) {
-  const auto make = [](const Matrix<TestType>& w) { return PackedWeight<TestType>(w); };
-  check_frozen_weight<TestType>(make);
-  check_frozen_weight_threads<TestType>(make);
-  check_mergeable_weight<TestType>(make);
+  check_storage<TestType>([](const Matrix<TestType>& w) { return PackedWeight<TestType>(w); });
 }
 
 TEMPLATE_TEST_CASE("PackedWeight holds W's bits, in memory rounded up to whole vectors", "", float,
