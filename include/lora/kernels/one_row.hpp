@@ -45,38 +45,28 @@ void add_row_dots(const T* a, Index depth, const T* b, Index stride, Index count
 }
 
 /// Adds alpha * sum over k < depth of a[k] b[k * stride + j] to c[j] for j < count: the rows of the
-/// right side lie element by element.
+/// right side lie element by element, and c stays in the first-level cache meanwhile.
 template <class T>
 void add_row_sums(const T* a, Index depth, const T* b, Index stride, Index count, T alpha, T* c) {
   namespace ei = Eigen::internal;
   constexpr Index width = Simd<T>::width, streams = one_row_streams;
-  const auto scale = ei::pset1<Packet<T>>(alpha);
-  Index j = 0;
-  for (; j + streams * width <= count; j += streams * width) {
-    Packet<T> sums[streams];
-    for (Index s = 0; s < streams; ++s) sums[s] = ei::pset1<Packet<T>>(T(0));
-    for (Index k = 0; k < depth; ++k) {
-      const auto l = ei::pset1<Packet<T>>(a[k]);
-      const T* const row = b + k * stride + j;
-      for (Index s = 0; s < streams; ++s)
-        sums[s] = ei::pmadd(l, ei::ploadu<Packet<T>>(row + s * width), sums[s]);
+  const Index whole = count / width * width;
+  for (Index k = 0; k < depth; k += streams) {
+    const Index rows = std::min(streams, depth - k);
+    const T* const first = b + k * stride;
+    if (rows == streams) {
+      Packet<T> factor[streams];
+      for (Index s = 0; s < streams; ++s) factor[s] = ei::pset1<Packet<T>>(alpha * a[k + s]);
+      for (Index j = 0; j < whole; j += width) {
+        auto sum = ei::ploadu<Packet<T>>(c + j);
+        for (Index s = 0; s < streams; ++s)
+          sum = ei::pmadd(factor[s], ei::ploadu<Packet<T>>(first + s * stride + j), sum);
+        ei::pstoreu(c + j, sum);
+      }
     }
-    for (Index s = 0; s < streams; ++s) {
-      T* const to = c + j + s * width;
-      ei::pstoreu(to, ei::pmadd(scale, sums[s], ei::ploadu<Packet<T>>(to)));
-    }
-  }
-  for (; j < count; j += width) {
-    const Index columns = std::min(width, count - j);
-    auto sum = ei::pset1<Packet<T>>(T(0));
-    for (Index k = 0; k < depth; ++k) {
-      const T* const row = b + k * stride + j;
-      const auto r =
-          columns == width ? ei::ploadu<Packet<T>>(row) : packets::load_part<T>(row, columns);
-      sum = ei::pmadd(ei::pset1<Packet<T>>(a[k]), r, sum);
-    }
-    const auto before = packets::load_part<T>(c + j, columns);
-    packets::store_part<T>(c + j, ei::pmadd(scale, sum, before), columns);
+    for (Index s = 0; s < rows; ++s)
+      for (Index j = rows == streams ? whole : 0; j < count; ++j)
+        c[j] += alpha * a[k + s] * first[s * stride + j];
   }
 }
 
