@@ -19,8 +19,9 @@ TEST_CASE("a bottleneck starts close to the identity, and has the gradients of d
   Matrix<double> h = random_matrix<double>(n, d, 1);
   const Matrix<double> c = random_matrix<double>(n, d, 2);
   typename Bottleneck<double>::Buffers buffers;
+  typename Bottleneck<double>::Kept kept, inferred;
   Matrix<double> out = h;
-  bottleneck.forward(out, buffers);
+  bottleneck.forward(out, nullptr, kept, buffers);
   CHECK(largest_difference(out, h) < 1e-4);
 
   ModelParameters<double> list;
@@ -34,13 +35,12 @@ TEST_CASE("a bottleneck starts close to the identity, and has the gradients of d
         random_matrix<double>(parameter->value.rows(), parameter->value.cols(), ++seed);
   const auto loss = [&] {
     Matrix<double> y = h;
-    bottleneck.forward(y, buffers);
+    bottleneck.forward(y, nullptr, inferred, buffers);
     return (y.array() * c.array()).sum();
   };
   Tape<double> tape;
-  typename Bottleneck<double>::Kept kept;
   out = h;
-  bottleneck.forward(out, tape, kept, buffers);
+  bottleneck.forward(out, &tape, kept, buffers);
   Matrix<double> dh = c;
   bottleneck.backward(kept, tape, dh, buffers);
   CHECK(tape.empty());

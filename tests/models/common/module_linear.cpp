@@ -36,12 +36,12 @@ TEST_CASE("a frozen module computes its weight, trains nothing and needs no inpu
   DenseModule module(bench.builder, "a", out, in);
   const Matrix<double> x = random_matrix<double>(n, in, 1), dy = random_matrix<double>(n, out, 2);
   Matrix<double> y, trained, dx;
-  module.forward(x, y);
+  module.forward(x, nullptr, y);
   CHECK(largest_difference(
             y, naive_lora<double>(x, files["a.weight"], files["a.bias"], Matrix<double>(0, in),
                                   Matrix<double>(out, 0), 1)) <= Tolerance<double>(in).value);
   Tape<double> tape;
-  module.forward(x, tape, trained);
+  module.forward(x, &tape, trained);
   CHECK(same_bits(trained, y));
   CHECK(!module.needs_input());
   const Matrix<double> unseen = Matrix<double>::Constant(n, in, std::nan(""));
@@ -68,12 +68,12 @@ TEST_CASE("an adapted module has its adapter, and stores nothing whole") {
   CHECK(list.total == out * in + out + 2 * (out + in));
   const Matrix<double> x = random_matrix<double>(n, in, 1);
   Matrix<double> base, adapted, off;
-  module.forward(x, base);
+  module.forward(x, nullptr, base);
   list.trained[1]->value = random_matrix<double>(out, 2, 3);
-  module.forward(x, adapted);
+  module.forward(x, nullptr, adapted);
   CHECK(largest_difference(adapted, base) > 1e-3);
   module.set_adapter_enabled(false);
-  module.forward(x, off);
+  module.forward(x, nullptr, off);
   CHECK(same_bits(off, base));
 }
 
@@ -117,7 +117,7 @@ TEST_CASE("bias = \"all\" trains the bias of a frozen module") {
   const Matrix<double> x = random_matrix<double>(n, in, 1), dy = random_matrix<double>(n, out, 2);
   Matrix<double> y;
   Tape<double> tape;
-  module.forward(x, tape, y);
+  module.forward(x, &tape, y);
   module.backward(x, dy, tape);
   CHECK(largest_difference(list.trained[0]->grad, dy.colwise().sum()) <=
         Tolerance<double>(n).value);

@@ -51,11 +51,11 @@ void check_three(const models::Tuning& tuning, bool apart, std::size_t trained) 
     expected[p].rowwise() += made.files[name + ".bias"].row(0);
     dy[p] = random_matrix<double>(from.rows(), out[p], 3 + p);
   }
-  made.module.forward(xq, x, y);
+  made.module.forward(xq, x, nullptr, y);
   for (std::size_t p = 0; p < 3; ++p)
     CHECK(largest_difference(y[p], expected[p]) <= Tolerance<double>(in, 2).value);
   Tape<double> tape;
-  made.module.forward(xq, x, tape, y);
+  made.module.forward(xq, x, &tape, y);
   for (std::size_t p = 0; p < 3; ++p)
     CHECK(largest_difference(y[p], expected[p]) <= Tolerance<double>(in, 2).value);
 
@@ -90,13 +90,13 @@ TEST_CASE("adapters of query, key and value are switched together") {
   ThreeLinears made(lora_of({"q", "v"}), false);
   const Matrix<double> x = random_matrix<double>(5, ThreeLinears::in, 1);
   std::array<Matrix<double>, 3> base, on, off;
-  made.module.forward(x, x, base);
+  made.module.forward(x, x, nullptr, base);
   ModelParameters<double> list;
   made.module.list(list);
   for (auto& slot : list.slots) slot.lora_B().value.setOnes();
-  made.module.forward(x, x, on);
+  made.module.forward(x, x, nullptr, on);
   made.module.set_adapter_enabled(false);
-  made.module.forward(x, x, off);
+  made.module.forward(x, x, nullptr, off);
   CHECK(largest_difference(on[0], base[0]) > 1e-3);
   CHECK(largest_difference(on[2], base[2]) > 1e-3);
   for (std::size_t p = 0; p < 3; ++p) CHECK(same_bits(off[p], base[p]));

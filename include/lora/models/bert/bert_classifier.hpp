@@ -51,39 +51,14 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
   /// Does the same with memory that the next call uses again.
   void forward(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& logits) const {
     assign(batch, buffers.batch);
-    const Matrix<T>& hidden = encoder_.forward_read(buffers);
-    if constexpr (per_token) return classifier_.forward(hidden, logits);
-    const Sequences& sequences = encoder_.rows(buffers.batch);
-    auto& [first, pooled, dropped, dpooled, dfirst] = buffers.pooled;
-    if (pooler_) {
-      first_token_pooling<T>(hidden, sequences, first);
-      pooler_->forward(first, pooled);
-      tanh_activation<T>(pooled, pooled);
-    } else {
-      mean_pooling<T>(hidden, sequences, pooled);
-    }
-    classifier_.forward(pooled, logits);
+    head(encoder_.forward_read(buffers), nullptr, buffers, logits);
   }
 
   /// Computes the same with dropout, and keeps what backward needs. Throws ShapeError.
   void forward(const text::TokenBatch& batch, BertTape<T>& tape, Matrix<T>& logits) const {
     tape.clear();
     assign(batch, tape.buffers.batch);
-    const Matrix<T>& hidden = encoder_.forward(tape);
-    auto& [first, pooled, dropped, dpooled, dfirst] = tape.buffers.pooled;
-    const Matrix<T>* features = &pooled;
-    if constexpr (per_token) {
-      features = &hidden;
-    } else if (pooler_) {
-      first_token_pooling<T>(hidden, encoder_.rows(tape.buffers.batch), first);
-      pooler_->forward(first, tape.frames, pooled);
-      tanh_activation<T>(pooled, pooled);
-    } else {
-      mean_pooling<T>(hidden, encoder_.rows(tape.buffers.batch), pooled);
-    }
-    // Always through `dropped`: backward finds the classifier's input there.
-    dropout_.forward(*features, tape.frames, dropped);
-    classifier_.forward(dropped, tape.frames, logits);
+    head(encoder_.forward(tape), &tape.frames, tape.buffers, logits);
     tape.waits = true;
   }
 
@@ -145,6 +120,26 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
   void assign(const text::TokenBatch& batch, PackedBatch& packed) const {
     packed.assign(batch);
     if (pooler_) packed.require_first_columns("BertClassifier::forward");
+  }
+
+  // Computes the logits from the hidden states that are read; with a tape with dropout.
+  void head(const Matrix<T>& hidden, Tape<T>* tape, BertBuffers<T>& buffers,
+            Matrix<T>& logits) const {
+    auto& [first, pooled, dropped, dpooled, dfirst] = buffers.pooled;
+    const Matrix<T>* features = &pooled;
+    if constexpr (per_token) {
+      features = &hidden;
+    } else if (pooler_) {
+      first_token_pooling<T>(hidden, encoder_.rows(buffers.batch), first);
+      pooler_->forward(first, tape, pooled);
+      tanh_activation<T>(pooled, pooled);
+    } else {
+      mean_pooling<T>(hidden, encoder_.rows(buffers.batch), pooled);
+    }
+    if (tape == nullptr) return classifier_.forward(*features, tape, logits);
+    // Always through `dropped`: backward finds the classifier's input there.
+    dropout_.forward(*features, *tape, dropped);
+    classifier_.forward(dropped, tape, logits);
   }
 
   static constexpr bool per_token = task == BertTask::token_classification;

@@ -39,27 +39,21 @@ class BertEmbeddings {
   /// Tells whether anything here trains, so that backward is to be called.
   [[nodiscard]] bool trains() const { return trains_; }
 
-  /// Computes y (N, D) without dropout. Throws ShapeError for an id that a table does not have.
-  void forward(const PackedBatch& batch, Matrix<T>& y) const {
+  /// Computes y (N, D); with a tape with dropout, and it keeps what backward needs if anything
+  /// trains. Throws ShapeError for an id that a table does not have.
+  void forward(const PackedBatch& batch, BertTape<T>* tape, Matrix<T>& y) const {
     look_up(batch, y);
-    norm_.forward(y);
+    Matrix<T> unused;
+    const bool keeps = tape != nullptr && trains_;
+    norm_.forward(y, keeps ? &tape->frames : nullptr, keeps ? tape->embedded[0] : unused);
+    if (tape == nullptr || dropout_.p() == 0) return;
+    if (keeps) tape->embedded[1] = y;
+    dropout_.forward(y, tape->frames, y);
+    if (!keeps) tape->frames.discard();
   }
 
-  /// Computes the same with dropout, and keeps what backward needs if anything trains.
-  void forward(const PackedBatch& batch, BertTape<T>& tape, Matrix<T>& y) const {
-    look_up(batch, y);
-    if (trains_) {
-      norm_.forward(y, tape.frames, tape.embedded[0]);
-      if (dropout_.p() > 0) tape.embedded[1] = y;
-    } else {
-      norm_.forward(y);
-    }
-    if (dropout_.p() == 0) return;
-    dropout_.forward(y, tape.frames, y);
-    if (!trains_) tape.frames.discard();
-  }
-
-  /// Adds to the gradients of what trains, from that of y, which `d` (N, D) is no more then.
+  /// Adds to the gradients of what trains, from that of y: `d` (N, D), which is
+  /// working memory afterwards.
   void backward(const PackedBatch& batch, ConstMatrixRef<T> y, BertTape<T>& tape, Matrix<T>& d) {
     if (dropout_.p() > 0) {
       dropout_.backward(d, tape.frames, d);

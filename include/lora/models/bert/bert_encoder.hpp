@@ -62,14 +62,15 @@ class BertEncoder {
     const auto hidden = [&](std::size_t i) -> Matrix<T>& {
       return i >= first_ ? tape.hidden[i] : tape.buffers.hidden(ReadRows::all)[i % 2];
     };
-    embeddings_.forward(tape.buffers.batch, tape, hidden(0));
+    embeddings_.forward(tape.buffers.batch, &tape, hidden(0));
     for (std::size_t i = 0; i < count; ++i) {
       const ReadRows read = rows_of(i, count, read_);
       if (i >= first_ && !recompute_) {
-        layers_[i].forward(hidden(i), read, tape.frames, tape.layers[i], tape.buffers,
+        layers_[i].forward(hidden(i), read, &tape.frames, tape.layers[i], tape.buffers,
                            hidden(i + 1));
       } else if (i < first_ && !has_dropout_) {
-        layers_[i].forward(hidden(i), read, tape.buffers, hidden(i + 1));
+        layers_[i].forward(hidden(i), read, nullptr, tape.buffers.layer(read).kept, tape.buffers,
+                           hidden(i + 1));
       } else {
         const auto start = tape.frames.random_state();
         if (i >= first_) tape.starts[i] = start;
@@ -120,13 +121,13 @@ class BertEncoder {
 
   Matrix<T>& forward(ReadRows read, BertBuffers<T>& buffers) const {
     auto& hidden = buffers.hidden(ReadRows::all);
-    embeddings_.forward(buffers.batch, hidden[0]);
+    embeddings_.forward(buffers.batch, nullptr, hidden[0]);
     const std::size_t count = layers_.size();
     Matrix<T>* x = hidden.data();
     for (std::size_t i = 0; i < count; ++i) {
       const ReadRows now = rows_of(i, count, read);
       Matrix<T>& y = buffers.hidden(now)[(i + 1) % 2];
-      layers_[i].forward(*x, now, buffers, y);
+      layers_[i].forward(*x, now, nullptr, buffers.layer(now).kept, buffers, y);
       x = &y;
     }
     return *x;
@@ -138,7 +139,7 @@ class BertEncoder {
     tape.again.clear();
     tape.again.set_random_state(start);
     const ReadRows read = rows_of(i, layers_.size(), read_);
-    layers_[i].forward(x, read, tape.again, tape.buffers.layer(read).kept, tape.buffers, y);
+    layers_[i].forward(x, read, &tape.again, tape.buffers.layer(read).kept, tape.buffers, y);
   }
 
   ReadRows read_;

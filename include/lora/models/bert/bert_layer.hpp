@@ -58,40 +58,22 @@ class BertLayer {
     }
   }
 
-  /// Computes the rows of y, which is not x, that are read, without dropout: of all, unless the
-  /// layer was loaded for less. `x` is of buffers.batch.
-  void forward(ConstMatrixRef<T> x, ReadRows read, BertBuffers<T>& buffers, Matrix<T>& y) const {
-    auto& own = buffers.layer(read);
-    auto& [q, k, v] = own.kept.qkv;
-    Matrix<T>& h = own.kept.attended;
-    Matrix<T>& inner = own.kept.inner;
-    const ConstMatrixRef<T> xq = query_input(x, read, buffers);
-    qkv_.forward(xq, x, own.kept.qkv);
-    attention_.forward(q, k, v, buffers.batch.sequences(read), buffers.batch.sequences(), q);
-    attention_output_.forward(q, h);
-    if (attention_bottleneck_) attention_bottleneck_->forward(h, own.bottleneck);
-    add(xq, h);
-    attention_norm_.forward(h);
-    intermediate_.forward(h, inner);
-    activate<T>(activation_, inner, inner);
-    output_.forward(inner, y);
-    if (output_bottleneck_) output_bottleneck_->forward(y, own.bottleneck);
-    add(h, y);
-    output_norm_.forward(y);
-  }
-
-  /// Computes the same with dropout, and keeps what backward needs besides x and y: on the tape and
-  /// in `kept`.
-  void forward(ConstMatrixRef<T> x, ReadRows read, Tape<T>& tape, BertLayerActivations<T>& kept,
+  /// Computes the rows of y, which is not x, that are read: of all, unless the layer was loaded for
+  /// less. `x` is of buffers.batch. With a tape with dropout, and what backward needs besides x and
+  /// y is kept there and in `kept`.
+  void forward(ConstMatrixRef<T> x, ReadRows read, Tape<T>* tape, BertLayerActivations<T>& kept,
                BertBuffers<T>& buffers, Matrix<T>& y) const {
     auto& own = buffers.layer(read);
-    const auto& [q, k, v] = kept.qkv;
-    Matrix<T>& context = attention_output_.needs_input() ? kept.context : own.narrow[0];
+    auto& [q, k, v] = kept.qkv;
+    // Without a backward to come, what is read no more is written over.
+    Matrix<T>& context = tape == nullptr                   ? q
+                         : attention_output_.needs_input() ? kept.context
+                                                           : own.narrow[0];
     Matrix<T>& h = kept.attended;
+    Matrix<T>& active = tape == nullptr ? kept.inner : own.wide[0];
     const ConstMatrixRef<T> xq = query_input(x, read, buffers);
     qkv_.forward(xq, x, tape, kept.qkv);
-    attention_.forward(q, k, v, buffers.batch.sequences(read), buffers.batch.sequences(), tape,
-                       context);
+    attend(q, k, v, buffers.batch.sequences(read), buffers.batch.sequences(), tape, context);
     attention_output_.forward(context, tape, h);
     drop(attention_dropout_, tape, h);
     if (attention_bottleneck_)
@@ -99,8 +81,8 @@ class BertLayer {
     add(xq, h);
     attention_norm_.forward(h, tape, kept.first_sum);
     intermediate_.forward(h, tape, kept.inner);
-    activate<T>(activation_, kept.inner, own.wide[0]);
-    output_.forward(own.wide[0], tape, y);
+    activate<T>(activation_, kept.inner, active);
+    output_.forward(active, tape, y);
     drop(output_dropout_, tape, y);
     if (output_bottleneck_)
       output_bottleneck_->forward(y, tape, kept.bottleneck[1], own.bottleneck);
@@ -191,9 +173,15 @@ class BertLayer {
         sum, x);
   }
 
+  void attend(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v,
+              const Sequences& queries, const Sequences& keys, Tape<T>* tape, Matrix<T>& y) const {
+    tape == nullptr ? attention_.forward(q, k, v, queries, keys, y)
+                    : attention_.forward(q, k, v, queries, keys, *tape, y);
+  }
+
   // Without dropout there is nothing to note and nothing to copy.
-  static void drop(const Dropout<T>& dropout, Tape<T>& tape, Matrix<T>& x) {
-    if (dropout.p() > 0) dropout.forward(x, tape, x);
+  static void drop(const Dropout<T>& dropout, Tape<T>* tape, Matrix<T>& x) {
+    if (tape != nullptr && dropout.p() > 0) dropout.forward(x, *tape, x);
   }
 
   static const Matrix<T>* drop_backward(const Dropout<T>& dropout, const Matrix<T>& dy,

@@ -72,7 +72,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
     buffers.batch.assign(batch);
     buffers.batch.require_first_columns("BertModel::pooler_output");
     first_token_pooling<T>(encoder_.forward(buffers), buffers.batch.sequences(), buffers.pooled[0]);
-    pooler_->forward(buffers.pooled[0], y);
+    pooler_->forward(buffers.pooled[0], nullptr, y);
     tanh_activation<T>(y, y);
   }
 

@@ -31,20 +31,17 @@ class Bottleneck {
       : down_(start(builder, name + ".down", width, features)),
         up_(start(builder, name + ".up", features, width)) {}
 
-  /// Changes h in place.
-  void forward(Matrix<T>& h, Buffers& buffers) const {
-    down_.forward(h, buffers[0]);
-    gelu<T>(buffers[0], buffers[0]);
-    up_.forward(buffers[0], buffers[1]);
-    h += buffers[1];
-  }
-
-  /// Does the same and keeps what backward needs.
-  void forward(Matrix<T>& h, Tape<T>& tape, Kept& kept, Buffers& buffers) const {
-    kept.input = h;
-    down_.forward(h, tape, kept.inner);
+  /// Changes h in place; with a tape keeps what backward needs, there and in `kept`.
+  void forward(Matrix<T>& h, Tape<T>* tape, Kept& kept, Buffers& buffers) const {
+    if (tape == nullptr) {
+      down_.forward(h, kept.inner);
+    } else {
+      kept.input = h;
+      down_.forward(h, *tape, kept.inner);
+    }
     gelu<T>(kept.inner, buffers[0]);
-    up_.forward(buffers[0], tape, buffers[1]);
+    tape == nullptr ? up_.forward(buffers[0], buffers[1])
+                    : up_.forward(buffers[0], *tape, buffers[1]);
     h += buffers[1];
   }
 

@@ -89,14 +89,13 @@ class ModuleLinear {
                bool may_be_new = false)
       : role_(builder.plan[name].role), layer_(make(builder, name, out, in, may_be_new)) {}
 
-  /// Computes y (N, out) for x (N, in), without dropout.
-  void forward(ConstMatrixRef<T> x, Matrix<T>& y) const {
-    std::visit([&](const auto& layer) { layer.forward(x, y); }, layer_);
-  }
-
-  /// Computes the same with dropout, and keeps what backward needs.
-  void forward(ConstMatrixRef<T> x, Tape<T>& tape, Matrix<T>& y) const {
-    std::visit([&](const auto& layer) { layer.forward(x, tape, y); }, layer_);
+  /// Computes y (N, out) for x (N, in); with a tape with dropout, and it keeps what backward needs.
+  void forward(ConstMatrixRef<T> x, Tape<T>* tape, Matrix<T>& y) const {
+    std::visit(
+        [&](const auto& layer) {
+          tape == nullptr ? layer.forward(x, y) : layer.forward(x, *tape, y);
+        },
+        layer_);
   }
 
   /// Adds to the gradients of what trains and computes dx. Only where needs_input() are the

@@ -23,14 +23,12 @@ class ModuleNorm {
     norm_.set_name(name);
   }
 
-  /// Normalises x (N, D) in place.
-  void forward(Matrix<T>& x) const { norm_.forward(x, x); }
-
-  /// Does the same and keeps what backward needs: on the tape, and in `kept` the input itself where
-  /// it has to be.
-  void forward(Matrix<T>& x, Tape<T>& tape, Matrix<T>& kept) const {
+  /// Normalises x (N, D) in place. With a tape keeps what backward needs: there, and in `kept` the
+  /// input itself where it has to be.
+  void forward(Matrix<T>& x, Tape<T>* tape, Matrix<T>& kept) const {
+    if (tape == nullptr) return norm_.forward(x, x);
     if (!norm_.invertible()) kept = x;
-    norm_.forward(x, tape, x);
+    norm_.forward(x, *tape, x);
   }
 
   /// Computes the gradient of the input in place of dy (N, D), from the forward's output y.

@@ -44,19 +44,14 @@ class QueryKeyValue {
     if (!merged.empty()) merged_.emplace(std::move(merged));
   }
 
-  /// Computes y[0] (Q, D) for xq (Q, D), and y[1] and y[2] (N, D) for x (N, D). xq is x but where
-  /// queries are apart.
-  void forward(ConstMatrixRef<T> xq, ConstMatrixRef<T> x, std::array<Matrix<T>, 3>& y) const {
-    for (std::size_t p = 0; p < separate_.size(); ++p) separate_[p].forward(p == 0 ? xq : x, y[p]);
-    if (merged_) merged_->forward(x, rest(y));
-  }
-
-  /// Computes the same with dropout, and keeps what backward needs.
-  void forward(ConstMatrixRef<T> xq, ConstMatrixRef<T> x, Tape<T>& tape,
+  /// Computes y[0] (Q, out) for xq (Q, D), and y[1] and y[2] (N, out) for x (N, D); xq is x but
+  /// where queries are apart. With a tape with dropout, and it keeps what backward needs.
+  void forward(ConstMatrixRef<T> xq, ConstMatrixRef<T> x, Tape<T>* tape,
                std::array<Matrix<T>, 3>& y) const {
     for (std::size_t p = 0; p < separate_.size(); ++p)
       separate_[p].forward(p == 0 ? xq : x, tape, y[p]);
-    if (merged_) merged_->forward(x, tape, rest(y));
+    if (merged_)
+      tape == nullptr ? merged_->forward(x, rest(y)) : merged_->forward(x, *tape, rest(y));
   }
 
   /// Adds to the gradients of what trains and computes dx (N, D): of x as a whole, or with
