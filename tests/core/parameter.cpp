@@ -1,10 +1,15 @@
 #include <lora/core/parameter.hpp>
 
+#include <type_traits>
+
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"
 
 using namespace lora;
 using namespace lora::test;
+
+// A vector that grows moves its elements only if nothing can throw.
+static_assert(std::is_nothrow_move_constructible_v<Parameter<float>>);
 
 TEST_CASE("a parameter's identity moves with it, and a copy has another") {
   Parameter<float> p("p", random_matrix<float>(2, 3, 1));

@@ -45,7 +45,12 @@ class Parameter {
         grad(Matrix<T>::Zero(value.rows(), value.cols())) {}
 
   Parameter(const Parameter& other) : name(other.name), value(other.value), grad(other.grad) {}
-  Parameter(Parameter&& other) : Parameter() { swap(other); }
+  // noexcept, because vectors of layers copy what may throw, frozen weights and all.
+  Parameter(Parameter&& other) noexcept
+      : identity_(std::move(other.identity_)),
+        name(std::move(other.name)),
+        value(std::move(other.value)),
+        grad(std::move(other.grad)) {}
   ~Parameter() = default;
 
   /// Becomes another parameter: identity, name, shape and elements are the other's (those of a copy
