@@ -291,6 +291,14 @@ def ask_words():
             tokenizer.encode("<ent>" + chr(c)).ids[0] == 0}
 
 
+def ask_regex(pattern):
+    """The code points that a class of the tokenizers' regular expressions has."""
+    keep = pre_tokenizers.Split(tokenizers.Regex(pattern), behavior="removed", invert=True)
+    codes = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+    return {ord(c) for i in range(0, len(codes), 4096)
+            for piece, _ in keep.pre_tokenize_str("".join(map(chr, codes[i:i + 4096]))) for c in piece}
+
+
 def write_characters():
     """Every code point: runs `first last flags` (c removed, w white space, p punctuation, m nonspacing
     mark, k CJK, x part of a word), then `lower code ...` and `parts code ...` without Hangul;
@@ -415,6 +423,9 @@ def print_tables():
                  c in (0x200C, 0x200D) or 0x24B6 <= c <= 0x24E9 or 0x1F130 <= c <= 0x1F149 or
                  0x1F150 <= c <= 0x1F169 or 0x1F170 <= c <= 0x1F189}
         print(name, ranges(words - known if name == "newer_words" else known - words, lambda g: False))
+    for name, pattern, first in (("newer_letters", r"\p{L}", "L"), ("newer_numbers", r"\p{N}", "N")):
+        known = {c for c in codes if library.utf8proc_category_string(c).decode()[0] == first}
+        print(name, ranges(ask_regex(pattern) - known, lambda g: False), "- not back:", len(known - ask_regex(pattern)))
     print("newer_lowercase", [(hex(c), [hex(ord(x)) for x in asked[c][1]]) for c in codes
                               if chr(library.utf8proc_tolower(c)) != asked[c][1]])
 

@@ -14,8 +14,7 @@ using namespace lora::text;
 
 namespace {
 
-const std::filesystem::path tokenizer_cases =
-    std::filesystem::path(LORA_GOLDEN_DIR) / "cases";
+const std::filesystem::path tokenizer_cases = std::filesystem::path(LORA_GOLDEN_DIR) / "cases";
 
 std::vector<int> ids_of(const std::filesystem::path& folder, const std::string& text) {
   return load_bert_tokenizer(folder).encode(text).ids;

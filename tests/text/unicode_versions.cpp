@@ -40,5 +40,5 @@ TEST_CASE("a range is found from its first to its last code point") {
   check_found(newer_words);
   check_found(newer_lowercase);
   constexpr CodePointRange ranges[] = {{5, 6}, {9, 9}};
-  for (const char32_t c : {0, 4, 7, 8, 10, 0x10FFFF}) CHECK(find_range(ranges, c) == nullptr);
+  for (const char32_t c : {0U, 4U, 7U, 8U, 10U, 0x10FFFFU}) CHECK(find_range(ranges, c) == nullptr);
 }

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include <lora/core/printable.hpp>
+
 #include "support/catch.hpp"
 
 using namespace lora::text;
@@ -53,4 +55,19 @@ TEST_CASE("what is not UTF-8 is replaced, the longest beginnings at a time") {
         U"\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA\uFFFD\uFFFDB");
   CHECK_FALSE(is_utf8("\xC3"));
   CHECK(is_utf8("\xEF\xBF\xBD"));
+}
+
+TEST_CASE("a code point is written as it is read") {
+  for (char32_t c = 0; c <= 0x10FFFF; c += c < 0x3000 ? 1 : 97) {
+    if (c >= 0xD800 && c <= 0xDFFF) continue;
+    std::string text;
+    append_utf8(c, text);
+    if (!is_utf8(text) || utf32(text) != std::u32string(1, c)) {
+      CAPTURE(static_cast<unsigned>(c));
+      FAIL("is written as " << lora::printable(text));
+    }
+  }
+  std::string text = "a";
+  for (const char32_t c : {U'é', U'日', U'😀'}) append_utf8(c, text);
+  CHECK(text == "aé日😀");
 }

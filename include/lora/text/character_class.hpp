@@ -76,6 +76,22 @@ namespace lora::text {
          find_range(newer_words, c) != nullptr;
 }
 
+/// Tells whether a code point is a letter: category L, \p{L} of regular expressions.
+[[nodiscard]] inline bool is_letter(char32_t c) {
+  if (c < 0x80) return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  const auto category = category_of(c);
+  return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO) ||
+         find_range(newer_letters, c) != nullptr;
+}
+
+/// Tells whether a code point is a number: category N, \p{N} of regular expressions.
+[[nodiscard]] inline bool is_number(char32_t c) {
+  if (c < 0x80) return c >= '0' && c <= '9';
+  const auto category = category_of(c);
+  return (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO) ||
+         find_range(newer_numbers, c) != nullptr;
+}
+
 /// Returns the lower case of one code point without regard to its neighbours; U+0130, whose lower
 /// case is two code points, comes back as the first of them, i.
 [[nodiscard]] inline char32_t lowercase(char32_t c) {

@@ -44,6 +44,27 @@ struct Character {
   return values;
 }
 
+/// Appends the UTF-8 of a code point, at most U+10FFFF.
+inline void append_utf8(char32_t c, std::string& text) {
+  const auto push = [&](char32_t bits) { text.push_back(static_cast<char>(bits)); };
+  const auto tail = [&](unsigned shift) { push(0x80U | ((c >> shift) & 0x3FU)); };
+  if (c < 0x80) {
+    push(c);
+  } else if (c < 0x800) {
+    push(0xC0U | (c >> 6));
+    tail(0);
+  } else if (c < 0x10000) {
+    push(0xE0U | (c >> 12));
+    tail(6);
+    tail(0);
+  } else {
+    push(0xF0U | (c >> 18));
+    tail(12);
+    tail(6);
+    tail(0);
+  }
+}
+
 /// Tells whether the whole text is well-formed UTF-8.
 [[nodiscard]] inline bool is_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {

@@ -1,0 +1,92 @@
+"""Writes tokenizer/byte_pair.json: what Hugging Face's tokenizers do with byte-level BPE.
+
+    python tests/golden/make_golden_byte_pair.py
+
+"letters" and "numbers" are ranges of code points; "strings" are drawn from a fixed seed. For each
+pattern "pieces" has, for each string, how many characters each piece before the merges has, and
+"ids" the tokens. The vocabulary and the merges are trained here.
+"""
+
+import json
+import pathlib
+import random
+
+import tokenizers
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+from make_golden_tokenizer import WORDS, ask_regex
+
+OUT = pathlib.Path(__file__).parent / "tokenizer/byte_pair.json"
+LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+PATTERNS = {"gpt2": GPT2, "llama3": LLAMA3, "qwen2": LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")}
+CHARACTERS = list("aZs'trevmldSTRE  \t\n\r.,!123Ⅷ½日é\u0301\u00a0\u2009\u200bſ😀\u0085२४\u3000ᾼß_\"\x00\U000e0001")
+
+
+def splitter(name):
+    if name == "gpt2":
+        return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(PATTERNS[name]), "isolated"),
+                                    pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+def ranges(codes):
+    merged = []
+    for c in sorted(codes):
+        if merged and merged[-1][1] == c - 1:
+            merged[-1][1] = c
+        else:
+            merged.append([c, c])
+    return merged
+
+
+def strings():
+    rng = random.Random(20240607)
+    result = ["", " ", "  ", "\n", "\r\n", "it's", "IT'S", "it'ſ", "'ſa", "'Reed", "I'LL  we've\tdon't", " \n\n  x", "a   b",
+              "x\r\n\r\n y", "1234567", " 12 345", "e\u0301a", "!!\n\n", "x\u0085y", "\u200bhi", "a" * 300, " " * 300,
+              "\n " * 100, "日本語" * 20, "'" * 50, "'s" * 30]
+    for _ in range(700):
+        result.append("".join(rng.choice(CHARACTERS) for _ in range(rng.randint(1, 12))))
+    for _ in range(200):
+        result.append("".join(rng.choice(WORDS) + rng.choice([" ", " ", " ", "  ", "\n", ", ", "'s ", ".\n\n", "12 ", "", "\t"])
+                              for _ in range(rng.randint(1, 12))))
+    for _ in range(300):
+        code = lambda: rng.choice([rng.randint(1, 0x2FF), rng.randint(0x300, 0x2FFF), rng.randint(0x3000, 0xD7FF),
+                                   rng.randint(0x10000, 0x1FFFF)])
+        result.append("".join(chr(code()) for _ in range(rng.randint(1, 6))))
+    return result
+
+
+def main():
+    texts = strings()
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = splitter("llama3")
+    trainer = trainers.BpeTrainer(vocab_size=700, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    tokenizer.train_from_iterator(texts + WORDS * 3, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    # A token that no merge makes is found with ignore_merges alone.
+    model["vocab"]["Ġinternational"] = len(model["vocab"])
+    texts += ["international international", " international"]
+    result = {"versions": {"tokenizers": tokenizers.__version__}, "letters": ranges(ask_regex(r"\p{L}")),
+              "numbers": ranges(ask_regex(r"\p{N}")), "vocab": model["vocab"], "merges": model["merges"],
+              "strings": texts, "pieces": {}, "ids": {}}
+    merges = [tuple(pair) for pair in model["merges"]]
+    for name in PATTERNS:
+        tokenizer = Tokenizer(models.BPE(model["vocab"], merges))
+        tokenizer.pre_tokenizer = splitter(name)
+        split = pre_tokenizers.Split(Regex(PATTERNS[name]), "isolated")
+        result["pieces"][name] = [[len(piece) for piece, _ in split.pre_tokenize_str(text)] for text in texts]
+        result["ids"][name] = [tokenizer.encode(text).ids for text in texts]
+        for text, pieces in zip(texts, result["pieces"][name]):
+            assert len(tokenizer.pre_tokenizer.pre_tokenize_str(text)) == len(pieces)
+    tokenizer = Tokenizer(models.BPE(model["vocab"], merges, ignore_merges=True))
+    tokenizer.pre_tokenizer = splitter("llama3")
+    result["ids"]["llama3, ignore_merges"] = [tokenizer.encode(text).ids for text in texts]
+    lines = ",\n".join(json.dumps(key) + ": " + json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+                       for key, value in result.items())
+    OUT.write_text("{" + lines + "}\n")
+
+
+if __name__ == "__main__":
+    main()
