@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "lora/core/error.hpp"
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/io/dtype.hpp"
 
@@ -23,7 +24,7 @@ static_assert(sizeof(Eigen::half) == 2 && sizeof(Eigen::bfloat16) == 2);
 /// rounding is odd", 2005). NaN and infinities stay.
 [[nodiscard]] inline float round_to_odd(double value) {
   const auto nearest = static_cast<float>(value);
-  if (static_cast<double>(nearest) == value || std::isnan(value)) return nearest;
+  if (!is_finite(value) || static_cast<double>(nearest) == value) return nearest;
   auto bits = std::bit_cast<std::uint32_t>(nearest);
   // Magnitudes are ordered as their bits; an infinity steps back to the largest finite number.
   if (std::abs(static_cast<double>(nearest)) > std::abs(value)) --bits;
@@ -70,7 +71,7 @@ void decode(const std::byte* bytes, DType dtype, Index count, T* out, const std:
       std::memcpy(static_cast<void*>(&stored), bytes + i * Index{sizeof(stored)}, sizeof(stored));
       out[i] = convert_number<T>(stored);
       if constexpr (sizeof(stored) > sizeof(T))
-        if (std::isinf(out[i]) && !std::isinf(stored))
+        if (!is_finite(out[i]) && is_finite(stored))
           throw FileError(message(what, ": element ", i, " is ", stored, ", too large for ",
                                   name_of(dtype_of<T>)));
     }
@@ -85,7 +86,7 @@ void encode(const T* numbers, Index count, DType dtype, std::byte* bytes, const 
     for (Index i = 0; i < count; ++i) {
       stored = convert_number<decltype(stored)>(numbers[i]);
       if constexpr (sizeof(stored) < sizeof(T))
-        if (!std::isfinite(static_cast<float>(stored)) && std::isfinite(numbers[i]))
+        if (!is_finite(static_cast<float>(stored)) && is_finite(numbers[i]))
           throw FileError(message(what, ": element ", i, " is ", numbers[i], ", too large for ",
                                   name_of(dtype)));
       std::memcpy(bytes + i * Index{sizeof(stored)}, static_cast<const void*>(&stored),

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 
 namespace lora {
@@ -42,11 +43,10 @@ struct LoRAConfig {
 inline void validate(const LoRAConfig& config, std::string_view where) {
   if (config.rank <= 0)
     throw ConfigError(message(where, ": rank is ", config.rank, ", expected at least 1"));
-  if (!std::isfinite(config.alpha_or_default()))
+  if (!is_finite(config.alpha_or_default()))
     throw ConfigError(
         message(where, ": alpha is ", config.alpha_or_default(), ", expected a finite number"));
-  // Written so that NaN is refused too.
-  if (!(config.dropout >= 0 && config.dropout < 1))
+  if (!(is_finite(config.dropout) && config.dropout >= 0 && config.dropout < 1))
     throw ConfigError(message(where, ": dropout is ", config.dropout, ", expected 0 <= p < 1"));
 }
 

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/parameter_list.hpp"
 #include "lora/core/scratch.hpp"
@@ -126,7 +126,7 @@ class LoRALinear {
   /// is as trained. Throws ConfigError for a factor that is not finite, StateError while merged.
   void set_scale(double factor) {
     require_unmerged("LoRALinear::set_scale");
-    if (!std::isfinite(factor))
+    if (!is_finite(factor))
       throw ConfigError(
           message("LoRALinear::set_scale: factor is ", factor, ", expected a finite number"));
     scale_factor_ = factor;

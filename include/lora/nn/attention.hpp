@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/packets.hpp"
 #include "lora/core/parallel.hpp"
@@ -63,11 +64,11 @@ class Attention {
       throw ConfigError(message("Attention: heads = ", config.heads, ", kv_heads = ", kv_heads_,
                                 ", head_features = ", config.head_features,
                                 ", expected at least 1 each and heads a multiple of kv_heads"));
-    if (!(config.dropout >= 0 && config.dropout < 1))
+    if (!(is_finite(config.dropout) && config.dropout >= 0 && config.dropout < 1))
       throw ConfigError(message("Attention: dropout is ", config.dropout, ", expected 0 <= p < 1"));
     const double scaling =
         config.scaling.value_or(1 / std::sqrt(static_cast<double>(config.head_features)));
-    if (!std::isfinite(scaling))
+    if (!is_finite(scaling))
       throw ConfigError(message("Attention: scaling is ", scaling, ", expected a finite number"));
     scaling_ = static_cast<T>(scaling);
   }

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "lora/core/elementwise.hpp"
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/scratch.hpp"
 
@@ -42,10 +43,11 @@ void check_cross_entropy(Index n, Index classes, std::span<const int> labels,
     throw ShapeError(message("cross_entropy: ", options.class_weights.size(),
                              " class weights, expected one for each of ", classes, " classes"));
   for (const T weight : options.class_weights)
-    if (!(weight >= T(0) && std::isfinite(weight)))
+    if (!(is_finite(weight) && weight >= T(0)))
       throw ConfigError(message("cross_entropy: a class weight is ", weight,
                                 ", expected a finite number of at least 0"));
-  if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
+  if (!(is_finite(options.label_smoothing) && options.label_smoothing >= 0 &&
+        options.label_smoothing <= 1))
     throw ConfigError(message("cross_entropy: label_smoothing is ", options.label_smoothing,
                               ", expected 0 to 1"));
 }

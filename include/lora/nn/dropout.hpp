@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "lora/core/elementwise.hpp"
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/random/dropout_mask.hpp"
@@ -27,7 +28,7 @@ class Dropout {
   explicit Dropout(double p, std::uint64_t seed = 0, std::uint64_t substream = 0)
       : p_(p), random_(seed, RandomStream::dropout, substream) {
     // Written so that NaN is refused too.
-    if (!(p >= 0 && p < 1))
+    if (!(is_finite(p) && p >= 0 && p < 1))
       throw ConfigError(message("Dropout: p is ", p, ", expected 0 <= p < 1"));
   }
 

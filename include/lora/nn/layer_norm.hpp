@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "lora/core/elementwise.hpp"
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/parameter_list.hpp"
 #include "lora/core/tape.hpp"
@@ -37,7 +38,7 @@ class LayerNorm {
     if (gamma.size() == 0 || gamma.size() != beta.size())
       throw ShapeError(message("LayerNorm: gamma has ", gamma.size(), " elements and beta ",
                                beta.size(), ", expected the same number of at least 1"));
-    if (!(config.epsilon >= 0 && std::isfinite(config.epsilon)))
+    if (!(is_finite(config.epsilon) && config.epsilon >= 0))
       throw ConfigError(message("LayerNorm: epsilon is ", config.epsilon,
                                 ", expected a finite number of at least 0"));
     gamma_ = Parameter<T>("weight", Matrix<T>(gamma.transpose()));

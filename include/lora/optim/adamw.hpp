@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lora/core/finite.hpp"
 #include "lora/core/parallel.hpp"
 #include "lora/core/parameter_list.hpp"
 #include "lora/optim/adamw_update.hpp"
@@ -46,7 +47,7 @@ class AdamW {
     require_non_negative(config_.epsilon, "AdamW", "epsilon");
     require_non_negative(config_.weight_decay, "AdamW", "weight_decay");
     for (const double beta : {config_.beta1, config_.beta2})
-      if (!(beta >= 0 && beta < 1))
+      if (!(is_finite(beta) && beta >= 0 && beta < 1))
         throw ConfigError(message("AdamW: a beta is ", beta, ", expected 0 <= beta < 1"));
     validate(config_.groups, "AdamW");
   }

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "lora/core/finite.hpp"
 #include "lora/core/printable.hpp"
 #include "lora/peft/name_pattern.hpp"
 #include "lora/peft/pattern_list.hpp"
@@ -54,7 +55,7 @@ class PeftConfigParser {
         "alpha_pattern", config.alpha_pattern,
         [&](const std::string& key, const io::Json& value) { return number(key, value); });
     config.lora_dropout = number("lora_dropout", take("lora_dropout", 0.0));
-    if (!(config.lora_dropout >= 0 && config.lora_dropout < 1))
+    if (!(is_finite(config.lora_dropout) && config.lora_dropout >= 0 && config.lora_dropout < 1))
       fail(message("lora_dropout is ", config.lora_dropout, ", expected 0 <= p < 1"));
     config.bias = one_of("bias", take("bias", "none"), {"none", "lora_only", "all"});
     config.init_lora_weights = initialisation();
@@ -111,7 +112,8 @@ class PeftConfigParser {
 
   [[nodiscard]] double number(const std::string& key, const io::Json& value) const {
     // Layers compute with it as float, where a larger one would be infinite.
-    if (!value.is_number() || !(std::abs(value.get<double>()) <= std::numeric_limits<float>::max()))
+    if (!value.is_number() || !is_finite(value.get<double>()) ||
+        std::abs(value.get<double>()) > std::numeric_limits<float>::max())
       fail(key, value, "a finite number of float's range");
     return value.get<double>();
   }

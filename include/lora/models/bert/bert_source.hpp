@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "lora/core/finite.hpp"
 #include "lora/models/bert/bert_config.hpp"
 #include "lora/models/bert/bert_options.hpp"
 #include "lora/models/bert/bert_outline.hpp"
@@ -58,7 +59,7 @@ struct BertSource : ModelSource<T, BertConfig> {
 
   static BertConfig with_options(BertConfig config, const BertOptions& options) {
     const auto probability = [](const char* name, const std::optional<double>& p) {
-      if (p && !(*p >= 0 && *p < 1))
+      if (p && !(is_finite(*p) && *p >= 0 && *p < 1))
         throw ConfigError(message("BertOptions: ", name, " is ", *p, ", expected 0 <= p < 1"));
       return p;
     };

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/io/json.hpp"
 #include "lora/io/mapped_file.hpp"
@@ -67,7 +68,7 @@ class ConfigFields {
   void read_number(const char* key, double& value, const Accept& accept, const char* range) const {
     if (!has(key)) return;
     const io::Json& json = json_[key];
-    if (!json.is_number() || !accept(json.get<double>()))
+    if (!json.is_number() || !is_finite(json.get<double>()) || !accept(json.get<double>()))
       unexpected(key, message("a number ", range));
     value = json.get<double>();
   }
