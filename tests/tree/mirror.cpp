@@ -1,0 +1,76 @@
+#include <filesystem>
+#include <set>
+#include <string>
+
+#include "support/catch.hpp"
+#include "support/whole_file.hpp"
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Headers that have no test of their name yet. Nothing is added to this list.
+const std::set<std::string> untested{
+    "core/error.hpp",
+    "init/gaussian.hpp",
+    "init/kaiming_uniform.hpp",
+    "io/safetensors/safetensors.hpp",
+    "kernels/epilogue.hpp",
+    "kernels/joined_product.hpp",
+    "kernels/low_rank_gradients.hpp",
+    "kernels/low_rank_path.hpp",
+    "layers/adapted_layer_ref.hpp",
+    "layers/lora_adapter.hpp",
+    "models/bert/bert_classifier.hpp",
+    "models/bert/bert_encoder.hpp",
+    "models/bert/bert_layer.hpp",
+    "models/bert/bert_model.hpp",
+    "models/bert/bert_options.hpp",
+    "models/bert/bert_outline.hpp",
+    "models/bert/bert_source.hpp",
+    "models/bert/bert_tape.hpp",
+    "models/common/adapted_model.hpp",
+    "models/common/model_source.hpp",
+    "models/common/tuning.hpp",
+    "nn/bias_gradient.hpp",
+    "optim/adamw_update.hpp",
+    "optim/optimizer_state.hpp",
+    "optim/parameter_group.hpp",
+    "optim/parameter_states.hpp",
+    "peft/adapter.hpp",
+    "peft/character_set.hpp",
+    "peft/pattern_matcher.hpp",
+    "peft/pattern_program.hpp",
+    "peft/unicode_ranges.hpp",
+    "random/philox.hpp",
+    "random/philox_group.hpp",
+};
+
+}  // namespace
+
+TEST_CASE("every header has the test of its name, which includes it and tests something") {
+  const fs::path root(LORA_SOURCE_DIR);
+  const fs::path include = root / "include/lora";
+  int tested = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(include)) {
+    if (entry.path().extension() != ".hpp" || entry.path().parent_path() == include) continue;
+    const fs::path header = fs::relative(entry.path(), include);
+    if (untested.contains(header.generic_string())) continue;
+    CAPTURE(header.string());
+    const fs::path test = (root / "tests" / header).replace_extension(".cpp");
+    CHECK(fs::exists(test));
+    if (!fs::exists(test)) continue;
+    const std::string text = lora::test::read_whole(test);
+    CHECK(text.find("#include <lora/" + header.generic_string() + ">") != std::string::npos);
+    CHECK(text.find("TEST_CASE(") != std::string::npos);
+    ++tested;
+  }
+  CHECK(tested > 100);
+}
+
+TEST_CASE("the list of headers without a test names headers that are there") {
+  for (const std::string& header : untested) {
+    CAPTURE(header);
+    CHECK(fs::exists(fs::path(LORA_SOURCE_DIR) / "include/lora" / header));
+  }
+}
