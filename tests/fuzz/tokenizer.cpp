@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <lora/text.hpp>
@@ -65,6 +66,35 @@ void encode(const BertTokenizer& tokenizer, std::string_view text) {
   }
 }
 
+// All bytes, and merges of a and b.
+BytePairTokenizer byte_pair_tokenizer() {
+  std::vector<std::pair<std::string, int>> tokens;
+  for (int b = 0; b < 256; ++b)
+    tokens.emplace_back(spelled_bytes(std::string(1, static_cast<char>(b))), b);
+  for (const char* token : {"ab", "aa", "aab", "\u0120a", "\u00C3\u00A9"})
+    tokens.emplace_back(token, static_cast<int>(tokens.size()));
+  const std::vector<std::pair<std::string, std::string>> merges{
+      {"a", "b"}, {"a", "a"}, {"a", "ab"}, {"\u0120", "a"}, {"\u00C3", "\u00A9"}};
+  return {BytePair(tokens, merges),
+          SplitPattern::llama3,
+          true,
+          {{.content = "<x>", .id = 300, .special = true}, {.content = "ba", .id = 301}},
+          TokenTemplate::plain()};
+}
+
+void encode_bytes(const BytePairTokenizer& tokenizer, std::string_view text) {
+  for (const bool special : {false, true}) {
+    const Encoding encoding =
+        tokenizer.encode(text, {.add_special_tokens = false, .parse_special = special});
+    for (const Span span : encoding.offsets)
+      require(span.begin < span.end && span.end <= text.size());
+    require(
+        tokenizer.encode(repaired(text), {.add_special_tokens = false, .parse_special = special})
+            .ids == encoding.ids);
+    require(is_utf8(tokenizer.decode(encoding.ids)));
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -87,6 +117,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 't': {
         static const BertTokenizer fixed = parse_vocab_txt(vocabulary, "fixed");
         encode(fixed, rest);
+        break;
+      }
+      case 'b':
+        encode_bytes(parse_byte_pair_json(file, "fuzz"), text);
+        break;
+      case 'g': {
+        static const BytePairTokenizer fixed = byte_pair_tokenizer();
+        encode_bytes(fixed, rest);
         break;
       }
       case 's':

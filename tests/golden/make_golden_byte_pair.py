@@ -12,7 +12,8 @@ import pathlib
 import random
 
 import tokenizers
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors,
+                        trainers)
 
 from make_golden_tokenizer import WORDS, ask_regex
 
@@ -58,6 +59,40 @@ def strings():
     return result
 
 
+def compositions():
+    """Texts and their NFC: each code point that it changes, and random marks behind letters."""
+    nfc, nfd = normalizers.NFC().normalize_str, normalizers.NFD().normalize_str
+    changed = [chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF and nfc(chr(c)) != chr(c)]
+    rng = random.Random(1)
+    marks = [chr(c) for c in range(0x300, 0x370)] + list("\u093c\u09be\u09d7\u1161\u11a8\u3099\u309a\u05b4\u0f71\u11930")
+    letters = [nfd(chr(rng.randint(0xC0, 0x24F)))[0] for _ in range(60)] + list("ᄀ가각かカहোেঅͅαΩ한")
+    drawn = ["".join(rng.choice(letters) + "".join(rng.choice(marks) for _ in range(rng.randint(0, 4)))
+                     for _ in range(rng.randint(1, 3))) for _ in range(1500)]
+    return [[text, nfc(text)] for text in changed + drawn]
+
+
+def with_added(name, model, merges):
+    tokenizer = Tokenizer(models.BPE(model["vocab"], merges, ignore_merges=name == "llama3"))
+    tokenizer.pre_tokenizer = splitter(name)
+    tokenizer.decoder = decoders.ByteLevel()
+    if name == "qwen2":
+        tokenizer.normalizer = normalizers.NFC()
+    tokenizer.add_special_tokens(["<|begin|>", AddedToken("<|end|>", rstrip=True, special=True)])
+    tokenizer.add_tokens(["foo", AddedToken("é日", normalized=True), AddedToken("ba r", lstrip=True, single_word=True)])
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    if name == "llama3":
+        begin = tokenizer.token_to_id("<|begin|>")
+        tokenizer.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), processors.TemplateProcessing(
+            single="<|begin|> $A", pair="<|begin|> $A <|begin|> $B:1", special_tokens=[("<|begin|>", begin)])])
+    return tokenizer
+
+
+def added_texts(texts):
+    rng = random.Random(2)
+    parts = ["<|begin|>", "<|end|>  ", "foo", "e\u0301日", "é日", " ba r ", "xba r", "Foo", "e\u0301", " x", "<|", "\n"]
+    return ["".join(rng.choice(parts) for _ in range(rng.randint(1, 8))) for _ in range(200)] + texts[:60]
+
+
 def main():
     texts = strings()
     tokenizer = Tokenizer(models.BPE())
@@ -83,6 +118,20 @@ def main():
     tokenizer = Tokenizer(models.BPE(model["vocab"], merges, ignore_merges=True))
     tokenizer.pre_tokenizer = splitter("llama3")
     result["ids"]["llama3, ignore_merges"] = [tokenizer.encode(text).ids for text in texts]
+    result["compositions"] = compositions()
+    texts = added_texts(texts)
+    result["added"] = {"strings": texts, "tokenizers": {}, "ids": {}, "as text": {}, "pairs": {}, "decoded": {}}
+    for name in PATTERNS:
+        tokenizer = with_added(name, model, merges)
+        result["added"]["tokenizers"][name] = json.loads(tokenizer.to_str()) | {"model": None}
+        ids = [tokenizer.encode(text).ids for text in texts]
+        result["added"]["ids"][name] = ids
+        result["added"]["pairs"][name] = [tokenizer.encode(a, b).ids for a, b in zip(texts, texts[1:])]
+        # Also from the middle of a character.
+        result["added"]["decoded"][name] = [[tokenizer.decode(i[k:]) for k in (0, 1)] +
+                                            [tokenizer.decode(i, skip_special_tokens=False)] for i in ids]
+        tokenizer.encode_special_tokens = True
+        result["added"]["as text"][name] = [tokenizer.encode(text).ids for text in texts]
     lines = ",\n".join(json.dumps(key) + ": " + json.dumps(value, ensure_ascii=False, separators=(",", ":"))
                        for key, value in result.items())
     OUT.write_text("{" + lines + "}\n")

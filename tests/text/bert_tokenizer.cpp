@@ -124,7 +124,7 @@ TEST_CASE("a batch is padded as Hugging Face pads it") {
 TEST_CASE("max_length leaves room for the model's own tokens") {
   const BertTokenizer tokenizer = golden_tokenizer();
   CHECK_THROWS_WITH(tokenizer.encode("the film", {.max_length = 1}),
-                    "BertTokenizer::encode: max_length is 1, expected at least 2, the model's own "
+                    "encode: max_length is 1, expected at least 2, the model's own "
                     "tokens");
   CHECK_THROWS_AS(tokenizer.encode("the film", "good", {.max_length = 2}), ConfigError);
   CHECK(tokenizer.encode("the film", {.max_length = 1, .add_special_tokens = false}).size() == 1);

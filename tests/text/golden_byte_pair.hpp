@@ -32,4 +32,15 @@ inline const std::vector<std::pair<std::string, text::SplitPattern>> split_patte
     {"llama3", text::SplitPattern::llama3},
     {"qwen2", text::SplitPattern::qwen2}};
 
+/// The tokenizer.json of a pattern of the golden file, whose model the file has once.
+inline io::Json golden_byte_pair_json(const std::string& name) {
+  const io::Json& golden = golden_byte_pair();
+  io::Json json = golden["added"]["tokenizers"][name];
+  json["model"] = {{"type", "BPE"},
+                   {"ignore_merges", name == "llama3"},
+                   {"vocab", golden["vocab"]},
+                   {"merges", golden["merges"]}};
+  return json;
+}
+
 }  // namespace lora::test

@@ -12,7 +12,8 @@ namespace lora::text {
                    .single_word = json.boolean("single_word").value_or(false),
                    .lstrip = json.boolean("lstrip").value_or(false),
                    .rstrip = json.boolean("rstrip").value_or(false),
-                   .normalized = json.boolean("normalized").value_or(normalized)};
+                   .normalized = json.boolean("normalized").value_or(normalized),
+                   .special = json.boolean("special").value_or(false)};
   if (token.content.empty()) json.fail("a token is empty");
   return token;
 }

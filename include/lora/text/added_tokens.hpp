@@ -23,6 +23,7 @@ struct AddedToken {
   bool lstrip = false;       ///< takes the white space before it
   bool rstrip = false;       ///< takes the white space after it
   bool normalized = false;   ///< sought in the normalized text, not in the text as it came
+  bool special = false;      ///< the model's own, as [CLS]: decoding may leave it out
 };
 
 /// A set of added tokens, at which texts are split as Hugging Face's tokenizers do: at the leftmost

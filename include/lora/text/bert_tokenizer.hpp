@@ -5,26 +5,19 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "lora/core/error.hpp"
 #include "lora/text/added_tokens.hpp"
+#include "lora/text/assemble.hpp"
 #include "lora/text/bert_normalizer.hpp"
 #include "lora/text/encoding.hpp"
 #include "lora/text/token_batch.hpp"
 #include "lora/text/token_template.hpp"
-#include "lora/text/truncation.hpp"
 #include "lora/text/word_piece.hpp"
 
 namespace lora::text {
-
-/// The settings with which a text is encoded.
-struct EncodeOptions {
-  std::size_t max_length = 0;      ///< the most tokens, with the model's own; 0 for no limit
-  bool add_special_tokens = true;  ///< puts the model's own tokens around the text
-};
 
 /// A tokenizer of the BERT family: it turns text into the ids that a model was trained with. They
 /// equal those of Hugging Face's tokenizers for any UTF-8; bytes that are not UTF-8 count as
@@ -87,14 +80,14 @@ class BertTokenizer {
 
   /// Encodes one text. Throws ConfigError if max_length is too small for the model's own tokens.
   [[nodiscard]] Encoding encode(std::string_view text, const EncodeOptions& options = {}) const {
-    return assemble(tokens(text), nullptr, options);
+    return assemble(templates_, tokens(text), nullptr, options);
   }
 
   /// Encodes two texts as one input, of which the longer is truncated first. Throws likewise.
   [[nodiscard]] Encoding encode(std::string_view first, std::string_view second,
                                 const EncodeOptions& options = {}) const {
     const Encoding other = tokens(second);
-    return assemble(tokens(first), &other, options);
+    return assemble(templates_, tokens(first), &other, options);
   }
 
   /// Encodes a text that was split into words before. Encoding::words counts these words, and
@@ -104,7 +97,7 @@ class BertTokenizer {
     Encoding all;
     for (std::size_t i = 0; i < words.size(); ++i)
       append_tokens(words[i], static_cast<Index>(i), all);
-    return assemble(all, nullptr, options);
+    return assemble(templates_, all, nullptr, options);
   }
 
   /// Pads encodings to a batch with this tokenizer's padding token.
@@ -173,37 +166,6 @@ class BertTokenizer {
       begin = at + 1;
     }
     if (begin < text.size()) function(text.subspan(begin));
-  }
-
-  [[nodiscard]] Encoding assemble(const Encoding& first, const Encoding* second,
-                                  const EncodeOptions& options) const {
-    const auto& parts = second != nullptr ? templates_.pair : templates_.single;
-    std::size_t first_length = first.size();
-    std::size_t second_length = second != nullptr ? second->size() : 0;
-    if (options.max_length > 0) {
-      const std::size_t own = options.add_special_tokens ? TokenTemplate::own_tokens(parts) : 0;
-      if (options.max_length < own)
-        throw ConfigError(message("BertTokenizer::encode: max_length is ", options.max_length,
-                                  ", expected at least ", own, ", the model's own tokens"));
-      const std::size_t room = options.max_length - own;
-      if (second != nullptr)
-        std::tie(first_length, second_length) =
-            truncate_longest_first(first_length, second_length, room);
-      else
-        first_length = std::min(first_length, room);
-    }
-    Encoding result;
-    for (const TemplatePart& part : parts) {
-      if (part.kind == TemplatePart::Kind::token) {
-        if (options.add_special_tokens) result.push_back(part.id, part.type_id, -1, {});
-        continue;
-      }
-      const bool is_first = part.kind == TemplatePart::Kind::first_text;
-      const Encoding& from = is_first ? first : *second;
-      for (std::size_t i = 0; i < (is_first ? first_length : second_length); ++i)
-        result.push_back(from.ids[i], part.type_id, from.words[i], from.offsets[i]);
-    }
-    return result;
   }
 
   WordPiece model_;

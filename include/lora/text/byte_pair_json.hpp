@@ -1,0 +1,185 @@
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lora/core/printable.hpp"
+#include "lora/io/json.hpp"
+#include "lora/text/added_token_json.hpp"
+#include "lora/text/byte_pair_tokenizer.hpp"
+#include "lora/text/file_text.hpp"
+#include "lora/text/json_fields.hpp"
+#include "lora/text/template_json.hpp"
+#include "lora/text/tokenizer_limit.hpp"
+
+namespace lora::text {
+
+namespace detail {
+
+/// A reader of the parts of a tokenizer.json of byte-level BPE.
+class BytePairJsonReader {
+ public:
+  explicit BytePairJsonReader(const JsonFields& root) : root_(root) {}
+
+  [[nodiscard]] BytePairTokenizer read() const {
+    const bool composes = read_normalizer();
+    const SplitPattern pattern = read_pattern(root_.object("pre_tokenizer"));
+    if (root_.find("decoder") != nullptr) require_type(root_.object("decoder"), "ByteLevel");
+    BytePair model = read_model(root_.object("model"));
+    const std::vector<AddedToken> added = read_added_tokens(model);
+    return {std::move(model), pattern, composes, added, read_templates()};
+  }
+
+ private:
+  static void require_type(const JsonFields& json, const char* type) {
+    if (json.string("type") != type)
+      json.fail("type is " + printable(json.string("type")) + ", of which only " + type +
+                " is known");
+  }
+
+  static void require_absent(const JsonFields& json, const char* key) {
+    const auto* value = json.find(key);
+    if (value != nullptr && !(value->is_string() && value->get_ref<const std::string&>().empty()))
+      json.fail(std::string(key) + " is " + io::excerpt(*value) + ", expected null");
+  }
+
+  static void require(const JsonFields& json, const char* key, bool expected) {
+    if (json.boolean(key).value_or(!expected) != expected)
+      json.fail(std::string(key) + (expected ? " is not true" : " is not false"));
+  }
+
+  [[nodiscard]] bool read_normalizer() const {
+    if (root_.find("normalizer") == nullptr) return false;
+    require_type(root_.object("normalizer"), "NFC");
+    return true;
+  }
+
+  // ByteLevel with its own pattern, or a Split by another and ByteLevel without.
+  [[nodiscard]] static SplitPattern read_pattern(const JsonFields& json) {
+    if (json.string("type") == "ByteLevel") {
+      require(json, "add_prefix_space", false);
+      if (json.boolean("use_regex").value_or(true)) return SplitPattern::gpt2;
+      json.fail("use_regex is false, and there is no Split before it");
+    }
+    require_type(json, "Sequence");
+    const auto& parts = json.array("pretokenizers");
+    if (parts.size() != 2) json.fail("pretokenizers is not a Split and a ByteLevel");
+    const std::string where = json.where() + ", pretokenizers";
+    const JsonFields split(parts[0], where), bytes(parts[1], where);
+    require_type(split, "Split");
+    require_type(bytes, "ByteLevel");
+    require(bytes, "add_prefix_space", false);
+    require(bytes, "use_regex", false);
+    require(split, "invert", false);
+    if (split.string("behavior") != "Isolated")
+      split.fail("behavior is " + printable(split.string("behavior")) + ", expected Isolated");
+    const std::string& pattern = split.object("pattern").string("Regex");
+    const std::string before = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})";
+    const std::string behind = R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+    if (pattern == before + "{1,3}" + behind) return SplitPattern::llama3;
+    if (pattern == before + behind) return SplitPattern::qwen2;
+    split.fail("the pattern \"" + printable(pattern, 200) +
+               "\" is not known, expected that of Llama 3 or Qwen2");
+  }
+
+  [[nodiscard]] static BytePair read_model(const JsonFields& json) {
+    require_type(json, "BPE");
+    for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"})
+      require_absent(json, key);
+    if (json.boolean("byte_fallback").value_or(false)) json.fail("byte_fallback is not false");
+    const JsonFields vocab = json.object("vocab");
+    std::vector<std::pair<std::string, int>> tokens;
+    std::set<int> ids;
+    tokens.reserve(vocab.json().size());
+    for (const auto& [token, value] : vocab.json().items()) {
+      const std::string name = "\"" + printable(token) + "\"";
+      tokens.emplace_back(token, vocab.number_from(value, "the id of " + name));
+      if (!ids.insert(tokens.back().second).second)
+        vocab.fail(message(name, " and another token have the id ", tokens.back().second));
+    }
+    std::vector<std::pair<std::string, std::string>> merges;
+    for (const auto& merge : json.array("merges")) merges.push_back(read_merge(json, merge));
+    return {tokens, merges, {.ignore_merges = json.boolean("ignore_merges").value_or(false)}};
+  }
+
+  // "a b" in older files, ["a", "b"] in newer ones.
+  [[nodiscard]] static std::pair<std::string, std::string> read_merge(const JsonFields& json,
+                                                                      const io::Json& merge) {
+    if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string())
+      return {merge[0].get<std::string>(), merge[1].get<std::string>()};
+    if (merge.is_string()) {
+      const auto& text = merge.get_ref<const std::string&>();
+      const std::size_t space = text.find(' ');
+      if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos)
+        return {text.substr(0, space), text.substr(space + 1)};
+    }
+    json.fail("the merge " + io::excerpt(merge) + " is not two tokens");
+  }
+
+  [[nodiscard]] std::vector<AddedToken> read_added_tokens(const BytePair& model) const {
+    std::vector<AddedToken> tokens;
+    if (root_.find("added_tokens") == nullptr) return tokens;
+    std::set<std::string> contents;
+    std::set<int> ids;
+    for (const auto& entry : root_.array("added_tokens")) {
+      const JsonFields json(entry, root_.where() + ", added_tokens");
+      AddedToken token = read_added_token(json, false);
+      token.id = json.number("id");
+      const std::string name = message("\"", printable(token.content), "\" has the id ", token.id);
+      const auto known = model.id_of(token.content);
+      if (known && *known != token.id)
+        json.fail(message(name, ", but the vocabulary says ", *known));
+      if (!known && model.token_of(token.id) != nullptr)
+        json.fail(name + ", which is another token's in the vocabulary");
+      if (!contents.insert(token.content).second || !ids.insert(token.id).second)
+        json.fail(name + ", and it or the id stands twice");
+      tokens.push_back(std::move(token));
+    }
+    return tokens;
+  }
+
+  // ByteLevel only trims offsets, which are left as they are.
+  [[nodiscard]] TokenTemplate read_templates() const {
+    if (root_.find("post_processor") == nullptr) return TokenTemplate::plain();
+    const JsonFields json = root_.object("post_processor");
+    if (json.string("type") == "ByteLevel") return TokenTemplate::plain();
+    if (json.string("type") != "Sequence") return read_template(json);
+    const auto& parts = json.array("processors");
+    const std::string where = json.where() + ", processors";
+    if (parts.size() != 2) json.fail("processors is not a ByteLevel and a TemplateProcessing");
+    require_type(JsonFields(parts[0], where), "ByteLevel");
+    return read_template(JsonFields(parts[1], where));
+  }
+
+  const JsonFields& root_;
+};
+
+}  // namespace detail
+
+/// Makes a tokenizer from the text of a Hugging Face tokenizer.json of byte-level BPE: no
+/// normalizer or NFC; ByteLevel with GPT-2's pattern, or a Split by that of Llama 3 or Qwen2 and
+/// ByteLevel; BPE; ByteLevel, TemplateProcessing or both. Anything else is refused by name. Padding
+/// and truncation are the caller's. Throws FileError, beginning with `where`.
+[[nodiscard]] inline BytePairTokenizer parse_byte_pair_json(std::string_view text,
+                                                            const std::string& where) {
+  require_tokenizer_size(text, where);
+  const auto json = io::parse_json(text, where);
+  const JsonFields root(json, where);
+  try {
+    return detail::BytePairJsonReader(root).read();
+  } catch (const ConfigError& error) {
+    throw FileError(where + ": " + error.what());
+  }
+}
+
+/// Reads a tokenizer.json of byte-level BPE; see parse_byte_pair_json.
+[[nodiscard]] inline BytePairTokenizer read_byte_pair_json(const std::filesystem::path& path) {
+  const io::MappedFile file(path);
+  return parse_byte_pair_json(text_of(file), path.string());
+}
+
+}  // namespace lora::text
