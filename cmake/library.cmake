@@ -1,6 +1,7 @@
 # lora::lora    the headers that need Eigen alone
 # lora::io      files: JSON and safetensors; models read from them
 # lora::text    text for language models: lora::io and utf8proc
+# lora::compiled  the same, compiled for float: compiled.cmake
 # lora::native  this machine's best compiler flags, for whoever wants them
 
 add_library(lora INTERFACE)

@@ -37,3 +37,7 @@
 #include "lora/peft/peft_config_parser.hpp"
 #include "lora/peft/peft_config_text.hpp"
 #include "lora/peft/unicode_ranges.hpp"
+
+#ifdef LORA_COMPILED
+#include "lora/compiled/io.hpp"
+#endif

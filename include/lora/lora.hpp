@@ -90,3 +90,7 @@
 #include "lora/optim/parameter_states.hpp"
 #include "lora/optim/schedule.hpp"
 #include "lora/optim/sgd.hpp"
+
+#ifdef LORA_COMPILED
+#include "lora/compiled/lora.hpp"
+#endif

@@ -27,3 +27,7 @@
 #include "lora/models/common/query_key_value.hpp"
 #include "lora/models/common/tuning.hpp"
 #include "lora/models/common/tuning_plan.hpp"
+
+#ifdef LORA_COMPILED
+#include "lora/compiled/models.hpp"
+#endif

@@ -67,10 +67,12 @@ std::set<std::string> includes_of(const fs::path& header) {
   return found;
 }
 
+// Those of compiled/ are a part of the pages: the lists of what lora::compiled holds.
 std::vector<fs::path> headers() {
   std::vector<fs::path> all;
   for (const auto& entry : fs::recursive_directory_iterator(include_root))
-    if (entry.path().extension() == ".hpp") all.push_back(fs::relative(entry, include_root));
+    if (entry.path().extension() == ".hpp" && entry.path().parent_path().filename() != "compiled")
+      all.push_back(fs::relative(entry, include_root));
   return all;
 }
 

@@ -1,0 +1,2 @@
+#define LORA_COMPILED_INSTANCE template
+#include <lora/compiled/lora.hpp>
