@@ -1,38 +1,12 @@
-#include <lora/random/philox_group.hpp>
 #include <lora/random/random.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "support/catch.hpp"
 
 using namespace lora;
-
-TEST_CASE("philox gives its published vectors") {
-  // From the Random123 distribution's known-answer file kat_vectors, "philox4x32 10".
-  using Words = std::array<std::uint32_t, 4>;
-  constexpr std::uint32_t all = 0xFFFFFFFF;
-  CHECK(philox4x32_10({0, 0, 0, 0}, {0, 0}) ==
-        Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
-  CHECK(philox4x32_10({all, all, all, all}, {all, all}) ==
-        Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
-  CHECK(philox4x32_10({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
-        Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
-}
-
-TEST_CASE("a group of counters gives what each counter gives alone") {
-  const Random random(42, RandomStream::dropout, 7);
-  // The last group's counters cross 2^32, where a carry must not be lost.
-  for (const std::uint64_t group : {0ULL, 1ULL, 12345ULL, (1ULL << 29) - 1, 1ULL << 29, 1ULL << 50})
-    for (const std::uint64_t step : {0ULL, 1ULL, 1ULL << 40}) {
-      std::array<std::uint32_t, philox_group_words> words{};
-      philox_group(group, step, random.key(), words);
-      for (std::size_t c = 0; c < philox_group_counters; ++c) {
-        const auto alone = random.words(step, group * philox_group_counters + c);
-        for (std::size_t w = 0; w < 4; ++w) REQUIRE(words[8 * w + c] == alone[w]);
-      }
-    }
-}
 
 TEST_CASE("streams, substreams, seeds and steps are different sequences") {
   std::vector<std::array<std::uint32_t, 4>> seen;

@@ -71,7 +71,7 @@ void transform(Index count, T* out, const F& f, const In*... in) {
       static_cast<void>(store_part<T>(out + i, f(load_part(in + i, count - i)...), count - i));
 }
 
-/// Does what `transform` does and returns the sum of out.
+/// Computes out[i] = f(in[i]...) as `transform` does, and returns the sum of out.
 template <class T, class F, class... In>
 T transform_and_sum(Index count, T* out, const F& f, const In*... in) {
   namespace ei = Eigen::internal;

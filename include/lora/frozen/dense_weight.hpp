@@ -9,7 +9,9 @@
 
 namespace lora {
 
-/// Owns a frozen weight W (out_features, in_features), row-major as in PyTorch.
+/// A frozen weight W (out_features, in_features) in a matrix of its own, row-major as in PyTorch.
+///
+/// With EIGEN_USE_BLAS the BLAS makes its products, in both directions.
 template <class T>
 class DenseWeight {
  public:
@@ -31,12 +33,12 @@ class DenseWeight {
     lora::add_product(dx, T(1), dy, weight_);
   }
 
-  /// Gives W^T (in, out) to products whose right side it is.
+  /// Returns W^T (in, out) as the right side of products.
   [[nodiscard]] kernels::MatrixPanels<T> panels() const {
     return {{weight_.data(), weight_.outerStride(), 1}};
   }
 
-  /// Gives W (out, in) to products whose right side it is.
+  /// Returns W (out, in) as the right side of products.
   [[nodiscard]] kernels::MatrixPanels<T> transposed_panels() const {
     return {{weight_.data(), 1, weight_.outerStride()}};
   }
@@ -44,7 +46,7 @@ class DenseWeight {
   /// Returns a copy of W.
   [[nodiscard]] Matrix<T> dense() const { return weight_; }
 
-  /// Looks at W itself.
+  /// Returns W itself.
   [[nodiscard]] const Matrix<T>& matrix() const { return weight_; }
 
   /// Returns the bytes of W.

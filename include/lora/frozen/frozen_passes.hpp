@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "lora/core/matrix.hpp"
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/kernels/joined_product.hpp"
@@ -35,10 +37,11 @@ void forward(const Frozen& weight, ConstMatrixRef<T> x, const T* bias,
     if (forward_from_panels<T>(weight, x))
       return kernels::joined_product<T>(kernels::MatrixRows<T>(x), weight.panels(), {false, bias},
                                         low_rank, y);
-  if (bias != nullptr)
-    y.rowwise() = ConstMatrixRef<T>(bias, 1, y.cols(), y.cols()).row(0);
-  else
+  if (bias == nullptr)
     y.setZero();
+  else
+    for (Index n = 0; n < y.rows(); ++n)
+      std::copy_n(bias, y.cols(), y.data() + n * y.outerStride());
   weight.add_product(x, y);
   kernels::add_low_rank(low_rank, y);
 }

@@ -8,18 +8,18 @@
 
 namespace lora {
 
-/// Says how a (out, in) weight lies in memory.
+/// The order of a weight (out, in) in memory.
 enum class Layout {
   row_major,     ///< one output's weights side by side: PyTorch's Linear
   column_major,  ///< one input's weights side by side: PEFT's fan_in_fan_out, GPT-2's Conv1D
 };
 
-/// Borrows a frozen weight W (out_features, in_features) from memory that the caller owns and that
-/// outlives this view; never copies it.
+/// A view of a frozen weight W (out_features, in_features) in memory that the caller owns and that
+/// outlives the view; nothing is copied.
 ///
 /// A MappedWeight reads only. Merging an adapter into one is refused with StateError, whatever the
-/// memory is: a file mapped read-only would crash the program if it were written. Who owns
-/// memory that may be written, and wants merge() to write it, says so with `writable`.
+/// memory is: a file mapped read-only would crash the program if it were written. An
+/// owner of memory that merge() may write says so with `writable`.
 template <class T>
 class MappedWeight {
  public:
@@ -58,12 +58,12 @@ class MappedWeight {
       lora::add_product(dx, T(1), dy, stored().transpose());
   }
 
-  /// Gives W^T (in, out) to products whose right side it is.
+  /// Returns W^T (in, out) as the right side of products.
   [[nodiscard]] kernels::MatrixPanels<T> panels() const {
     return {kernels::columns_of(data_, stride_, layout_ == Layout::column_major)};
   }
 
-  /// Gives W (out, in) to products whose right side it is.
+  /// Returns W (out, in) as the right side of products.
   [[nodiscard]] kernels::MatrixPanels<T> transposed_panels() const {
     return {kernels::columns_of(data_, stride_, layout_ == Layout::row_major)};
   }

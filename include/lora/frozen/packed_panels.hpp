@@ -10,7 +10,7 @@
 
 namespace lora {
 
-/// Views a packed W (out, in) as the right side W^T (in, out) of a product.
+/// A view of a packed W (out, in) as the right side W^T (in, out) of a product.
 ///
 /// W lies as panels of `columns` outputs, of the last as many as are left rounded up to a whole
 /// vector: [panel][input][output]. The panel that begins with output o begins at o * in.
@@ -41,8 +41,8 @@ struct PackedPanels {
   }
 };
 
-/// Views the same memory as the right side W (out, in). Its panels are made by transposing squares
-/// in registers, which a dozen tokens outweigh.
+/// A view of the same memory as the right side W (out, in). Its panels are made by transposing
+/// squares in registers, which a dozen tokens outweigh.
 template <class T>
 struct TransposedPackedPanels {
   const T* data;

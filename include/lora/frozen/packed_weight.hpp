@@ -17,11 +17,13 @@
 
 namespace lora {
 
-/// Owns a frozen weight W (out_features, in_features) in the order in which the kernels read it, so
-/// that no product packs it again: from one token to some dozens, a product costs one reading of W.
+/// A frozen weight W (out_features, in_features), copied into the order in which the kernels read
+/// it, so that no product packs it again: from one token to some dozens, a product costs one
+/// reading of W.
 ///
 /// One copy serves both y = x W^T and dx = dy W. It takes out * in scalars, out rounded up to a
-/// whole vector; a weight that it was made from is no longer needed.
+/// whole vector; the weight that it was made from is no longer needed. No BLAS knows this order, so
+/// its products are the library's own with EIGEN_USE_BLAS too.
 template <class T>
 class PackedWeight {
  public:
@@ -49,10 +51,10 @@ class PackedWeight {
     kernels::add_panel_product<T>(dy, transposed_panels(), T(1), dx);
   }
 
-  /// Gives W^T (in, out) to products whose right side it is.
+  /// Returns W^T (in, out) as the right side of products.
   [[nodiscard]] PackedPanels<T> panels() const { return {panels_.data(), out_, in_}; }
 
-  /// Gives W (out, in) to products whose right side it is.
+  /// Returns W (out, in) as the right side of products.
   [[nodiscard]] TransposedPackedPanels<T> transposed_panels() const {
     return {panels_.data(), out_, in_};
   }

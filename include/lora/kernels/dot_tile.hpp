@@ -10,8 +10,8 @@
 
 namespace lora::kernels {
 
-/// Says how many scalar products `dot_tile` forms at a time: as many as a packet has scalars, so
-/// that one transposition in registers sums the lanes of all of them.
+/// The number of scalar products that `dot_tile` forms at a time, left * right: as many as a packet
+/// has scalars, so that one transposition in registers sums the lanes of all of them.
 template <class T>
 struct DotShape {
   static constexpr bool has_packets = detail::FittingPacket<T, Simd<T>::width>::size > 1;
@@ -79,7 +79,7 @@ void dot_tile(const std::array<const T*, DotShape<T>::left>& left,
             left[static_cast<std::size_t>(i)][k] * right[static_cast<std::size_t>(j)][k];
 }
 
-/// Where the results of add_dot_products go: c(n, r) at data[n * row_stride + r * column_stride].
+/// The result of add_dot_products: c(n, r) lies at data[n * row_stride + r * column_stride].
 template <class T>
 struct DotTarget {
   T* data;

@@ -15,7 +15,7 @@ struct Operands {
   Index depth;
 };
 
-/// What is done to the sums of a tile before they leave the registers, and where they go:
+/// The last step of a tile, taken before its sums leave the registers, and the place they go to:
 ///
 ///     c(i, j) = start(i, j) + scale(j) sums(i, j) + low_rank(i, j)
 ///

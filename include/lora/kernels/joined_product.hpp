@@ -35,7 +35,7 @@ void joined_band(const PackedLeft<T>& packed, const Right& right, const Start<T>
   T* const memory = scratch.take<T>(size);
   const PackedLeft<T> packed_low_rank = pack_left<T>(left, memory);
   // The scale goes into the smallest of the operands.
-  MatrixRef<T>(memory, 1, size, size) *= low_rank.scale;
+  for (Index i = 0; i < size; ++i) memory[i] *= low_rank.scale;
   panel_product<T>(rows, start, product, {packed_low_rank, {low_rank.factor}});
 }
 

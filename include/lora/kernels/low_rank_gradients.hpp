@@ -13,7 +13,7 @@
 
 namespace lora::low_rank_path {
 
-/// What the gradients of one path's factors are made of and where they go:
+/// The gradients of one path's factors, and the matrices that they are made of:
 /// da += s g^T x (left out if da has no columns) and db += s dy^T xa.
 template <class T>
 struct Gradients {
@@ -96,7 +96,8 @@ void add_gradients(ConstMatrixRef<T> x, std::span<const Gradients<T>> paths) {
       const MatrixRef<T>& transposed = *work[p].db_transposed;
       detail::add_panel<T>(*work[p].b, column, {false, nullptr}, transposed);
       MatrixRef<T> db = paths[p].db;
-      db.middleRows(column, columns) += transposed.middleCols(column, columns).transpose();
+      for (Index j = column; j < column + columns; ++j)
+        for (Index r = 0; r < db.cols(); ++r) db(j, r) += transposed(r, j);
       return;
     }
   });

@@ -6,9 +6,11 @@
 #include <span>
 
 #include "lora/core/matrix.hpp"
+#include "lora/core/packets.hpp"
 #include "lora/core/parallel.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/kernels/dot_tile.hpp"
+#include "lora/kernels/pack.hpp"
 #include "lora/kernels/product.hpp"
 #include "lora/random/dropout_mask.hpp"
 
@@ -52,6 +54,10 @@ struct Input {
 
 namespace detail {
 
+inline constexpr auto multiply = []<class P>(const P& a, const P& b) -> P {
+  return Eigen::internal::pmul(a, b);
+};
+
 // Computes rows [first, last) of input.xa.
 template <class T>
 void input_rows(ConstMatrixRef<T> x, const Input<T>& input, Index first, Index last) {
@@ -66,9 +72,12 @@ void input_rows(ConstMatrixRef<T> x, const Input<T>& input, Index first, Index l
   T* const memory = scratch.take<T>(rows * std::min(tile_cols, in));
   for (Index col = 0; col < in; col += tile_cols) {
     const Index cols = std::min(tile_cols, in - col);
-    MatrixRef<T> dropped(memory, rows, cols, cols);
-    for (Index i = 0; i < rows; ++i) input.mask->fill(first + i, col, cols, memory + i * cols);
-    dropped.array() *= x.block(first, col, rows, cols).array();
+    const ConstMatrixRef<T> dropped(memory, rows, cols, cols);
+    for (Index i = 0; i < rows; ++i) {
+      T* const row = memory + i * cols;
+      input.mask->fill(first + i, col, cols, row);
+      packets::transform(cols, row, multiply, row, x.data() + (first + i) * x.outerStride() + col);
+    }
     kernels::add_dot_products<T>(dropped, input.a.middleCols(col, cols), T(1),
                                  {xa.data(), xa.outerStride(), 1}, 0, rows);
   }
@@ -93,7 +102,7 @@ void gradient_of_xa(ConstMatrixRef<T> dy, ConstMatrixRef<T> b, MatrixRef<T> g) {
   Scratch scratch;
   // The kernel wants rows as long as those of dy.
   MatrixRef<T> bt = scratch.matrix<T>(b.cols(), b.rows());
-  bt = b.transpose();
+  kernels::pack_strips<T>({b.data(), b.outerStride(), 1}, b.rows(), b.rows(), b.cols(), bt.data());
   const Input<T> input{bt, g, {}};
   forward<T>(dy, std::span(&input, 1));
 }
@@ -114,16 +123,26 @@ void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> a, ConstMatrixRef<T> g, T s
     T* memory = scratch.take<T>(std::min(tile_rows, n) * cols);
     for (Index row = 0; row < n; row += tile_rows) {
       const Index rows = std::min(tile_rows, n - row);
-      MatrixRef<T> kept(mask_memory, rows, cols, cols);
       MatrixRef<T> tile(memory, rows, cols, cols);
-      for (Index i = 0; i < rows; ++i) mask.fill(row + i, col, cols, mask_memory + i * cols);
+      for (Index i = 0; i < rows; ++i) {
+        mask.fill(row + i, col, cols, mask_memory + i * cols);
+        packets::transform(cols, memory + i * cols, detail::multiply, mask_memory + i * cols,
+                           x.data() + (row + i) * x.outerStride() + col);
+      }
       const auto g_rows = g.middleRows(row, rows);
-      tile.array() = kept.array() * x.block(row, col, rows, cols).array();
       add_product(da.middleCols(col, cols), scaling, g_rows.transpose(), tile);
       if (!wants_dx) continue;
       tile.setZero();
       add_product(tile, scaling, g_rows, a.middleCols(col, cols));
-      dx.block(row, col, rows, cols).array() += kept.array() * tile.array();
+      for (Index i = 0; i < rows; ++i) {
+        T* const to = dx.data() + (row + i) * dx.outerStride() + col;
+        packets::transform(
+            cols, to,
+            [](const Packet<T>& kept, const Packet<T>& part, const Packet<T>& sum) {
+              return Eigen::internal::pmadd(kept, part, sum);
+            },
+            mask_memory + i * cols, memory + i * cols, static_cast<const T*>(to));
+      }
     }
   });
 }

@@ -29,7 +29,7 @@ void for_each_packed_band(const Source& left, const Use& use) {
     use(pack_left<T>(left, row, std::min(step, rows - row), memory), row);
 }
 
-/// Does the same for a row-major left side.
+/// Packs a row-major left side so.
 template <class T, class Use>
 void for_each_packed_band(ConstMatrixRef<T> left, const Use& use) {
   for_each_packed_band<T>(MatrixRows<T>(left), use);

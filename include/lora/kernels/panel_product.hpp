@@ -14,7 +14,7 @@
 
 namespace lora::kernels {
 
-/// What a product's result starts from.
+/// The start of a product's result.
 template <class T>
 struct Start {
   bool add = true;         ///< from what is there

@@ -39,8 +39,8 @@ void few_rows_product(MatrixRef<T>& c, T alpha, ConstMatrixRef<T> a, ConstMatrix
 ///
 /// a and b are matrices in memory or transposes of such; c is row-major and overlaps neither. The
 /// result is the same bit for bit for any number of OpenMP threads, and a second call of the same
-/// shape allocates nothing. With EIGEN_USE_BLAS the product is the BLAS's and both promises are
-/// its own. Throws ShapeError.
+/// shape allocates nothing. With EIGEN_USE_BLAS the BLAS makes the product, and both promises are
+/// the BLAS's. Throws ShapeError.
 template <class A, class B>
 void add_product(MatrixRef<typename A::Scalar> c, typename A::Scalar alpha,
                  const Eigen::MatrixBase<A>& a_base, const Eigen::MatrixBase<B>& b_base) {

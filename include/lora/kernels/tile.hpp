@@ -73,10 +73,10 @@ void tile(const Operands<T>& product, const Epilogue<T>& epilogue) {
 
 namespace detail {
 
-// Calls tile<T, rows, vectors>.
+// Calls tile<T, rows, vectors>. Inlined, every caller would compile all tiles again.
 template <class T>
-void whole_tile(Index rows, Index vectors, const Operands<T>& product,
-                const Epilogue<T>& epilogue) {
+[[gnu::noinline]] void whole_tile(Index rows, Index vectors, const Operands<T>& product,
+                                  const Epilogue<T>& epilogue) {
   const auto with_vectors = [&](auto row_count) {
     constexpr Index r = decltype(row_count)::value;
     if (vectors == 3)

@@ -10,9 +10,9 @@
 
 namespace lora {
 
-/// Computes a dropout mask (rows, cols) as a function of (random, step, row, column): each element
-/// is 0 with probability p and 1 / (1 - p) otherwise, so that its mean is 1. The mask is never
-/// stored: backward asks for the same numbers again.
+/// A dropout mask (rows, cols), a function of (random, step, row, column): each element is 0 with
+/// probability p and 1 / (1 - p) otherwise, so that its mean is 1. The mask is never stored:
+/// backward asks for the same numbers again.
 class DropoutMask {
  public:
   /// The columns of a run that `fill` gives must start at a multiple of this.

@@ -9,8 +9,7 @@
 
 namespace lora {
 
-/// Names the independent sequences that one seed is the root of, so that no two uses of a seed
-/// share numbers.
+/// The independent sequences of one seed, so that no two uses of a seed share numbers.
 enum class RandomStream : std::uint32_t {
   initialisation = 1,  ///< start values of A and B
   dropout = 2,         ///< masks
@@ -18,7 +17,7 @@ enum class RandomStream : std::uint32_t {
   user = 1024,         ///< first of those free for callers
 };
 
-/// Gives random numbers as a function of (seed, stream, substream, step, index): no state, so any
+/// Random numbers as a function of (seed, stream, substream, step, index). There is no state: any
 /// thread can ask for any of them in any order and get the same.
 class Random {
  public:
