@@ -15,10 +15,6 @@ const std::set<std::string> untested{
     "init/gaussian.hpp",
     "init/kaiming_uniform.hpp",
     "io/safetensors/safetensors.hpp",
-    "kernels/epilogue.hpp",
-    "kernels/joined_product.hpp",
-    "kernels/low_rank_gradients.hpp",
-    "kernels/low_rank_path.hpp",
     "layers/adapted_layer_ref.hpp",
     "layers/lora_adapter.hpp",
     "models/bert/bert_classifier.hpp",
@@ -42,8 +38,6 @@ const std::set<std::string> untested{
     "peft/pattern_matcher.hpp",
     "peft/pattern_program.hpp",
     "peft/unicode_ranges.hpp",
-    "random/philox.hpp",
-    "random/philox_group.hpp",
 };
 
 }  // namespace
