@@ -1,10 +1,12 @@
 #include <lora/text/load_bert_tokenizer.hpp>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/skip.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/whole_file.hpp"
 #include "text/golden_text.hpp"
@@ -118,4 +120,18 @@ TEST_CASE("files that transformers' versions take differently are refused") {
         ": model, max_input_chars_per_word is 9, but 100 by the tokenizer's settings");
   CHECK(refusal("/post_processor", nullptr) ==
         ": post_processor is not [CLS] A [SEP] and [CLS] A [SEP] B [SEP]");
+}
+
+TEST_CASE("MiniLM's folder gives Hugging Face's ids") {
+  const auto folder = test::folder_or_skip("LORA_MINILM_DIR");
+  if (!folder) return;
+  const auto sums = test::read_json(test::text_data / "minilm_checksums.json");
+  const auto& strings = test::golden_text()["strings"];
+  REQUIRE(sums.size() == strings.size());
+  const BertTokenizer tokenizer = load_bert_tokenizer(*folder);
+  for (std::size_t i = 0; i < strings.size(); ++i) {
+    const auto& string = strings[i].get_ref<const std::string&>();
+    CAPTURE(string);
+    CHECK(test::checksum(tokenizer.encode(string)) == sums[i].get<std::uint32_t>());
+  }
 }
