@@ -1,7 +1,7 @@
 #pragma once
 
-// Text for language models (target lora::text, which needs utf8proc): the tokenizers of the BERT
-// family and of byte-level BPE, readers of data, and metrics.
+// Text for language models (target lora::text, which needs utf8proc): the tokenizer of the BERT
+// family, readers of labelled text, and the score of named entities.
 
 #include "lora/text/added_token_json.hpp"
 #include "lora/text/added_tokens.hpp"
