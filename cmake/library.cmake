@@ -1,5 +1,5 @@
 # lora::lora    the headers that need Eigen alone
-# lora::io      files: JSON and safetensors; models read from them
+# lora::io      files: JSON and safetensors; training runs; models read from them
 # lora::text    text for language models: lora::io and utf8proc
 # lora::compiled  the same, compiled for float: compiled.cmake
 # lora::native  this machine's best compiler flags, for whoever wants them

@@ -3,6 +3,7 @@
 #ifdef LORA_TEST_IO
 #include <lora/io.hpp>
 #include <lora/models.hpp>
+#include <lora/train.hpp>
 #endif
 #ifdef LORA_TEST_TEXT
 #include <lora/text.hpp>
@@ -54,11 +55,22 @@ template void save_checkpoint<float>(const std::filesystem::path&, const Checkpo
 template void save_checkpoint<double>(const std::filesystem::path&, const Checkpoint<double>&);
 template Checkpoint<float> load_checkpoint<float>(const std::filesystem::path&);
 template Checkpoint<double> load_checkpoint<double>(const std::filesystem::path&);
-template void set_values<float>(const ParameterList<float>&, const std::map<std::string, Matrix<float>>&);
+template void set_values<float>(const ParameterList<float>&,
+                                const std::map<std::string, Matrix<float>>&);
 template void set_values<double>(const ParameterList<double>&,
                                  const std::map<std::string, Matrix<double>>&);
 
 }  // namespace lora::io
+
+namespace lora::train {
+
+template struct Split<int>;
+template class Accumulation<float>;
+template class Accumulation<double>;
+template struct SavedRun<float>;
+template SavedRun<double> read_run<double>(const std::filesystem::path&, const RunSettings&);
+
+}  // namespace lora::train
 
 namespace lora::peft {
 

@@ -52,6 +52,7 @@ Checkpoint<T> example() {
   checkpoint.tapes = {{3, 5}, {0, std::numeric_limits<std::uint64_t>::max()}};
   checkpoint.counters = {{"step", std::numeric_limits<std::uint64_t>::max()}, {"two words", 0}};
   checkpoint.numbers = {{"best", -std::numeric_limits<double>::infinity()}, {"third", 1.0 / 3}};
+  checkpoint.notes = {{"settings", "[[\"alpha\", 16.0]]\n"}, {"", ""}};
   return checkpoint;
 }
 
@@ -78,6 +79,7 @@ void check_saved_checkpoint() {
   CHECK(loaded.tapes == saved.tapes);
   CHECK(loaded.counters == saved.counters);
   CHECK(loaded.numbers == saved.numbers);
+  CHECK(loaded.notes == saved.notes);
 }
 
 }  // namespace

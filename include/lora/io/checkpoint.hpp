@@ -40,6 +40,7 @@ struct Checkpoint {
   std::vector<typename Tape<T>::RandomState> tapes = {};  ///< in an order of the caller's
   std::map<std::string, std::uint64_t> counters = {};     ///< step, epoch ...
   std::map<std::string, double> numbers = {};             ///< best score ...
+  std::map<std::string, std::string> notes = {};          ///< text: the settings of the run ...
 };
 
 /// Returns a copy of the parameters' values by name. Throws ConfigError for two of one name.
@@ -92,6 +93,7 @@ template <class T>
 namespace detail {
 
 inline constexpr const char* checkpoint_format = "lora checkpoint 1";
+inline constexpr std::string_view note_prefix = "note.";  // of a key in the file's metadata
 
 template <class Value>
 [[nodiscard]] Tensor exact_tensor(std::string name, DType dtype, Shape shape,
@@ -112,6 +114,8 @@ class CheckpointReader {
     if (format == notes.end() || format->second != checkpoint_format || optimizer == notes.end())
       throw FileError(file_.path().string() + ": is not a checkpoint of this library");
     checkpoint_.optimizer.optimizer = optimizer->second;
+    for (const auto& [name, text] : notes)
+      if (name.starts_with(note_prefix)) checkpoint_.notes[name.substr(note_prefix.size())] = text;
     checkpoint_.optimizer.learning_rate = value<double>("learning_rate", DType::F64);
     for (std::size_t i = 0; file_.contains(tape_name(i)); ++i) read_tape(tape_name(i));
     std::size_t tapes = 0;
@@ -212,9 +216,11 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint<T>& che
     tensors.push_back(detail::exact_tensor("tape." + std::to_string(i), DType::U64, {2},
                                            std::span<const std::uint64_t>(state)));
   }
-  write_safetensors(
-      path, std::move(tensors),
-      {{"format", detail::checkpoint_format}, {"optimizer", checkpoint.optimizer.optimizer}});
+  std::map<std::string, std::string> metadata{{"format", detail::checkpoint_format},
+                                              {"optimizer", checkpoint.optimizer.optimizer}};
+  for (const auto& [name, text] : checkpoint.notes)
+    metadata[std::string(detail::note_prefix) + name] = text;
+  write_safetensors(path, std::move(tensors), metadata);
 }
 
 /// Reads a checkpoint; T is the scalar that it was saved with. Throws FileError for whatever is

@@ -61,6 +61,7 @@ class AdamW {
     for (Parameter<T>* parameter : parameters) update(*parameter);
   }
 
+  [[nodiscard]] const AdamWConfig& config() const { return config_; }
   [[nodiscard]] double learning_rate() const { return learning_rate_; }
 
   /// Sets the learning rate of the steps to come. Throws ConfigError unless finite and >= 0.
@@ -108,7 +109,7 @@ class AdamW {
 
   Entry& entry_of(const Parameter<T>& parameter) {
     return entries_.of(parameter, [&] {
-      const Matrix<T> zero = Matrix<T>::Zero(parameter.value.rows(), parameter.value.cols());
+      const auto zero = Matrix<T>::Zero(parameter.value.rows(), parameter.value.cols());
       return Entry{group_of(config_.groups, parameter.name), 0, zero, zero};
     });
   }

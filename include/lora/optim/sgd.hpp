@@ -56,6 +56,7 @@ class SGD {
     for (Parameter<T>* parameter : parameters) update(*parameter);
   }
 
+  [[nodiscard]] const SGDConfig& config() const { return config_; }
   [[nodiscard]] double learning_rate() const { return learning_rate_; }
 
   /// Sets the learning rate of the steps to come. Throws ConfigError unless finite and >= 0.

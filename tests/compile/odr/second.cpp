@@ -1,6 +1,7 @@
 #include <lora/lora.hpp>
 #ifdef LORA_TEST_IO
 #include <lora/io.hpp>
+#include <lora/train.hpp>
 #endif
 #ifdef LORA_TEST_TEXT
 #include <lora/text.hpp>

@@ -56,9 +56,7 @@ TEST_CASE("what readers would refuse is not written, and the old file stays") {
   check_throws<FileError>([&] { static_cast<void>(make_tensor("a", a, DType::I8)); },
                           "tensor \"a\": dtype is I8");
   check_throws<FileError>(
-      [&] {
-        static_cast<void>(make_tensor<float>("a", Matrix<float>::Constant(1, 1, 1e6F), DType::F16));
-      },
+      [&] { static_cast<void>(make_tensor("a", Matrix<float>::Constant(1, 1, 1e6F), DType::F16)); },
       "too large for F16");
   CHECK(read_whole(path) == "old");
   CHECK(directory.count() == 1);

@@ -1,0 +1,50 @@
+#pragma once
+
+#include "lora/optim/adamw.hpp"
+#include "lora/optim/sgd.hpp"
+#include "lora/train/run_settings.hpp"
+
+namespace lora::train {
+
+namespace detail {
+
+[[nodiscard]] inline io::Json groups_json(const std::vector<ParameterGroup>& groups) {
+  io::Json list = io::Json::array();
+  for (const ParameterGroup& group : groups) {
+    list.push_back({group.name_contains, group.learning_rate_ratio, nullptr});
+    if (group.weight_decay) list.back()[2] = *group.weight_decay;
+  }
+  return list;
+}
+
+}  // namespace detail
+
+/// Returns the settings of an AdamW, its learning rate as it was made, for RunSettings.
+template <class T>
+[[nodiscard]] RunSettings settings_of(const AdamW<T>& optimizer) {
+  const AdamWConfig& config = optimizer.config();
+  return RunSettings()
+      .add("optimizer", "AdamW")
+      .add("learning_rate", config.learning_rate)
+      .add("weight_decay", config.weight_decay)
+      .add("beta1", config.beta1)
+      .add("beta2", config.beta2)
+      .add("epsilon", config.epsilon)
+      .add("groups", detail::groups_json(config.groups));
+}
+
+/// Does the same for an SGD.
+template <class T>
+[[nodiscard]] RunSettings settings_of(const SGD<T>& optimizer) {
+  const SGDConfig& config = optimizer.config();
+  return RunSettings()
+      .add("optimizer", "SGD")
+      .add("learning_rate", config.learning_rate)
+      .add("weight_decay", config.weight_decay)
+      .add("momentum", config.momentum)
+      .add("dampening", config.dampening)
+      .add("nesterov", config.nesterov)
+      .add("groups", detail::groups_json(config.groups));
+}
+
+}  // namespace lora::train
