@@ -24,6 +24,7 @@ inline constexpr const char* chart_style =
     ".c4{stroke:#d6568c;fill:#d6568c}\n"
     ".c5{stroke:#1a9aa8;fill:#1a9aa8}\n"
     ".limit{fill:none;stroke-width:1.3;stroke-dasharray:4 4;stroke-opacity:.85}\n"
+    ".faint{fill:none;stroke-width:1;stroke-opacity:.4}\n"
     ".line{fill:none;stroke-width:2;stroke-linejoin:round}\n";
 
 /// Returns the class that colours the line of number `index`; after six they come again.
