@@ -2,13 +2,14 @@
 
 #include <filesystem>
 #include <lora/io.hpp>
+#include <lora/lora.hpp>
 #include <lora/models.hpp>
+#include <lora/train/trainer_options.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "options.hpp"
-#include "training.hpp"
 
 namespace bert {
 
@@ -57,16 +58,17 @@ inline void require_model(const std::string& folder) {
           .classifier_dropout = options.base_dropout};
 }
 
-/// Returns how to train.
-[[nodiscard]] inline Training training_of(const Options& options) {
+/// Returns the optimizer, its learning rate at its peak.
+[[nodiscard]] inline lora::AdamW<float> optimizer(const Options& options, double learning_rate) {
+  return lora::AdamW<float>({.learning_rate = learning_rate, .weight_decay = options.weight_decay});
+}
+
+/// Returns how to train, without checkpoint and metrics.
+[[nodiscard]] inline lora::train::TrainerOptions trainer_options(const Options& options) {
   return {.epochs = options.epochs,
-          .patience = options.patience,
-          .batch = options.batch,
-          .learning_rate = options.learning_rate,
-          .weight_decay = options.weight_decay,
           .warmup = options.warmup,
-          .seed = options.seed,
-          .checkpoint = std::filesystem::path(options.out) / "checkpoint.safetensors"};
+          .part_size = options.part_size,
+          .early_stopping = {.patience = options.patience}};
 }
 
 }  // namespace bert

@@ -11,7 +11,7 @@
 
 namespace bert {
 
-/// Holds a task's texts, the names of its classes, and how answers are scored.
+/// A task's texts, the names of its classes, and how answers are scored.
 struct Problem {
   std::string name;        ///< of the program, for messages
   std::string task_type;   ///< PEFT's: "SEQ_CLS", "TOKEN_CLS"

@@ -8,7 +8,6 @@
 
 #include "options.hpp"
 #include "texts.hpp"
-#include "training.hpp"
 
 namespace bert {
 
@@ -53,9 +52,9 @@ class Record {
     json_[part] = std::move(list);
   }
 
-  void add_step(const Batch& batch, const Step& step) {
+  void add_step(const Batch& batch, double loss) {
     json_["batches"].push_back(batch);
-    json_["losses"].push_back(step.loss);
+    json_["losses"].push_back(loss);
   }
 
   void add_score(double validation) { json_["validation"].push_back(validation); }

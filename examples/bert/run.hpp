@@ -4,21 +4,20 @@
 #include <lora/io.hpp>
 #include <lora/models.hpp>
 #include <lora/text.hpp>
-#include <memory>
+#include <lora/train/trainer.hpp>
 #include <ostream>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "../../benchmarks/peers/process_memory.hpp"
-#include "../support/progress_bar.hpp"
+#include "../support/epoch_report.hpp"
 #include "../support/table.hpp"
+#include "base_files.hpp"
 #include "classifier.hpp"
 #include "model.hpp"
 #include "options.hpp"
 #include "problem.hpp"
 #include "record.hpp"
-#include "training.hpp"
 
 namespace bert {
 
@@ -26,58 +25,7 @@ namespace bert {
 struct Outcome {
   double validation = 0;  ///< the best epoch's score, in percent
   double test = 0;        ///< the best epoch's on the test texts
-  History history;
-};
-
-/// Draws a bar for each epoch, and keeps a row for the table of epochs.
-class EpochReport {
- public:
-  EpochReport(std::ostream& out, bool terminal, std::string score_name, int patience)
-      : out_(out), terminal_(terminal), score_name_(std::move(score_name)), patience_(patience) {}
-
-  void begin(int epoch, std::size_t steps) {
-    bar_ = std::make_unique<examples::ProgressBar>(
-        out_, terminal_, "epoch " + std::to_string(epoch), static_cast<int>(steps));
-    loss_ = tokens_ = seconds_ = 0;
-    steps_ = 0;
-  }
-
-  void add(const Step& step) {
-    ++steps_;
-    loss_ += step.loss;
-    tokens_ += static_cast<double>(step.tokens);
-    seconds_ += step.seconds;
-    bar_->advance(so_far());
-  }
-
-  void finish(double score, bool best, const History& history) {
-    std::string text = so_far() + ", " + score_name_ + " " + examples::fixed(score, 2) + " %";
-    if (best)
-      text += ", saved";
-    else if (history.progress.stalled(patience_))
-      text += ", no better for " + std::to_string(patience_) + " epochs: the end";
-    bar_->finish(text);
-  }
-
-  /// Returns the mean loss of the epoch.
-  [[nodiscard]] double loss() const { return loss_ / std::max(steps_, 1); }
-
- private:
-  [[nodiscard]] std::string so_far() const {
-    return "loss " + examples::fixed(loss(), 4) + ", " +
-           examples::grouped(static_cast<std::uint64_t>(seconds_ > 0 ? tokens_ / seconds_ : 0)) +
-           " tokens/s";
-  }
-
-  std::ostream& out_;
-  bool terminal_;
-  std::string score_name_;
-  int patience_;
-  std::unique_ptr<examples::ProgressBar> bar_;
-  double loss_ = 0;
-  double tokens_ = 0;
-  double seconds_ = 0;
-  int steps_ = 0;
+  lora::train::History history;
 };
 
 /// Says what is about to be trained.
@@ -96,43 +44,71 @@ void print_plan(Model& model, const Problem& problem, std::ostream& out) {
       << problem.classes.size() << " classes\n";
 }
 
+/// Returns what makes a run besides what a trainer knows: a run that goes on must have the same.
+[[nodiscard]] inline lora::train::RunSettings run_settings(const Options& options,
+                                                           const Problem& problem) {
+  lora::train::RunSettings settings;
+  settings.add("rank", options.rank)
+      .add("alpha", options.alpha_or_default())
+      .add("dropout", options.dropout)
+      .add("base_dropout", options.base_dropout ? lora::io::Json(*options.base_dropout) : nullptr)
+      .add("target_modules", options.targets)
+      .add("max_length", options.max_length)
+      .add("batch", options.batch)
+      .add("seed", options.seed)
+      .add("classes", problem.classes)
+      .add("training data", problem.train.fingerprint())
+      .add("validation data", problem.validation.fingerprint())
+      .add("base model", base_fingerprint(options.model));
+  return settings;
+}
+
 /// Adapts the model that options name to the problem, keeps the best adapter and scores it on the
-/// test texts. Writes options.out/adapter in PEFT's format and options.out/checkpoint.safetensors.
+/// test texts. Writes options.out/adapter in PEFT's format, checkpoint.safetensors and
+/// metrics.jsonl.
 template <BertTask task>
 Outcome run(const Options& options, const Problem& problem,
             const lora::text::BertTokenizer& tokenizer, std::ostream& out, std::ostream& errors,
             bool terminal) {
-  const std::filesystem::path adapter = std::filesystem::path(options.out) / "adapter";
+  // The model with its adapters, and the texts it learns from.
+  const std::filesystem::path folder = options.out, adapter = folder / "adapter";
   Classifier<task> learner(
       lora::models::BertClassifier<float, task>(
           options.model, model_options(options, peft_config(options, problem.task_type),
                                        static_cast<Index>(problem.classes.size()))),
-      tokenizer, problem.train, problem.validation, options.batch, problem.score);
+      tokenizer, problem, options.batch, options.seed);
   print_plan(learner.model(), problem, out);
-
   Record record(options.record);
   if (record.active()) {
     learner.model().save_adapter(record.first_adapter());
     record.add_settings(options, problem.task_type, problem.classes);
   }
-  std::filesystem::create_directories(options.out);
-  EpochReport report(errors, terminal, problem.score_name, options.patience);
-  const Observer observer{
+
+  // The run.
+  std::filesystem::create_directories(folder);
+  lora::train::TrainerOptions how = trainer_options(options);
+  how.checkpoint = {folder / "checkpoint.safetensors", options.checkpoint_every,
+                    run_settings(options, problem)};
+  how.metrics = folder / "metrics.jsonl";
+  lora::train::Trainer trainer(learner, optimizer(options, options.learning_rate), how);
+  if (options.resume) trainer.resume();
+  examples::EpochReport report(errors, terminal, problem.score_name, options.patience);
+  const lora::train::Observer observer{
       .epoch_begins = [&](int epoch, std::size_t steps) { report.begin(epoch, steps); },
       .step_is_done =
-          [&](const Batch& batch, const Step& step) {
+          [&](const Batch& batch, const lora::train::StepResult& step) {
             report.add(step);
-            if (record.active()) record.add_step(batch, step);
+            if (record.active()) record.add_step(batch, step.loss);
           },
       .epoch_is_done =
-          [&](double score, bool best, const History& history) {
-            if (best) learner.model().save_adapter(adapter);
-            report.finish(score, best, history);
-            if (record.active()) record.add_score(score);
+          [&](const lora::train::EpochResult& epoch) {
+            if (epoch.best) learner.model().save_adapter(adapter);
+            report.finish(epoch);
+            if (record.active()) record.add_score(*epoch.score);
           }};
   Outcome outcome;
-  outcome.history = train(learner, training_of(options), options.resume, observer);
-  outcome.validation = outcome.history.progress.best_score;
+  outcome.history = trainer.run(observer);
+  outcome.validation = outcome.history.scores.best_score;
 
   // What is scored is what was saved, by way of the files.
   learner.model().load_adapter(adapter);
@@ -141,7 +117,7 @@ Outcome run(const Options& options, const Problem& problem,
   const long peak_kib = lora::bench::process_memory().peak_kib;
 
   examples::Table table({"", problem.score_name + " %"});
-  table.add({"validation, epoch " + std::to_string(outcome.history.progress.best_epoch),
+  table.add({"validation, epoch " + std::to_string(outcome.history.scores.best_epoch),
              examples::fixed(outcome.validation, 2)});
   table.add({"test, same adapter", examples::fixed(outcome.test, 2)});
   out << '\n';

@@ -1,18 +1,22 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <lora/lora.hpp>
 #include <lora/text.hpp>
+#include <lora/train/batches.hpp>
+#include <lora/train/fingerprint.hpp>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "batches.hpp"
-
 namespace bert {
 
-/// Holds texts as a model takes them, and the classes that are right: one a text, or one a token
+using lora::Index;
+using lora::train::Batch;
+
+/// Texts as a model takes them, and the classes that are right: one a text, or one a token
 /// where tokens are classified (-100 for those that no loss counts).
 struct Texts {
   std::vector<std::vector<std::string>> words;  ///< as they came: a sentence, or its words
@@ -30,6 +34,13 @@ struct Texts {
     encodings.push_back(std::move(encoding));
     labels.push_back(std::move(label));
     tags.push_back(std::move(published_tags));
+  }
+
+  /// Returns a fingerprint of what a model sees of them.
+  [[nodiscard]] std::string fingerprint() const {
+    lora::train::Fingerprint all;
+    for (const lora::text::Encoding& encoding : encodings) all.add(encoding.ids);
+    return all.add(labels).text();
   }
 };
 
@@ -55,6 +66,12 @@ class PaddedBatch {
   [[nodiscard]] const lora::text::TokenBatch& tokens() const { return tokens_of_; }
   [[nodiscard]] std::span<const int> labels() const { return labels_; }
   [[nodiscard]] Index token_count() const { return tokens_; }
+
+  /// Returns how many labels a loss counts.
+  [[nodiscard]] Index label_count() const {
+    return static_cast<Index>(
+        std::count_if(labels_.begin(), labels_.end(), [](int label) { return label != -100; }));
+  }
 
  private:
   std::vector<lora::text::Encoding> encodings_;

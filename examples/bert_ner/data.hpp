@@ -6,20 +6,19 @@
 #include <filesystem>
 #include <lora/core/error.hpp>
 #include <lora/text.hpp>
+#include <lora/train/split.hpp>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "../bert/split.hpp"
-
 namespace ner {
 
 using lora::data::TaggedSentence;
 
-/// Holds a data set and who split it.
+/// A data set, and who split it.
 struct Data {
-  bert::Split<TaggedSentence> split;
+  lora::train::Split<TaggedSentence> split;
   bool official = false;  ///< split by who published it, not by a shuffle
 };
 
@@ -34,9 +33,9 @@ inline constexpr const char* wikigold_file = "wikigold.conll.txt";
 /// one, or a single file of CoNLL columns; these are split. Throws lora::FileError.
 [[nodiscard]] inline Data read_data(const std::filesystem::path& data) {
   if (!std::filesystem::is_directory(data))
-    return {bert::split(lora::data::read_conll(data)), false};
+    return {lora::train::split(lora::data::read_conll(data)), false};
   if (std::filesystem::exists(data / wnut17_files[0])) {
-    bert::Split<TaggedSentence> parts;
+    lora::train::Split<TaggedSentence> parts;
     std::vector<TaggedSentence>* const into[] = {&parts.train, &parts.validation, &parts.test};
     for (std::size_t i = 0; i < wnut17_files.size(); ++i) {
       *into[i] = lora::data::read_conll(data / wnut17_files[i]);
@@ -46,7 +45,7 @@ inline constexpr const char* wikigold_file = "wikigold.conll.txt";
     return {std::move(parts), true};
   }
   if (std::filesystem::exists(data / wikigold_file))
-    return {bert::split(lora::data::read_conll(data / wikigold_file)), false};
+    return {lora::train::split(lora::data::read_conll(data / wikigold_file)), false};
   throw lora::FileError(
       lora::message(data.string(), ": has neither ", wnut17_files[0], " nor ", wikigold_file));
 }

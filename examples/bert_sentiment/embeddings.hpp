@@ -3,10 +3,10 @@
 #include <lora/lora.hpp>
 #include <lora/models.hpp>
 #include <lora/text.hpp>
+#include <lora/train/batches.hpp>
 #include <string>
 #include <vector>
 
-#include "../bert/batches.hpp"
 #include "../bert/texts.hpp"
 
 namespace sentiment {
@@ -19,7 +19,8 @@ template <class Model>
   lora::Matrix<float> all(static_cast<bert::Index>(texts.size()), model.config().hidden_size), some;
   lora::models::BertBuffers<float> buffers;
   bert::PaddedBatch padded;
-  for (const bert::Batch& batch : bert::batches_by_length(texts.lengths, batch_size)) {
+  for (const bert::Batch& batch :
+       lora::train::batches_by_length(texts.lengths, {.size = batch_size})) {
     padded.assign(texts, batch, tokenizer);
     model.embed(padded.tokens(), buffers, some);
     for (std::size_t i = 0; i < batch.size(); ++i)

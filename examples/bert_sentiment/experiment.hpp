@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "../bert/batches.hpp"
 #include "../support/progress_bar.hpp"
 #include "../support/table.hpp"
 #include "learning_rates.hpp"
@@ -18,7 +17,7 @@
 
 namespace sentiment {
 
-/// Holds what a comparison gave.
+/// What a comparison gave.
 struct Comparison {
   std::vector<std::vector<Result>> results = {};  ///< [seed][method]
   std::vector<Trial> trials = {};                 ///< of methods with several learning rates
@@ -65,7 +64,7 @@ inline void replace_folder(const std::filesystem::path& from, const std::filesys
                  untouched, tokenizer, options.batch);
   const Task task{problem, tokenizer, untouched, base};
   const auto steps = static_cast<int>(
-      bert::batches_of_epoch(problem.train.lengths, options.batch, options.seed, 0).size());
+      (static_cast<Index>(problem.train.size()) + options.batch - 1) / options.batch);
   Comparison comparison;
   std::map<std::string, double> chosen;  // a method's learning rate
   for (int i = 0; i < wanted.seeds; ++i) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../bert/options.hpp"
+#include "../support/number_options.hpp"
 
 namespace sentiment {
 
@@ -17,7 +18,7 @@ using bert::Index;
 /// Names the ways of adapting that are compared, for options and drawing.
 enum class Family { lora, full, bottleneck, last_layers, head };
 
-/// Holds what is asked for beyond bert::Options.
+/// What is asked for beyond bert::Options.
 struct MethodOptions {
   std::vector<Family> families{Family::head, Family::lora, Family::bottleneck, Family::last_layers,
                                Family::full};
@@ -40,21 +41,11 @@ struct MethodOptions {
   }
 };
 
-/// Refuses what is no learning rate: it is above 0 and at most 1. (CLI::Range lets pass NaN.)
-[[nodiscard]] inline CLI::Validator learning_rate_check() {
-  return {[](std::string& text) {
-            double rate = 0;
-            const bool number = CLI::detail::lexical_cast(text, rate);
-            return number && rate > 0 && rate <= 1 ? std::string()
-                                                   : "Value " + text + " not in range (0 - 1]";
-          },
-          "FLOAT in (0 - 1]"};
-}
-
 /// Adds every option to `app`, which then parses into `options`. Takes away those of
 /// bert::add_options that would say the same once more, or that a comparison has no use for.
 inline void add_method_options(CLI::App& app, MethodOptions& options) {
-  for (const char* name : {"--rank", "--alpha", "--learning-rate", "--resume", "--record"})
+  for (const char* name :
+       {"--rank", "--alpha", "--learning-rate", "--checkpoint-every", "--resume", "--record"})
     app.remove_option(app.get_option_no_throw(name));
   const auto sizes = CLI::Range(1, 4096);
   const std::map<std::string, Family> names{{"head", Family::head},
@@ -86,7 +77,7 @@ inline void add_method_options(CLI::App& app, MethodOptions& options) {
     app.add_option("--" + name + "-learning-rates", options.learning_rates[family],
                    "at their peak; of several the best on validation texts is taken")
         ->delimiter(',')
-        ->check(learning_rate_check())
+        ->check(examples::positive_number_up_to(1))
         ->capture_default_str();
   app.add_option("--untouched", options.untouched,
                  "file of CoNLL columns whose sentences no method has seen [the test sentences]");

@@ -3,11 +3,11 @@
 #include <cstddef>
 #include <filesystem>
 #include <lora/text.hpp>
+#include <lora/train/split.hpp>
 #include <string>
 #include <vector>
 
 #include "../bert/problem.hpp"
-#include "../bert/split.hpp"
 #include "data.hpp"
 
 namespace sentiment {
@@ -45,7 +45,7 @@ inline constexpr const char* how_to_get_the_data =
                                                 const lora::text::BertTokenizer& tokenizer,
                                                 bert::Index max_length) {
   bert::require_data(data, how_to_get_the_data);
-  const auto parts = bert::split(read_sentences(data));
+  const auto parts = lora::train::split(read_sentences(data));
   bert::Problem problem;
   problem.name = "bert_sentiment";
   problem.task_type = "SEQ_CLS";

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <lora/text.hpp>
+#include <lora/train/trainer.hpp>
 #include <optional>
 #include <string>
 
@@ -11,14 +12,13 @@
 #include "../bert/model.hpp"
 #include "../bert/options.hpp"
 #include "../bert/problem.hpp"
-#include "../bert/training.hpp"
 #include "../support/peak_memory.hpp"
 #include "embeddings.hpp"
 #include "stored.hpp"
 
 namespace sentiment {
 
-/// Holds what one method gave under one seed.
+/// What one method gave under one seed.
 struct Result {
   std::string method = {};
   Family family = Family::head;
@@ -33,7 +33,7 @@ struct Result {
   std::optional<double> similarity_off = {};  ///< with the adapter off, where it can be
 };
 
-/// Holds what every method is given alike. Views what it was made from.
+/// What every method is given alike. Views what it was made from.
 struct Task {
   const bert::Problem& problem;
   const lora::text::BertTokenizer& tokenizer;
@@ -51,31 +51,31 @@ template <class StepIsDone>
   examples::reset_peak_memory();
   const bert::Problem& problem = task.problem;
   bert::Classifier<bert::BertTask::sequence_classification> learner(
-      Model(options.model, bert::model_options(options, method.tuning, 2)), task.tokenizer,
-      problem.train, problem.validation, options.batch, problem.score);
+      Model(options.model, bert::model_options(options, method.tuning, 2)), task.tokenizer, problem,
+      options.batch, options.seed);
   Model& model = learner.model();
 
-  bert::Training training = bert::training_of(options);
-  training.learning_rate = learning_rate;
-  training.checkpoint.clear();
   Result result{method.name, method.family, learning_rate, model.trainable_parameters()};
   const auto note_peak = [&] {
     result.peak_mib = std::max(result.peak_mib, examples::peak_memory_mib());
   };
-  const bert::Observer observer{
-      .step_is_done = [&](const bert::Batch&, const bert::Step&) { step_is_done(); },
+  const lora::train::Observer observer{
+      .step_is_done = [&](const bert::Batch&, const lora::train::StepResult&) { step_is_done(); },
       .epoch_is_done =
-          [&](double, bool best, const bert::History&) {
-            if (!best) return;
+          [&](const lora::train::EpochResult& epoch) {
+            if (!epoch.best) return;
             // Saving copies what is saved, which is no part of training.
             note_peak();
             result.stored = save(model, method, folder);
             examples::reset_peak_memory();
           }};
-  const bert::History history = bert::train(learner, training, false, observer);
+  const lora::train::History history =
+      lora::train::Trainer(learner, bert::optimizer(options, learning_rate),
+                           bert::trainer_options(options))
+          .run(observer);
   note_peak();
   result.seconds = history.seconds();
-  result.validation = history.progress.best_score;
+  result.validation = history.scores.best_score;
   load(model, method, folder);
   result.test = problem.score(problem.test, learner.classify(problem.test));
 

@@ -13,7 +13,7 @@
 
 namespace digits {
 
-/// Holds how far one network's answers agree over the ways in which an adapter can be used.
+/// How far one network's answers agree over the ways in which an adapter can be used.
 struct Agreement {
   bool loaded_is_saved = true;   ///< loaded from the files: the same logits, bit for bit
   bool off_is_base = true;       ///< switched off: the base's logits on the old task, likewise
@@ -80,7 +80,8 @@ void switch_adapters(LoRANetwork<T, Weight>& network, bool on) {
   const lora::Matrix<float> merged = loaded.logits(new_images);
   found.merged_difference = static_cast<double>((merged - expected).cwiseAbs().maxCoeff() /
                                                 expected.cwiseAbs().maxCoeff());
-  const std::vector<int> one = answers(expected), other = answers(merged);
+  const std::vector<int> one = lora::metrics::predicted_classes(expected);
+  const std::vector<int> other = lora::metrics::predicted_classes(merged);
   found.images = static_cast<int>(one.size());
   for (std::size_t i = 0; i < one.size(); ++i)
     found.merged_answers_changed += one[i] == other[i] ? 0 : 1;

@@ -7,11 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "../support/number_options.hpp"
 #include "data.hpp"
 
 namespace digits {
 
-/// Holds what the program is asked for. The learning rates of the three methods are those that
+/// What the program is asked for. The learning rates of the three methods are those that
 /// --tune found best under seeds that no figures are reported of; README.md has the rule.
 struct Options {
   std::string data = {};  ///< MNIST's directory; empty: the images that the program carries
@@ -39,7 +40,7 @@ struct Options {
 
 /// Adds every option to `app`, which then parses into `options`.
 inline void add_options(CLI::App& app, Options& options) {
-  const auto rate = CLI::Range(0.0, 1.0);
+  const auto rate = examples::number_from(0, 1);
   app.add_option("--data", options.data,
                  "directory of MNIST's four files, unpacked (train-images-idx3-ubyte ...); without "
                  "it, the 1,797 UCI digits that the program carries")
@@ -53,9 +54,10 @@ inline void add_options(CLI::App& app, Options& options) {
       ->delimiter(',')
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  app.add_option("--alpha", options.alpha, "alpha of the adapters [2 x rank]");
+  app.add_option("--alpha", options.alpha, "alpha of the adapters [2 x rank]")
+      ->check(examples::finite_number());
   app.add_option("--dropout", options.dropout, "of the adapters' input, in training")
-      ->check(CLI::Range(0.0, 0.99))
+      ->check(examples::number_from(0, 0.99))
       ->capture_default_str();
   app.add_option("--learning-rate", options.learning_rate, "of LoRA")
       ->check(rate)

@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <lora/lora.hpp>
+#include <lora/metrics/accuracy.hpp>
+#include <lora/metrics/predicted_classes.hpp>
+#include <lora/train/trainer.hpp>
 #include <vector>
 
 #include "data.hpp"
@@ -13,7 +16,7 @@
 
 namespace digits {
 
-/// Says how long and how fast to train.
+/// How long and how fast to train.
 struct Training {
   int epochs = 30;
   Index batch = 32;
@@ -24,82 +27,86 @@ struct Training {
 /// What a training took.
 struct Cost {
   double seconds = 0;
-  std::size_t bytes = 0;  ///< see training_bytes
+  std::size_t bytes = 0;  ///< see DigitTask::bytes
 };
 
-/// Returns the memory that training needs at its peak, counted: all weights (frozen ones too), the
-/// gradients and AdamW's two moments of what is trained, the batch x, and the activations with
-/// their gradients. All of it lives from the first step to the last. The data set, which is the
-/// same for all, and the program itself are left out.
+/// A network and the images that it learns from: what a lora::train::Trainer trains.
 template <class Hidden>
-[[nodiscard]] std::size_t training_bytes(Network<Hidden>& network, const Activations<float>& a,
-                                         const lora::Matrix<float>& x) {
-  const Index trained = lora::count_parameters(network.parameters());
-  const Index scalars = network.total_parameters() + 3 * trained + x.size();
-  return static_cast<std::size_t>(scalars) * sizeof(float) + a.bytes();
-}
+class DigitTask {
+ public:
+  /// Views the network, whose listed parameters are trained, and the samples.
+  DigitTask(Network<Hidden>& network, const Samples& samples, const Training& training)
+      : network_(&network),
+        samples_(&samples),
+        batch_(std::min(training.batch, samples.size())),
+        seed_(training.seed),
+        x_(batch_, samples.images.cols()),
+        labels_(static_cast<std::size_t>(batch_)) {}
+
+  [[nodiscard]] lora::ParameterList<float> parameters() { return network_->parameters(); }
+  [[nodiscard]] lora::Tape<float>& tape() { return a_.tape; }
+
+  /// Shuffles the images; the few that fill no batch wait for the next epoch's order.
+  [[nodiscard]] std::vector<lora::train::Batch> batches(std::uint64_t epoch) const {
+    auto all = lora::train::shuffled_batches(samples_->size(), batch_, seed_, epoch);
+    if (static_cast<Index>(all.back().size()) < batch_) all.pop_back();
+    return all;
+  }
+
+  /// Computes the mean cross entropy of these images.
+  [[nodiscard]] lora::train::BatchLoss loss(const lora::train::Batch& batch) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      x_.row(static_cast<Index>(i)) = samples_->images.row(batch[i]);
+      labels_[i] = samples_->labels[static_cast<std::size_t>(batch[i])];
+    }
+    network_->forward(x_, a_);
+    const float loss = lora::cross_entropy(a_.logits, labels_, a_.dlogits);
+    return {.loss = static_cast<double>(loss), .count = static_cast<double>(batch.size())};
+  }
+
+  void backward() { network_->backward(x_, a_); }
+
+  /// Returns the memory that training needs at its peak, counted: all weights (frozen ones too),
+  /// the gradients and AdamW's two moments of what is trained, the batch x, and the activations
+  /// with their gradients. All of it lives from the first step to the last. The data set, which is
+  /// the same for all, and the program itself are left out.
+  [[nodiscard]] std::size_t bytes() {
+    const Index trained = lora::count_parameters(network_->parameters());
+    const Index scalars = network_->total_parameters() + 3 * trained + x_.size();
+    return static_cast<std::size_t>(scalars) * sizeof(float) + a_.bytes();
+  }
+
+ private:
+  Network<Hidden>* network_;
+  const Samples* samples_;
+  Index batch_;
+  std::uint64_t seed_;
+  lora::Matrix<float> x_;
+  std::vector<int> labels_;
+  Activations<float> a_;
+};
 
 /// Trains what `network` lists by AdamW on shuffled batches, the learning rate falling along a
-/// cosine; after_epoch() is called after each epoch. The few images that fill no batch wait for
-/// the next epoch's order.
+/// cosine; after_epoch() is called after each epoch.
 template <class Hidden>
 Cost train(Network<Hidden>& network, const Samples& samples, const Training& training,
            const std::function<void()>& after_epoch) {
   const auto start = std::chrono::steady_clock::now();
-  const Index batch = std::min(training.batch, samples.size());
-  const Index batches = samples.size() / batch;
-  const lora::Schedule schedule(
-      {.decay = lora::Decay::cosine,
-       .peak = training.learning_rate,
-       .total_steps = static_cast<std::uint64_t>(training.epochs * batches)});
-  lora::AdamW<float> optimizer;
-  const lora::ParameterList<float> parameters = network.parameters();
-  lora::zero_grad(parameters);
-
-  Activations<float> a;
-  lora::Matrix<float> x(batch, samples.images.cols());
-  std::vector<int> labels(static_cast<std::size_t>(batch));
-  std::uint64_t step = 0;
-  for (int epoch = 0; epoch < training.epochs; ++epoch) {
-    const auto order =
-        lora::shuffled(samples.size(), training.seed, static_cast<std::uint64_t>(epoch));
-    for (Index first = 0; first < batches * batch; first += batch) {
-      for (Index i = 0; i < batch; ++i) {
-        const Index from = order[static_cast<std::size_t>(first + i)];
-        x.row(i) = samples.images.row(from);
-        labels[static_cast<std::size_t>(i)] = samples.labels[static_cast<std::size_t>(from)];
-      }
-      network.forward(x, a);
-      lora::cross_entropy(a.logits, labels, a.dlogits);
-      network.backward(x, a);
-      optimizer.set_learning_rate(schedule.at(step++));
-      optimizer.step(parameters);
-      lora::zero_grad(parameters);
-    }
-    after_epoch();
-  }
+  DigitTask task(network, samples, training);
+  lora::train::Trainer trainer(
+      task, lora::AdamW<float>({.learning_rate = training.learning_rate}),
+      {.epochs = training.epochs, .decay = lora::Decay::cosine, .warmup = 0, .max_norm = 0});
+  trainer.run({.epoch_is_done = [&](const lora::train::EpochResult&) { after_epoch(); }});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return {seconds.count(), training_bytes(network, a, x)};
-}
-
-/// Returns the answers: the class of the largest logit of each row.
-[[nodiscard]] inline std::vector<int> answers(const lora::Matrix<float>& logits) {
-  std::vector<int> classes;
-  for (Index i = 0; i < logits.rows(); ++i) {
-    Index best = 0;
-    logits.row(i).maxCoeff(&best);
-    classes.push_back(static_cast<int>(best));
-  }
-  return classes;
+  return {seconds.count(), task.bytes()};
 }
 
 /// Returns the share of right answers, in percent.
 [[nodiscard]] inline double accuracy(const lora::Matrix<float>& logits,
                                      const std::vector<int>& labels) {
-  const std::vector<int> given = answers(logits);
-  int right = 0;
-  for (std::size_t i = 0; i < labels.size(); ++i) right += given[i] == labels[i] ? 1 : 0;
-  return 100.0 * right / static_cast<double>(labels.size());
+  lora::metrics::Accuracy accuracy;
+  accuracy.add(labels, lora::metrics::predicted_classes(logits));
+  return 100 * accuracy.value();
 }
 
 }  // namespace digits

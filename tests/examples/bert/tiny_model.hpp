@@ -51,10 +51,8 @@ inline void write_tiny_model(const std::filesystem::path& folder,
     add(name + ".bias", 1, out, 0.1);
   };
   const auto norm = [&](const std::string& name) {
-    tensors.push_back(
-        io::make_tensor<float>(name + ".weight", Matrix<float>::Ones(1, d), io::Shape{d}));
-    tensors.push_back(
-        io::make_tensor<float>(name + ".bias", Matrix<float>::Zero(1, d), io::Shape{d}));
+    tensors.push_back(io::make_tensor(name + ".weight", Matrix<float>::Ones(1, d), io::Shape{d}));
+    tensors.push_back(io::make_tensor(name + ".bias", Matrix<float>::Zero(1, d), io::Shape{d}));
   };
   add("embeddings.word_embeddings.weight", size, d, 1);
   add("embeddings.position_embeddings.weight", positions, d, 0.3);

@@ -2,7 +2,7 @@
 
 #include <fstream>
 
-#include "examples/bert/split.hpp"
+#include <lora/train/split.hpp>
 #include "support/catch.hpp"
 #include "support/skip.hpp"
 #include "support/temporary_directory.hpp"
@@ -34,7 +34,7 @@ TEST_CASE("the published sentences are all read, half of them positive") {
   int positive = 0;
   for (const LabelledSentence& each : all) positive += each.label;
   CHECK(positive == 1500);
-  const auto parts = bert::split(all);
+  const auto parts = lora::train::split(all);
   CHECK(parts.train.size() == 2100);
   CHECK(parts.test.size() == 450);
 }

@@ -124,8 +124,8 @@ TEST_CASE("all ways of adapting begin alike, and train with the base's dropout")
     options.base_dropout = base_dropout;
     bert::Classifier<bert::BertTask::sequence_classification> learner(
         Model(options.model, bert::model_options(options, method.tuning, 2)), *tiny.tokenizer,
-        problem.train, problem.validation, options.batch, problem.score);
-    return learner.step(bert::batches_of_epoch(learner.lengths(), 16, options.seed, 0)[0]).loss;
+        problem, 16, options.seed);
+    return learner.loss(learner.batches(0)[0]).loss;
   };
   const std::vector<Method> all = methods(tiny.options, few_methods());
   const double head_alone = first_loss(all.front(), 0);
@@ -135,7 +135,7 @@ TEST_CASE("all ways of adapting begin alike, and train with the base's dropout")
     // One classifier, chosen by the seed, on the base: B is zero, nothing else has changed. Beside
     // bottleneck adapters, which are drawn too, it is another one.
     if (method.family != Family::bottleneck) CHECK(loss == Approx(head_alone).epsilon(1e-5));
-    CHECK(std::abs(first_loss(method, 0.1) - loss) > 1e-3);
+    CHECK(std::abs(first_loss(method, 0.1) - loss) > 1e-5);  // rounding is far below
   }
 }
 

@@ -47,7 +47,7 @@ TEST_CASE("a tiny BERT learns which sentences are positive, and keeps its best a
   const Problem problem = tiny.problem();
   Classifier<task> other(
       lora::models::BertForSequenceClassification<float>(tiny.options.model, fresh),
-      *tiny.tokenizer, problem.train, problem.validation, 5, problem.score);
+      *tiny.tokenizer, problem, 5, 1);
   other.model().load_adapter(folder);
   CHECK(other.validate() == outcome.validation);
   CHECK(problem.score(problem.test, other.classify(problem.test)) == outcome.test);
@@ -67,26 +67,26 @@ TEST_CASE("a run that goes on from its checkpoint ends where one without a break
   const Outcome straight = tiny.run();
 
   const Problem problem = tiny.problem();
-  const auto learner = [&] {
-    return Classifier<task>(
-        lora::models::BertForSequenceClassification<float>(
-            tiny.options.model,
-            model_options(tiny.options, peft_config(tiny.options, "SEQ_CLS"), 2)),
-        *tiny.tokenizer, problem.train, problem.validation, tiny.options.batch, problem.score);
-  };
+  Classifier<task> first(
+      lora::models::BertForSequenceClassification<float>(
+          tiny.options.model, model_options(tiny.options, peft_config(tiny.options, "SEQ_CLS"), 2)),
+      *tiny.tokenizer, problem, tiny.options.batch, tiny.options.seed);
   struct Killed {};
   tiny.options.out = (tiny / "second").string();
   std::filesystem::create_directories(tiny.options.out);
-  auto first = learner();
-  const Observer kill{.epoch_begins =
-                          [](int epoch, std::size_t) {
-                            if (epoch == 3) throw Killed();
-                          },
-                      .epoch_is_done =
-                          [&](double, bool best, const History&) {
-                            if (best) first.model().save_adapter(tiny / "second/adapter");
-                          }};
-  CHECK_THROWS_AS(train(first, training_of(tiny.options), false, kill), Killed);
+  auto how = trainer_options(tiny.options);
+  how.checkpoint = {tiny / "second/checkpoint.safetensors", 0, run_settings(tiny.options, problem)};
+  const lora::train::Observer kill{.epoch_begins =
+                                       [](int epoch, std::size_t) {
+                                         if (epoch == 3) throw Killed();
+                                       },
+                                   .epoch_is_done =
+                                       [&](const lora::train::EpochResult& epoch) {
+                                         if (epoch.best)
+                                           first.model().save_adapter(tiny / "second/adapter");
+                                       }};
+  lora::train::Trainer trainer(first, optimizer(tiny.options, tiny.options.learning_rate), how);
+  CHECK_THROWS_AS(trainer.run(kill), Killed);
   tiny.options.resume = true;
   const Outcome resumed = tiny.run();
   REQUIRE(resumed.history.steps.size() * 2 == straight.history.steps.size());
@@ -95,6 +95,20 @@ TEST_CASE("a run that goes on from its checkpoint ends where one without a break
           straight.history.steps[resumed.history.steps.size() + i].loss);
   CHECK(resumed.validation == straight.validation);
   CHECK(resumed.test == straight.test);
+}
+
+TEST_CASE("a batch that goes through the model in parts gives the same losses") {
+  TinyTask tiny;
+  tiny.options.epochs = 1;
+  tiny.options.dropout = 0;
+  tiny.options.base_dropout = 0;
+  const Outcome whole = tiny.run();
+  tiny.options.part_size = 3;
+  const Outcome parts = tiny.run();
+  REQUIRE(whole.history.steps.size() == parts.history.steps.size());
+  for (std::size_t i = 0; i < whole.history.steps.size(); ++i)
+    CHECK(parts.history.steps[i].loss == Approx(whole.history.steps[i].loss).epsilon(1e-3));
+  CHECK(parts.history.steps[0].loss == Approx(whole.history.steps[0].loss).epsilon(1e-6));
 }
 
 TEST_CASE("a run on two threads is bit for bit one on a single thread") {

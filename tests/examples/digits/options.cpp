@@ -1,6 +1,7 @@
 #include "examples/digits/options.hpp"
 
 #include "support/catch.hpp"
+#include "support/throws.hpp"
 
 using namespace digits;
 
@@ -43,4 +44,13 @@ TEST_CASE("options outside their range are refused") {
         "--hidden 0", "--dropout 1", "--dropout -0.1", "--learning-rate -1", "--threads 0",
         "--data /no/such/directory", "--nonsense 1"})
     CHECK_THROWS_AS(parse(bad), CLI::ParseError);
+}
+
+TEST_CASE("options that are no number are refused by name and value") {
+  for (const char* option :
+       {"--alpha", "--dropout", "--learning-rate", "--full-learning-rate", "--head-learning-rate"})
+    for (const char* value : {"nan", "inf", "-inf", "x"})
+      lora::test::check_throws<CLI::ParseError>(
+          [&] { parse(std::string(option) + " " + value); },
+          std::string(option) + ": Value " + value + " not in range");
 }
