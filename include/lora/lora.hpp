@@ -77,6 +77,7 @@
 #include "lora/nn/tanh.hpp"
 
 #include "lora/layers/adapted_layer_ref.hpp"
+#include "lora/layers/adapter_tensor.hpp"
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_linear.hpp"

@@ -48,3 +48,21 @@ TEST_CASE("a parameter starts with a gradient of zeros of its shape") {
   CHECK(p.grad.isZero());
   CHECK(p.size() == 6);
 }
+
+TEST_CASE("a parameter carries the shape that files give it") {
+  using lora::Index;
+  using Shape = std::vector<Index>;
+  lora::Parameter<float> bias("bias", lora::Matrix<float>::Zero(1, 12), {12});
+  lora::Parameter<float> weight("weight", lora::Matrix<float>::Zero(2, 6));
+  CHECK(bias.shape() == Shape{12});
+  CHECK(weight.shape() == Shape{2, 6});
+  weight.set_shape({2, 3, 1, 2});
+  CHECK_THROWS_AS(weight.set_shape({5}), lora::ShapeError);
+  CHECK(weight.shape() == Shape{2, 3, 1, 2});
+  lora::Parameter<float> copy = weight, moved = std::move(weight);
+  CHECK(copy.shape() == Shape{2, 3, 1, 2});
+  CHECK(moved.shape() == Shape{2, 3, 1, 2});
+  CHECK(weight.shape() == Shape{0, 0});
+  moved = bias;
+  CHECK(moved.shape() == Shape{12});
+}

@@ -24,7 +24,8 @@ bool is_inside(const std::string& name, const std::string& block) {
 
 void choose(peft::PeftConfig config) {
   static const std::vector<peft::ModuleName> modules =
-      models::bert_outline({.num_hidden_layers = 1}, {.prefix = "bert.", .classifier = true});
+      models::bert_outline({.num_hidden_layers = 1}, {.prefix = "bert.", .classifier = true})
+          .modules;
   peft::ModuleSelection chosen;
   try {
     chosen = peft::select_modules(config, modules, "classifier");

@@ -33,8 +33,7 @@ TEST_CASE("layers that agree need no patterns") {
   CHECK(config.rank_pattern.empty());
   CHECK(config.alpha_pattern.empty());
   CHECK(config.bias == "none");
-  CHECK(std::get<std::vector<std::string>>(config.target_modules) ==
-        std::vector<std::string>{"x.q", "x.v"});
+  CHECK(std::get<std::string>(config.target_modules) == "x\\.q|x\\.v");
 }
 
 TEST_CASE("layers that differ are patterns that hit them alone") {
@@ -114,11 +113,68 @@ TEST_CASE("layers that one file cannot hold are refused") {
   Layer a = layer("q", {}), same = layer("q", {}), unnamed = layer("", {}),
         rslora = layer("v", {.use_rslora = true}), dropout = layer("w", {.dropout = 0.5});
   refused({}, "there is no layer");
-  refused({a, same}, "two layers are called \"q\"");
+  refused({a, same}, "two layers are called \"q\": give each its own name with set_name");
   refused({unnamed}, "has no name");
   refused({a, rslora}, "\"v\" differs from \"q\" in use_rslora or dropout");
   refused({a, dropout}, "\"w\" differs from \"q\"");
   PeftConfig start;
   start.modules_to_save = {"q"};
-  refused({a}, "\"q\" is adapted, but inside modules_to_save", start);
+  refused({a}, "\"q\" is adapted, but PEFT would take it for one of modules_to_save", start);
+}
+
+TEST_CASE("what is written selects what was saved, and nothing else of the model") {
+  Layer fc = layer("fc", {}), deep = layer("a.b+c", {});
+  const std::vector<ModuleName> model{{"fc"}, {"block.fc"}, {"a.b+c"}, {"a.bbc"}, {"x.a.b+c"}};
+  const auto selected = [&](const PeftConfig& config) {
+    std::vector<std::string> names;
+    for (const ModuleName& module : model)
+      if (is_targeted(config, module.name)) names.push_back(module.name);
+    return names;
+  };
+  const std::vector<std::string> saved{"fc", "a.b+c"};
+  const std::vector<AdaptedLayerRef<float>> layers{fc, deep};
+  CHECK(selected(describe_adapters(layers)) == saved);
+  CHECK(selected(describe_adapters(layers, {}, {}, model)) == saved);
+  // What is already said is not kept where it says more, nor what goes with a list only.
+  PeftConfig start;
+  start.target_modules = std::vector<std::string>{"fc", "a.b+c"};
+  start.layers_to_transform = {1};
+  start.layers_pattern = {"h"};
+  const PeftConfig config = describe_adapters(layers, {}, start, model);
+  CHECK(selected(config) == saved);
+  CHECK(parse_peft_config(peft_config_text(config), "f").target_modules == config.target_modules);
+
+  // Where all modules are known and none is in the way, it is a list.
+  const std::vector<ModuleName> plain{{"fc"}, {"a.b+c"}, {"head"}};
+  CHECK(std::get<std::vector<std::string>>(
+            describe_adapters(layers, {}, {}, plain).target_modules) == saved);
+}
+
+TEST_CASE("what is stored whole is refused where PEFT would store more") {
+  Layer adapted = layer("q", {}), head = layer("pre_head", {});
+  Parameter<float> weight("head.weight", Matrix<float>::Zero(2, 2));
+  const std::vector<Parameter<float>*> whole{&weight};
+  check_throws<ConfigError>(
+      [&] {
+        static_cast<void>(describe_adapters<float>({adapted, head}, whole));
+      },
+      "\"pre_head\" is adapted, but PEFT would take it for one of modules_to_save");
+  const std::vector<ModuleName> model{{"q"}, {"head"}, {"block.head"}};
+  check_throws<ConfigError>(
+      [&] { static_cast<void>(describe_adapters<float>({adapted}, whole, {}, model)); },
+      "\"head\" is stored whole, and PEFT would take \"block.head\", which is not, for the same");
+  CHECK_NOTHROW(describe_adapters<float>({adapted}, whole, {}, {{"q"}, {"head"}}));
+}
+
+TEST_CASE("a pattern of a thousand long names is read again, and more are a list") {
+  std::vector<Layer> layers;
+  for (int i = 0; i < 1500; ++i)
+    layers.push_back(layer(message("model.language_model.layers.", i, ".self_attn.q_proj"), {}));
+  const std::vector<AdaptedLayerRef<float>> some(layers.begin(), layers.begin() + 1000);
+  const PeftConfig config = describe_adapters(some);
+  CHECK(std::holds_alternative<std::string>(config.target_modules));
+  CHECK(is_targeted(parse_peft_config(peft_config_text(config), "f"), some.back().name()));
+  const std::vector<AdaptedLayerRef<float>> all(layers.begin(), layers.end());
+  const PeftConfig many = describe_adapters(all);
+  CHECK(is_targeted(parse_peft_config(peft_config_text(many), "f"), all.back().name()));
 }

@@ -1,5 +1,8 @@
 #include <lora/peft/adapter_reader.hpp>
 
+#include <cmath>
+#include <limits>
+
 #include <lora/peft/adapter_writer.hpp>
 
 #include "peft/golden_net.hpp"
@@ -130,7 +133,7 @@ TEST_CASE("a tensor that is missing, has no place or another shape changes nothi
       [&](Tensors& tensors) {
         tensors[bias].shape = {3, 1};
       },
-      "is of shape (3, 1), expected (1, 3)");
+      "is of shape (3, 1), expected (3,)");
   refused([&](Tensors& tensors) { tensors[narrow_b].dtype = DType::I32; }, "dtype is I32");
 
   // A parameter that is not asked for has no place either.
@@ -229,4 +232,170 @@ TEST_CASE("numbers that float cannot hold are an error") {
   check_throws<FileError>([&] { load_adapter(directory / "a", narrow); },
                           "lora_B.weight\": element 1 is 1e+300, too large for F32");
   CHECK(narrow.lora_B().value.isZero());
+}
+
+namespace {
+
+// Rewrites the tensors of a saved adapter: change(name, tensor) may rename or alter each; more are
+// appended.
+template <class Change>
+void rewrite(const std::filesystem::path& adapter, const Change& change,
+             const std::vector<Tensor>& more = {}) {
+  std::vector<Tensor> tensors = more;
+  {
+    const SafetensorsReader file(adapter / adapter_weights_file);
+    for (const auto& [name, view] : file.tensors()) {
+      Tensor tensor{name, view.dtype, view.shape, {view.bytes.begin(), view.bytes.end()}};
+      if (change(tensor)) tensors.push_back(std::move(tensor));
+    }
+  }
+  write_safetensors(adapter / adapter_weights_file, std::move(tensors));
+}
+
+constexpr auto unchanged = [](Tensor&) { return true; };
+
+}  // namespace
+
+TEST_CASE("a tensor is found with the adapter's name default inside, and with no other") {
+  const TemporaryDirectory directory;
+  GoldenNet<float> saved({.rank = 2}), net({.rank = 2});
+  saved.wide.lora_B().value.setConstant(3);
+  const auto insert = [&](const std::string& name) {
+    save_adapter(directory.path(), saved.slots());
+    rewrite(directory.path(), [&](Tensor& tensor) {
+      tensor.name.insert(tensor.name.rfind('.'), "." + name);
+      return true;
+    });
+  };
+  insert("default");
+  load_adapter(directory.path(), net.slots());
+  CHECK(net.wide.lora_B().value.isConstant(3));
+  insert("mine");
+  const std::string key = "base_model.model.encoder.wide.lora_A.";
+  check_throws<FileError>([&] { load_adapter(directory.path(), net.slots()); },
+                          "tensor \"" + key + "weight\" is missing");
+  save_adapter(directory.path(), saved.slots());
+  rewrite(directory.path(), unchanged,
+          {{key + "default.weight", DType::F32, {2, 12}, std::vector<std::byte>(96)}});
+  check_throws<FileError>([&] { load_adapter(directory.path(), net.slots()); },
+                          key + "weight\" is there as \"" + key + "default.weight\" too");
+}
+
+TEST_CASE("a copy of the base model's tensor is accepted where it is equal") {
+  const TemporaryDirectory directory;
+  GoldenNet<float> net;
+  const Matrix<float> embedding = random_matrix<float>(5, 4, 1);
+  const Tensor base = make_tensor("base", embedding);
+  const TensorView view{base.dtype, base.shape, base.bytes};
+  const AdapterLoadOptions<float> options{
+      .base = [&](const std::string& name) { return name == "embed.weight" ? &view : nullptr; }};
+  const auto load_with = [&](const Matrix<float>& copy, DType dtype = DType::F32) {
+    save_adapter(directory.path(), net.slots());
+    rewrite(directory.path(), unchanged, {make_tensor(adapter_key("embed.weight"), copy, dtype)});
+    load_adapter(directory.path(), net.slots(), options);
+  };
+  CHECK_NOTHROW(load_with(embedding));
+  CHECK_NOTHROW(load_with(embedding, DType::BF16));  // of a model that was loaded in half
+  Matrix<float> trained = embedding;
+  trained(4, 3) += 0x1p-20F;
+  check_throws<FileError>([&] { load_with(trained); },
+                          "tensor \"base_model.model.embed.weight\" is stored beside the adapter");
+  check_throws<FileError>([&] { load_with(trained); }, "differs from the base model's");
+  check_throws<FileError>([&] { load_with(embedding.topRows(4)); },
+                          "differs from the base model's");
+  check_throws<FileError>([&] { load_adapter(directory.path(), net.slots()); },
+                          "embed.weight\" has no place");
+}
+
+TEST_CASE("NaN and infinity are refused unless they are asked for") {
+  const TemporaryDirectory directory;
+  GoldenNet<float> net({.rank = 2}), other({.rank = 2});
+  const auto before = state_of(other);
+  const auto head = net.classifier.parameters(), other_head = other.classifier.parameters();
+  net.narrow.lora_A().value(1, 2) = std::numeric_limits<float>::quiet_NaN();
+  save_adapter(directory.path(), net.slots(), {.parameters = head});
+  const auto load = [&](bool allowed) {
+    load_adapter(directory.path(), other.slots(),
+                 {.parameters = other_head, .allow_not_finite = allowed});
+  };
+  check_throws<FileError>([&] { load(false); }, "encoder.narrow.lora_A.weight\" element ");
+  check_throws<FileError>([&] { load(false); }, "is nan, which would spoil every result");
+  CHECK(same_state(other, before));
+  load(true);
+  CHECK(std::isnan(other.narrow.lora_A().value(1, 2)));
+  net.narrow.lora_A().value.setZero();
+  net.classifier.bias().value(0, 1) = -std::numeric_limits<float>::infinity();
+  save_adapter(directory.path(), net.slots(), {.parameters = head});
+  check_throws<FileError>([&] { load(false); }, "classifier.bias\" element 1 is -inf");
+}
+
+TEST_CASE("a layer that the file has nothing for stays new, where that is allowed") {
+  const TemporaryDirectory directory;
+  GoldenNet<float> net({.rank = 2}), other({.rank = 2});
+  net.wide.lora_B().value.setOnes();
+  save_adapter(directory.path(), net.slots());
+  rewrite(directory.path(),
+          [](Tensor& tensor) { return tensor.name.find("narrow") == tensor.name.npos; });
+  const auto load = [&] {
+    load_adapter(directory.path(), other.slots(), {.may_lack_layers = true});
+  };
+  check_throws<FileError>([&] { load_adapter(directory.path(), other.slots()); },
+                          "encoder.narrow.lora_A.weight\" is missing");
+  load();
+  CHECK(other.wide.lora_B().value.isOnes());
+  CHECK(other.narrow.lora_B().value.isZero());
+  CHECK(!other.narrow.lora_A().value.isZero());
+  other.narrow.lora_B().value.setOnes();
+  check_throws<FileError>(load, "has no tensors for \"encoder.narrow\", whose adapter is not new");
+  GoldenNet<float> larger({.rank = 3});
+  check_throws<FileError>(
+      [&] { load_adapter(directory.path(), larger.slots(), {.may_lack_layers = true}); },
+      "has no tensors for \"encoder.narrow\", whose own are of shape (3, 8), expected (2, 8)");
+  // One factor alone is a fault, and so is a layer that nobody says is adapted.
+  save_adapter(directory.path(), net.slots());
+  rewrite(directory.path(),
+          [](Tensor& tensor) { return !tensor.name.ends_with("narrow.lora_A.weight"); });
+  other.narrow.lora_B().value.setZero();
+  check_throws<FileError>(load, "encoder.narrow.lora_A.weight\" is missing");
+  save_adapter(directory.path(), net.wide);
+  check_throws<FileError>(load, "encoder.narrow.lora_A.weight\" is missing");
+}
+
+TEST_CASE("two layers or parameters of one name are refused with what to call") {
+  GoldenNet<float> net;
+  const auto plain = net.adapters() / "plain";
+  net.narrow.set_name("encoder.wide");
+  check_throws<ConfigError>(
+      [&] { load_adapter(plain, net.slots()); },
+      "load_adapter: two layers are called \"encoder.wide\": give each its own "
+      "name with set_name");
+  Parameter<float> first("head.weight", Matrix<float>::Zero(1, 1)), second = first;
+  check_throws<ConfigError>(
+      [&] {
+        load_adapter<float>(plain, {net.wide}, {.parameters = {&first, &second}});
+      },
+      "set_name");
+}
+
+TEST_CASE("a parameter comes back with the shape it had in the file") {
+  const TemporaryDirectory directory;
+  GoldenNet<float> net;
+  // (1, 12) called a bias, a vector, and a kernel; then the other way round.
+  Parameter<float> row("m.bias", random_matrix<float>(1, 12, 1)),
+      vector("v.scale", random_matrix<float>(1, 12, 2), {12}),
+      kernel("k.weight", random_matrix<float>(2, 6, 3), {2, 3, 1, 2});
+  save_adapter(directory / "a", net.slots(), {.parameters = {&row, &vector, &kernel}});
+  Parameter<float> row2("m.bias", Matrix<float>::Zero(1, 12), {12}),
+      vector2("v.scale", Matrix<float>::Zero(1, 12)),
+      kernel2("k.weight", Matrix<float>::Zero(2, 6), {2, 3, 1, 2});
+  load_adapter(directory / "a", net.slots(), {.parameters = {&row2, &vector2, &kernel2}});
+  save_adapter(directory / "b", net.slots(), {.parameters = {&row2, &vector2, &kernel2}});
+  CHECK(read_whole(directory / "a" / adapter_weights_file) ==
+        read_whole(directory / "b" / adapter_weights_file));
+  kernel2.set_shape({2, 6});
+  check_throws<FileError>(
+      [&] {
+        load_adapter(directory / "a", net.slots(), {.parameters = {&row2, &vector2, &kernel2}});
+      },
+      "k.weight\" is of shape (2, 3, 1, 2), expected (2, 6)");
 }

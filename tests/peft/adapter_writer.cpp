@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include <lora/frozen/mapped_weight.hpp>
+#include <lora/layers/lora_linear_group.hpp>
 #include <lora/peft/adapter_reader.hpp>
 
 #include "peft/golden_net.hpp"
@@ -84,11 +85,14 @@ TEST_CASE("tensors have PEFT's names, shapes and the type that was asked for") {
   const TemporaryDirectory directory;
   GoldenNet<float> net({.rank = 2});
   fill(net.wide, 1);
-  Parameter<float> norm("norm.weight", random_matrix<float>(1, 4, 1));
-  Parameter<float> norm_bias("norm.bias", random_matrix<float>(1, 4, 2));
+  Parameter<float> norm("norm.weight", random_matrix<float>(1, 4, 1), {4});
+  Parameter<float> norm_bias("norm.bias", random_matrix<float>(1, 4, 2), {4});
+  Parameter<float> row_bias("odd.bias", random_matrix<float>(1, 4, 5));  // which is no vector
+  Parameter<float> kernel("conv.weight", random_matrix<float>(2, 12, 6), {2, 3, 2, 2});
   Parameter<float> score("score.weight", random_matrix<float>(1, 4, 3));
-  Parameter<float> score_bias("score.bias", random_matrix<float>(1, 1, 4));
-  const std::vector<Parameter<float>*> whole{&norm, &norm_bias, &score, &score_bias};
+  Parameter<float> score_bias("score.bias", random_matrix<float>(1, 1, 4), {1});
+  const std::vector<Parameter<float>*> whole{&norm,   &norm_bias,  &score,
+                                             &kernel, &score_bias, &row_bias};
   save_adapter(directory / "a", net.slots(), {.dtype = DType::BF16, .parameters = whole});
   const SafetensorsReader file(directory / "a" / adapter_weights_file);
   const auto shape = [&](const std::string& name) {
@@ -101,7 +105,9 @@ TEST_CASE("tensors have PEFT's names, shapes and the type that was asked for") {
   CHECK(shape("norm.bias") == Shape{4});
   CHECK(shape("score.weight") == Shape{1, 4});
   CHECK(shape("score.bias") == Shape{1});
-  CHECK(file.tensors().size() == 8);
+  CHECK(shape("odd.bias") == Shape{1, 4});
+  CHECK(shape("conv.weight") == Shape{2, 3, 2, 2});
+  CHECK(file.tensors().size() == 10);
   const Matrix<float> before = net.wide.lora_A().value;
   load_adapter(directory / "a", net.slots(), {.parameters = whole});
   CHECK(largest_difference(net.wide.lora_A().value, before) <= 0x1p-8);
@@ -169,4 +175,42 @@ TEST_CASE("a directory that cannot be made is an error that names it") {
   GoldenNet<float> net;
   check_throws<FileError>([&] { save_adapter(directory / "file" / "a", net.slots()); }, "file/a");
   check_throws<FileError>([&] { save_adapter(directory / "file", net.slots()); }, "file");
+}
+
+TEST_CASE("a const layer is saved, and a group layer by layer") {
+  const TemporaryDirectory directory;
+  std::vector<LoRALinear<float>> parts;
+  for (const char* name : {"query", "key", "value"}) {
+    parts.emplace_back(DenseWeight<float>(random_matrix<float>(4, 3, parts.size())),
+                       LoRAConfig{.rank = 2}, 7);
+    parts.back().set_name(name);
+    fill(parts.back(), 20 + parts.size());
+  }
+  const LoRALinear<float>& one = parts.front();
+  save_adapter(directory / "one", one);
+  CHECK(SafetensorsReader(directory / "one" / adapter_weights_file).tensors().size() == 2);
+
+  LoRALinearGroup<float> group(std::move(parts));
+  const LoRALinearGroup<float>& constant = group;
+  save_adapter(directory / "group", constant);
+  const Matrix<float> before = group.part(2).lora_A().value;
+  group.part(2).lora_A().value.setZero();
+  load_adapter(directory / "group", group);
+  CHECK(same_bits(Matrix<float>(group.part(2).lora_A().value), before));
+  CHECK(SafetensorsReader(directory / "group" / adapter_weights_file).tensors().size() == 6);
+}
+
+TEST_CASE("two parameters of one name are refused with what to call") {
+  const TemporaryDirectory directory;
+  GoldenNet<float> net;
+  Linear<float> unnamed(2, 2, 1), too(2, 2, 2);
+  unnamed.set_name("head");
+  too.set_name("head");
+  check_throws<ConfigError>(
+      [&] {
+        save_adapter(directory.path(), net.slots(),
+                     {.parameters = parameters_of<float>(unnamed, too)});
+      },
+      "save_adapter: two parameters are called \"head.bias\"");
+  CHECK(directory.count() == 0);
 }

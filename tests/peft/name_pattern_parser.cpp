@@ -42,9 +42,19 @@ TEST_CASE("a short pattern cannot ask for much memory") {
        {std::string("a{99999}"), std::string("(a{100}){101}"), std::string("((a{50}){50}){50}"),
         std::string("a{99999999999999999999999}"), std::string("((){9999}){9999}a{10001}"),
         std::string("(?=a{6000})(?=a{6000})"), std::string("(?:(?=a{5000})a{100}){60}"),
-        std::string(100'000, '('), std::string(100'000, 'a'), std::string(5'000'000, '|')}) {
+        std::string(100'000, '('), std::string(100'001, 'a'), std::string(5'000'000, '|')}) {
     CAPTURE(pattern.substr(0, 20));
     const auto taken = allocations_of([&] { CHECK_THROWS_AS(NamePattern(pattern), ConfigError); });
     CHECK(taken.bytes < 10'000'000);
   }
+}
+
+TEST_CASE("a pattern of names may be as long as they are") {
+  std::string names = "layer.0";
+  for (int i = 1; i < 9'000; ++i) names += message("|layer.", i);
+  const NamePattern pattern(names);
+  CHECK(pattern.matches("layer.8999"));
+  CHECK_FALSE(pattern.matches("layer.9000"));
+  CHECK(pattern.steps() < 2 * names.size());
+  CHECK_THROWS_AS(NamePattern("(?:" + names + "){2}"), ConfigError);
 }

@@ -15,7 +15,6 @@ const std::set<std::string> untested{
     "init/gaussian.hpp",
     "init/kaiming_uniform.hpp",
     "io/safetensors/safetensors.hpp",
-    "layers/adapted_layer_ref.hpp",
     "layers/lora_adapter.hpp",
     "models/bert/bert_classifier.hpp",
     "models/bert/bert_encoder.hpp",

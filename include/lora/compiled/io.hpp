@@ -19,6 +19,9 @@ namespace lora::peft {
 LORA_COMPILED_INSTANCE void save_adapter<float>(const std::filesystem::path&,
                                                 const std::vector<AdaptedLayerRef<float>>&,
                                                 const AdapterSaveOptions<float>&);
+LORA_COMPILED_INSTANCE void save_adapter<float>(const std::filesystem::path&,
+                                                std::span<const AdaptedLayerView<float>>,
+                                                const AdapterSaveOptions<float>&);
 LORA_COMPILED_INSTANCE PeftConfig load_adapter<float>(const std::filesystem::path&,
                                                       const std::vector<AdaptedLayerRef<float>>&,
                                                       const AdapterLoadOptions<float>&);

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lora/core/fixed_matrix.hpp"
 
@@ -44,10 +46,20 @@ class Parameter {
         value(std::move(initial)),
         grad(Matrix<T>::Zero(value.rows(), value.cols())) {}
 
-  Parameter(const Parameter& other) : name(other.name), value(other.value), grad(other.grad) {}
+  /// Does the same for what is no matrix elsewhere: `shape` is what files say, (n) of a vector
+  /// (1, n), (out, in, height, width) of a kernel. Throws ShapeError unless it has as many
+  /// elements.
+  Parameter(std::string parameter_name, Matrix<T> initial, std::vector<Index> shape)
+      : Parameter(std::move(parameter_name), std::move(initial)) {
+    set_shape(std::move(shape));
+  }
+
+  Parameter(const Parameter& other)
+      : shape_(other.shape_), name(other.name), value(other.value), grad(other.grad) {}
   // noexcept, because vectors of layers copy what may throw, frozen weights and all.
   Parameter(Parameter&& other) noexcept
       : identity_(std::move(other.identity_)),
+        shape_(std::exchange(other.shape_, std::nullopt)),
         name(std::move(other.name)),
         value(std::move(other.value)),
         grad(std::move(other.grad)) {}
@@ -63,6 +75,7 @@ class Parameter {
   /// Exchanges everything with `other`.
   void swap(Parameter& other) noexcept {
     std::swap(identity_, other.identity_);
+    shape_.swap(other.shape_);
     name.swap(other.name);
     value.swap(other.value);
     grad.swap(other.grad);
@@ -74,11 +87,27 @@ class Parameter {
   /// Returns the number of scalars.
   [[nodiscard]] Index size() const { return value.size(); }
 
+  /// Returns the shape in files: (rows, cols) where nothing else was said.
+  [[nodiscard]] std::vector<Index> shape() const {
+    return shape_ ? *shape_ : std::vector<Index>{value.rows(), value.cols()};
+  }
+
+  /// Says what the shape is in files. Throws ShapeError unless it has as many elements.
+  void set_shape(std::vector<Index> shape) {
+    Index elements = 1;
+    for (const Index extent : shape) elements *= extent;
+    if (elements != size())
+      throw ShapeError(
+          message("Parameter: ", name, " has ", size(), " elements, but a shape of ", elements));
+    shape_ = std::move(shape);
+  }
+
   /// Returns what tells this parameter from every other.
   [[nodiscard]] const ParameterIdentity& identity() const { return identity_; }
 
  private:
   ParameterIdentity identity_;
+  std::optional<std::vector<Index>> shape_;  // in files
 
  public:
   std::string name;

@@ -78,15 +78,11 @@ void set_values(const ParameterList<T>& parameters,
   }
 }
 
-/// Lists what trains in these layers: A, B, and the bias with train_bias.
+/// Lists what trains in these layers.
 template <class T>
-[[nodiscard]] ParameterList<T> parameters_of(const std::vector<AdaptedLayerRef<T>>& slots) {
+[[nodiscard]] ParameterList<T> parameters_of(const std::vector<AdaptedLayerRef<T>>& layers) {
   ParameterList<T> all;
-  for (const AdaptedLayerRef<T>& slot : slots) {
-    all.add(slot.lora_A());
-    all.add(slot.lora_B());
-    if (slot.config().train_bias) all.add(*slot.bias());
-  }
+  for (const AdaptedLayerRef<T>& layer : layers) all.add(layer.parameters());
   return all;
 }
 

@@ -1,66 +1,191 @@
 #pragma once
 
+#include <concepts>
+#include <cstddef>
+#include <set>
+#include <span>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "lora/core/matrix.hpp"
-#include "lora/core/parameter.hpp"
+#include "lora/core/parameter_list.hpp"
+#include "lora/core/printable.hpp"
+#include "lora/layers/adapter_tensor.hpp"
 #include "lora/layers/lora_config.hpp"
 
 namespace lora {
 
-/// Refers to a LoRA layer of any kind of frozen weight, so that layers of different types can stand
-/// in one list to be saved or loaded. The layer must outlive the slot and stay where it is.
+/// Is satisfied by a layer that describes its adapter itself. `adapter_tensors(config)` lists the
+/// tensors that an adapter of these settings has; `replace_adapter` takes one matrix for each.
+template <class Layer>
+concept DescribesAdapter = requires(const Layer& layer, const LoRAConfig& config) {
+  { layer.name() } -> std::convertible_to<const std::string&>;
+  { layer.config() } -> std::convertible_to<const LoRAConfig&>;
+  {
+    layer.adapter_tensors(config)
+    } -> std::same_as<std::vector<AdapterTensor<typename Layer::Scalar>>>;
+  layer.check_replace(config);
+};
+
+/// Is satisfied by a layer over a weight (out, in) with factors A (rank, in) and B (out, rank).
+template <class Layer>
+concept HasLoRAFactors = requires(const Layer& layer, const LoRAConfig& config) {
+  { layer.name() } -> std::convertible_to<const std::string&>;
+  { layer.config() } -> std::convertible_to<const LoRAConfig&>;
+  layer.lora_A();
+  layer.lora_B();
+  layer.has_bias();
+  layer.bias();
+  layer.check_replace(config);
+};
+
+/// Is satisfied by layers whose adapters can be saved and loaded.
+template <class Layer, class T>
+concept AdaptedLayer = std::same_as<typename std::remove_const_t<Layer>::Scalar, T> &&
+    (DescribesAdapter<Layer> || HasLoRAFactors<Layer>);
+
+namespace detail {
+
+template <class Layer>
+[[nodiscard]] auto adapter_tensors(const Layer& layer, const LoRAConfig& config) {
+  if constexpr (DescribesAdapter<Layer>) {
+    return layer.adapter_tensors(config);
+  } else {
+    const Index in = layer.lora_A().value.cols(), out = layer.lora_B().value.rows();
+    std::vector<AdapterTensor<typename Layer::Scalar>> tensors{
+        {".lora_A.weight", {config.rank, in}, &layer.lora_A()},
+        {".lora_B.weight", {out, config.rank}, &layer.lora_B()}};
+    if (config.train_bias && layer.has_bias())
+      tensors.push_back({".base_layer.bias", {out}, &layer.bias()});
+    return tensors;
+  }
+}
+
+template <class Layer, class T>
+void replace_adapter(Layer& layer, const LoRAConfig& config, std::vector<Matrix<T>> values) {
+  if constexpr (DescribesAdapter<Layer>) {
+    layer.replace_adapter(config, std::move(values));
+  } else {
+    layer.replace_adapter(config, std::move(values[0]), std::move(values[1]));
+    if (values.size() < 3) return;
+    layer.bias().value = values[2];
+    layer.bias().zero_grad();
+  }
+}
+
+}  // namespace detail
+
+/// Views an adapted layer of any kind, so that layers of different types can stand in one list to
+/// be saved. The layer must outlive the view and stay where it is.
 template <class T>
-class AdaptedLayerRef {
+class AdaptedLayerView {
  public:
-  /// Refers to `layer`, a LoRALinear<T, Frozen> or what has the same members.
+  /// Views `layer`.
   template <class Layer>
-  requires std::same_as<typename Layer::Scalar, T> AdaptedLayerRef(Layer& layer)
+  requires AdaptedLayer<Layer, T> AdaptedLayerView(const Layer& layer)
       : layer_(&layer),
-        lora_A_(&layer.lora_A()),
-        lora_B_(&layer.lora_B()),
-        bias_(layer.has_bias() ? &layer.bias() : nullptr),
         name_([](const void* self) -> const std::string& {
           return static_cast<const Layer*>(self)->name();
         }),
         config_([](const void* self) -> const LoRAConfig& {
           return static_cast<const Layer*>(self)->config();
         }),
-        replace_([](void* self, const LoRAConfig& config, Matrix<T> a, Matrix<T> b) {
-          static_cast<Layer*>(self)->replace_adapter(config, std::move(a), std::move(b));
+        tensors_([](const void* self, const LoRAConfig& config) {
+          return detail::adapter_tensors(*static_cast<const Layer*>(self), config);
         }),
         check_replace_([](const void* self, const LoRAConfig& config) {
           static_cast<const Layer*>(self)->check_replace(config);
         }) {}
 
-  [[nodiscard]] Index in_features() const { return lora_A_->value.cols(); }
-  [[nodiscard]] Index out_features() const { return lora_B_->value.rows(); }
   [[nodiscard]] const std::string& name() const { return name_(layer_); }
   [[nodiscard]] const LoRAConfig& config() const { return config_(layer_); }
-  [[nodiscard]] Parameter<T>& lora_A() const { return *lora_A_; }
-  [[nodiscard]] Parameter<T>& lora_B() const { return *lora_B_; }
 
-  /// Returns the bias of the frozen layer, or null.
-  [[nodiscard]] Parameter<T>* bias() const { return bias_; }
-
-  /// Calls the layer's replace_adapter.
-  void replace_adapter(const LoRAConfig& config, Matrix<T> a, Matrix<T> b) const {
-    replace_(layer_, config, std::move(a), std::move(b));
+  /// Lists the tensors that the layer's adapter would have with `config`; their parameters are as
+  /// they are now. With train_bias the base layer's bias is one, if there is any.
+  [[nodiscard]] std::vector<AdapterTensor<T>> tensors(const LoRAConfig& config) const {
+    return tensors_(layer_, config);
   }
 
-  /// Throws what replace_adapter would throw for `config` with factors that fit.
+  /// Throws what replace_adapter would throw for `config` with matrices that fit.
   void check_replace(const LoRAConfig& config) const { check_replace_(layer_, config); }
 
  private:
-  void* layer_;
-  Parameter<T>* lora_A_;
-  Parameter<T>* lora_B_;
-  Parameter<T>* bias_;
+  const void* layer_;
   const std::string& (*name_)(const void*);
   const LoRAConfig& (*config_)(const void*);
-  void (*replace_)(void*, const LoRAConfig&, Matrix<T>, Matrix<T>);
+  std::vector<AdapterTensor<T>> (*tensors_)(const void*, const LoRAConfig&);
   void (*check_replace_)(const void*, const LoRAConfig&);
 };
+
+/// Refers to an adapted layer of any kind, to be loaded too. The layer must outlive the reference
+/// and stay where it is.
+template <class T>
+class AdaptedLayerRef : public AdaptedLayerView<T> {
+ public:
+  /// Refers to `layer`.
+  template <class Layer>
+  requires(AdaptedLayer<Layer, T> && !std::is_const_v<Layer>) AdaptedLayerRef(Layer& layer)
+      : AdaptedLayerView<T>(layer),
+        layer_(&layer),
+        parameters_(
+            [](void* self) -> ParameterList<T> { return static_cast<Layer*>(self)->parameters(); }),
+        replace_([](void* self, const LoRAConfig& config, std::vector<Matrix<T>> values) {
+          detail::replace_adapter(*static_cast<Layer*>(self), config, std::move(values));
+        }) {}
+
+  /// Lists what trains.
+  [[nodiscard]] ParameterList<T> parameters() const { return parameters_(layer_); }
+
+  /// Gives the layer these settings and values, one matrix for each of tensors(config).
+  void replace_adapter(const LoRAConfig& config, std::vector<Matrix<T>> values) const {
+    replace_(layer_, config, std::move(values));
+  }
+
+ private:
+  void* layer_;
+  ParameterList<T> (*parameters_)(void*);
+  void (*replace_)(void*, const LoRAConfig&, std::vector<Matrix<T>>);
+};
+
+/// Is satisfied by a group of layers that are computed together: part(p) is the p-th.
+template <class Group>
+concept AdaptedLayerGroup = requires(Group& group, std::size_t p) {
+  { group.size() } -> std::convertible_to<std::size_t>;
+  requires AdaptedLayer < std::remove_cvref_t<decltype(group.part(p))>,
+  typename Group::Scalar > ;
+};
+
+/// Is satisfied by what can be saved on its own: an adapted layer, or a group of them.
+template <class Layer>
+concept LayerOrGroup =
+    AdaptedLayer<Layer, typename std::remove_const_t<Layer>::Scalar> || AdaptedLayerGroup<Layer>;
+
+/// Returns the layers, those of groups one by one, in the order of the arguments. Ref is
+/// AdaptedLayerRef or AdaptedLayerView of one scalar.
+template <class Ref, LayerOrGroup... Layers>
+[[nodiscard]] std::vector<Ref> list_adapted_layers(Layers&... layers) {
+  std::vector<Ref> all;
+  const auto append = [&all](auto& layer) {
+    if constexpr (AdaptedLayerGroup<std::remove_reference_t<decltype(layer)>>)
+      for (std::size_t p = 0; p < layer.size(); ++p) all.emplace_back(layer.part(p));
+    else
+      all.emplace_back(layer);
+  };
+  (append(layers), ...);
+  return all;
+}
+
+/// Throws ConfigError if two layers have one name: both would get the same tensors.
+template <class T>
+void require_distinct_layers(std::span<const AdaptedLayerView<T>> layers, const char* where) {
+  std::set<std::string_view> names;
+  for (const AdaptedLayerView<T>& layer : layers)
+    if (!names.insert(layer.name()).second)
+      throw ConfigError(message(where, ": two layers are called \"", printable(layer.name()),
+                                "\": give each its own name with set_name"));
+}
 
 }  // namespace lora

@@ -63,7 +63,7 @@ class LoRALinear {
                                " elements, expected none or out_features = ", out_features()));
     if (config.train_bias && bias.size() == 0)
       throw ConfigError("LoRALinear: train_bias is set, but the layer has no bias");
-    bias_ = Parameter<T>("", Matrix<T>(bias.transpose()));
+    bias_ = Parameter<T>("", Matrix<T>(bias.transpose()), {bias.size()});
     set_name("");
   }
 

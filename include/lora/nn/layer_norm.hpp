@@ -41,8 +41,8 @@ class LayerNorm {
     if (!(is_finite(config.epsilon) && config.epsilon >= 0))
       throw ConfigError(message("LayerNorm: epsilon is ", config.epsilon,
                                 ", expected a finite number of at least 0"));
-    gamma_ = Parameter<T>("weight", Matrix<T>(gamma.transpose()));
-    beta_ = Parameter<T>("bias", Matrix<T>(beta.transpose()));
+    gamma_ = Parameter<T>("weight", Matrix<T>(gamma.transpose()), {gamma.size()});
+    beta_ = Parameter<T>("bias", Matrix<T>(beta.transpose()), {beta.size()});
   }
 
   /// Computes y, which is resized to (N, D) and may be x itself. Throws ShapeError.

@@ -28,7 +28,7 @@ class Linear {
       throw ShapeError(message("Linear: the shape is (", out_features, ", ", in_features,
                                "), expected sizes of at least 1"));
     weight_ = Parameter<T>("", Matrix<T>(out_features, in_features));
-    bias_ = Parameter<T>("", Matrix<T>(1, out_features));
+    bias_ = Parameter<T>("", Matrix<T>(1, out_features), {out_features});
     const Random random(seed, RandomStream::initialisation);
     kaiming_uniform<T>(weight_.value, random);
     const double k = 1 / std::sqrt(static_cast<double>(in_features));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "lora/core/parameter_list.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/layers/adapted_layer_ref.hpp"
 #include "lora/peft/module_selection.hpp"
 #include "lora/peft/peft_config.hpp"
@@ -17,13 +20,22 @@
 namespace lora::peft {
 namespace detail {
 
-/// Returns a pattern that matches `name` alone.
-[[nodiscard]] inline std::string exact_pattern(std::string_view name) {
-  std::string pattern = "^";
+/// Returns a pattern that matches `name` alone, as a whole.
+[[nodiscard]] inline std::string literal_pattern(std::string_view name) {
+  std::string pattern;
   for (const char c : name) {
     if (std::string_view(".^$*+?{}[]\\|()").find(c) != std::string_view::npos) pattern += '\\';
     pattern += c;
   }
+  return pattern;
+}
+
+/// Returns a pattern that matches these names alone. A list would match whatever ends in one of
+/// them too: "fc" the module "block.fc".
+[[nodiscard]] inline std::string any_of_pattern(const std::vector<std::string>& names) {
+  std::string pattern;
+  for (const std::string& name : names)
+    pattern += (pattern.empty() ? "" : "|") + literal_pattern(name);
   return pattern;
 }
 
@@ -53,42 +65,97 @@ template <class Value>
                                            const std::vector<Value>& values, const Value& usual) {
   PatternMap<Value> patterns;
   for (std::size_t i = 0; i < names.size(); ++i)
-    if (values[i] != usual) patterns.add(exact_pattern(names[i]), values[i]);
+    if (values[i] != usual) patterns.add("^" + literal_pattern(names[i]), values[i]);
   return in_file_order(patterns);
+}
+
+/// Chooses target_modules so that PEFT adapts `names` and, of `modules`, nothing else: as the
+/// config has it, as a list where all modules are known, or as a pattern.
+inline void set_targets(PeftConfig& config, const std::vector<std::string>& names,
+                        const std::vector<ModuleName>& modules) {
+  const std::set<std::string_view> adapted(names.begin(), names.end());
+  const auto is_exact = [&] {
+    const ModuleRules rules(config);
+    return std::all_of(names.begin(), names.end(),
+                       [&](const std::string& name) { return rules.is_targeted(name); }) &&
+           std::none_of(modules.begin(), modules.end(), [&](const ModuleName& module) {
+             return !adapted.contains(module.name) && rules.is_targeted(module.name);
+           });
+  };
+  if (is_exact()) return;
+  config.exclude_modules = {};
+  config.target_modules = names;
+  if (!modules.empty() && is_exact()) return;
+  std::string pattern = any_of_pattern(names);
+  if (pattern.size() > NamePattern::most_bytes) return;  // of more layers than anybody has
+  config.target_modules = std::move(pattern);
+  config.layers_to_transform = {};  // which go with a list only
+  config.layers_pattern = {};
+}
+
+/// Throws ConfigError where PEFT would store more whole than `parameters`, or an adapted layer: it
+/// takes every module whose name ends in an entry of modules_to_save.
+template <class T>
+void check_stored_whole(const PeftConfig& config, const std::vector<std::string>& names,
+                        const ParameterList<T>& parameters,
+                        const std::vector<ModuleName>& modules) {
+  const ModuleRules rules(config);
+  const auto entry_of = [&](const std::string& name) {
+    return std::find_if(config.modules_to_save.begin(), config.modules_to_save.end(),
+                        [&](const std::string& entry) { return name.ends_with(entry); });
+  };
+  for (const std::string& name : names)
+    if (!rules.is_targeted(name) || entry_of(name) != config.modules_to_save.end())
+      throw ConfigError("save_adapter: \"" + printable(name) +
+                        "\" is adapted, but PEFT would take it for one of modules_to_save");
+  for (const ModuleName& module : modules) {
+    const auto entry = entry_of(module.name);
+    const auto is_stored = [&](const Parameter<T>* parameter) {
+      return parameter->name.starts_with(module.name + ".");
+    };
+    if (entry != config.modules_to_save.end() &&
+        std::none_of(parameters.begin(), parameters.end(), is_stored))
+      throw ConfigError("save_adapter: \"" + *entry + "\" is stored whole, and PEFT would take \"" +
+                        module.name + "\", which is not, for the same: it compares ends of names");
+  }
 }
 
 }  // namespace detail
 
 /// Returns the adapter_config.json of these layers, and of parameters stored whole beside them.
 /// What `start` says is kept where it is true of the layers; otherwise their ranks and alphas
-/// become the most common one and a pattern for each exception, and target_modules their names.
-/// bias is "lora_only" if a layer trains its bias.
+/// become the most common one and a pattern for each exception, and target_modules a pattern of
+/// their names. `modules` are all of the model's, where they are known: then target_modules may be
+/// a list, and nothing else may be taken for what was saved. bias is "lora_only" if a layer trains
+/// its bias.
 ///
-/// Throws ConfigError if there is no layer, one without a name or two of one name, and if the
-/// layers differ in use_rslora or dropout, for which a file has one value.
+/// Throws ConfigError if there is no layer, for a layer or parameter without a name and two of one
+/// name, if the layers differ in use_rslora or dropout, for which a file has one value, and if
+/// modules_to_save cannot say what is stored whole.
 template <class T>
 [[nodiscard]] PeftConfig describe_adapters(
-    const std::vector<AdaptedLayerRef<T>>& slots,
+    std::span<const AdaptedLayerView<T>> layers,
     const ParameterList<std::type_identity_t<T>>& parameters = {},
-    const std::optional<PeftConfig>& start = {}) {
-  if (slots.empty()) throw ConfigError("save_adapter: there is no layer to save");
+    const std::optional<PeftConfig>& start = {}, const std::vector<ModuleName>& modules = {}) {
+  if (layers.empty()) throw ConfigError("save_adapter: there is no layer to save");
+  require_distinct_layers(layers, "save_adapter");
+  require_distinct(parameters, "save_adapter");
   std::vector<std::string> names;
   std::vector<Index> ranks;
   std::vector<double> alphas;
-  const LoRAConfig& first = slots.front().config();
+  const LoRAConfig& first = layers.front().config();
   PeftConfig config = start.value_or(PeftConfig{});
   if (!start && first.init == LoRAInit::gaussian) config.init_lora_weights = "gaussian";
   config.use_rslora = first.use_rslora;
   config.lora_dropout = first.dropout;
   if (config.bias != "all") config.bias = "none";
-  for (const AdaptedLayerRef<T>& slot : slots) {
-    const LoRAConfig& settings = slot.config();
-    const std::string& name = slot.name();
+  for (const AdaptedLayerView<T>& layer : layers) {
+    const LoRAConfig& settings = layer.config();
+    const std::string& name = layer.name();
     if (name.empty()) throw ConfigError("save_adapter: a layer has no name: see set_name");
-    if (std::find(names.begin(), names.end(), name) != names.end())
-      throw ConfigError("save_adapter: two layers are called \"" + name + "\"");
     if (settings.use_rslora != first.use_rslora || settings.dropout != first.dropout)
-      throw ConfigError("save_adapter: \"" + name + "\" differs from \"" + names.front() +
+      throw ConfigError("save_adapter: \"" + printable(name) + "\" differs from \"" +
+                        printable(names.front()) +
                         "\" in use_rslora or dropout, for which a file has one value");
     if (settings.train_bias && config.bias == "none") config.bias = "lora_only";
     names.push_back(name);
@@ -115,24 +182,27 @@ template <class T>
   for (const Parameter<T>* parameter : parameters) {
     const std::size_t dot = parameter->name.rfind('.');
     if (dot == std::string::npos)
-      throw ConfigError("save_adapter: the parameter \"" + parameter->name + "\" is of no module");
+      throw ConfigError("save_adapter: the parameter \"" + printable(parameter->name) +
+                        "\" is of no module: see set_name");
     const std::string module = parameter->name.substr(0, dot);
     if (saved.any_matches(module) || (config.bias == "all" && parameter->name.ends_with(".bias")))
       continue;
     config.modules_to_save.push_back(module);
     saved.add(detail::within_pattern(module));
   }
-  std::optional<ModuleRules> rules(config);
-  const auto targets = [&](const std::string& name) { return rules->is_targeted(name); };
-  if (!std::all_of(names.begin(), names.end(), targets)) {
-    config.target_modules = names;
-    config.exclude_modules = {};
-    rules.emplace(config);
-  }
-  for (const std::string& name : names)
-    if (!targets(name))
-      throw ConfigError("save_adapter: \"" + name + "\" is adapted, but inside modules_to_save");
+  detail::set_targets(config, names, modules);
+  detail::check_stored_whole<T>(config, names, parameters, modules);
   return config;
+}
+
+/// Does the same for layers that can be loaded too.
+template <class T>
+[[nodiscard]] PeftConfig describe_adapters(
+    const std::vector<AdaptedLayerRef<T>>& layers,
+    const ParameterList<std::type_identity_t<T>>& parameters = {},
+    const std::optional<PeftConfig>& start = {}, const std::vector<ModuleName>& modules = {}) {
+  const std::vector<AdaptedLayerView<T>> views(layers.begin(), layers.end());
+  return describe_adapters(std::span<const AdaptedLayerView<T>>(views), parameters, start, modules);
 }
 
 }  // namespace lora::peft

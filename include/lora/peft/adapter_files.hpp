@@ -1,11 +1,8 @@
 #pragma once
 
-#include <filesystem>
+#include <cstddef>
 #include <string>
 #include <string_view>
-
-#include "lora/core/parameter.hpp"
-#include "lora/io/tensor_view.hpp"
 
 namespace lora::peft {
 
@@ -13,9 +10,28 @@ namespace lora::peft {
 inline constexpr const char* adapter_config_file = "adapter_config.json";
 inline constexpr const char* adapter_weights_file = "adapter_model.safetensors";
 
-/// Returns the name under which a file keeps the tensor `name` of the base model's.
+namespace detail {
+inline constexpr std::string_view key_prefix = "base_model.model.";
+}
+
+/// Returns the key under which a file keeps the base model's tensor `name`.
 [[nodiscard]] inline std::string adapter_key(std::string_view name) {
-  return "base_model.model." + std::string(name);
+  return std::string(detail::key_prefix) + std::string(name);
+}
+
+/// Returns the name of a file's tensor in the base model, or nothing for a key without PEFT's
+/// prefix. The adapter's name "default" is left out where PEFT accepts it: lora_A.default.weight.
+[[nodiscard]] inline std::string tensor_name(std::string_view key) {
+  if (!key.starts_with(detail::key_prefix)) return {};
+  std::string name(key.substr(detail::key_prefix.size()));
+  constexpr std::string_view adapter = ".default";
+  const std::size_t lora = name.rfind(".lora_");
+  if (lora == std::string::npos) return name;
+  const std::size_t dot = name.find('.', lora + 1);
+  if (dot == std::string::npos || name.compare(dot, adapter.size(), adapter) != 0) return name;
+  const std::size_t end = dot + adapter.size();
+  if (end == name.size() || name[end] == '.') name.erase(dot, adapter.size());
+  return name;
 }
 
 }  // namespace lora::peft

@@ -27,23 +27,10 @@ struct AdapterSaveOptions {
   std::optional<PeftConfig> config = {};  ///< what to keep: see describe_adapters
   io::DType dtype = io::dtype_of<T>;      ///< of the numbers in the file: F64, F32, F16, BF16
   ParameterList<T> parameters = {};       ///< of modules that are stored whole: a new head's
+  std::vector<ModuleName> modules = {};   ///< all of the model's, where known: describe_adapters
 };
 
 namespace detail {
-
-// A parameter of one row is a vector in PyTorch if it is a bias, or the scale of a norm, whose bias
-// has its size; otherwise it is the weight of a layer with one output.
-template <class T>
-[[nodiscard]] io::Shape stored_shape(const Parameter<T>& parameter, const ParameterList<T>& all) {
-  const Index rows = parameter.value.rows(), cols = parameter.value.cols();
-  const std::string module = parameter.name.substr(0, parameter.name.rfind('.'));
-  const auto bias = std::find_if(all.begin(), all.end(), [&](const Parameter<T>* other) {
-    return other->name == module + ".bias" && other->size() == cols;
-  });
-  const bool is_vector =
-      rows == 1 && (parameter.name.ends_with("bias") || (bias != all.end() && cols > 1));
-  return is_vector ? io::Shape{cols} : io::Shape{rows, cols};
-}
 
 [[nodiscard]] inline bool file_holds(const std::filesystem::path& path, std::string_view text) {
   std::error_code ignored;
@@ -54,10 +41,10 @@ template <class T>
 
 }  // namespace detail
 
-/// Saves the adapters of `slots` as PEFT does: `directory`, made if there is none, then holds
-/// adapter_config.json and adapter_model.safetensors with `base_model.model.<name>.lora_A.weight`
-/// (rank, in) and `.lora_B.weight` (out, rank) of each layer, `.base_layer.bias` where biases
-/// train, and options.parameters under their own names.
+/// Saves the adapters of `layers` as PEFT does: `directory`, made if there is none, then holds
+/// adapter_config.json and adapter_model.safetensors with the tensors that the layers describe,
+/// `base_model.model.<name>.lora_A.weight` (rank, in) and `.lora_B.weight` (out, rank) of a linear
+/// one, `.base_layer.bias` where biases train, and options.parameters under their own names.
 ///
 /// Both files are written in full under other names, brought to the disk and then renamed over the
 /// old ones: the weights, then the settings if they changed. A crash between the two renames leaves
@@ -68,23 +55,23 @@ template <class T>
 /// Throws ConfigError (see describe_adapters) and FileError.
 template <class T>
 void save_adapter(const std::filesystem::path& directory,
-                  const std::vector<AdaptedLayerRef<T>>& slots,
+                  std::span<const AdaptedLayerView<T>> layers,
                   const AdapterSaveOptions<T>& options = {}) {
-  const PeftConfig config = describe_adapters(slots, options.parameters, options.config);
+  const PeftConfig config =
+      describe_adapters(layers, options.parameters, options.config, options.modules);
   const std::string text = peft_config_text(config);
   std::vector<io::Tensor> tensors;
-  const auto add = [&](const std::string& name, const Matrix<T>& value, const io::Shape& shape) {
+  const auto add = [&](const std::string& name, const auto& value, const io::Shape& shape) {
     tensors.push_back(io::make_tensor(adapter_key(name), value, shape, options.dtype));
   };
-  for (const AdaptedLayerRef<T>& slot : slots) {
-    const Index rank = slot.config().rank;
-    add(slot.name() + ".lora_A.weight", slot.lora_A().value, {rank, slot.in_features()});
-    add(slot.name() + ".lora_B.weight", slot.lora_B().value, {slot.out_features(), rank});
-    if (config.bias != "none" && slot.bias() != nullptr)
-      add(slot.name() + ".base_layer.bias", slot.bias()->value, {slot.out_features()});
+  for (const AdaptedLayerView<T>& layer : layers) {
+    LoRAConfig settings = layer.config();
+    settings.train_bias = config.bias != "none";  // PEFT stores the biases of all adapted layers
+    for (const AdapterTensor<T>& tensor : layer.tensors(settings))
+      add(layer.name() + tensor.suffix, tensor.parameter->value, tensor.shape);
   }
   for (const Parameter<T>* parameter : options.parameters)
-    add(parameter->name, parameter->value, detail::stored_shape(*parameter, options.parameters));
+    add(parameter->name, parameter->value, parameter->shape());
 
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -101,13 +88,22 @@ void save_adapter(const std::filesystem::path& directory,
   config_file.commit();
 }
 
-/// Saves the adapter of one layer.
-template <class Layer>
-requires std::constructible_from<AdaptedLayerRef<typename Layer::Scalar>, Layer&> void save_adapter(
-    const std::filesystem::path& directory, Layer& layer,
-    const AdapterSaveOptions<typename Layer::Scalar>& options = {}) {
+/// Does the same for layers that can be loaded too.
+template <class T>
+void save_adapter(const std::filesystem::path& directory,
+                  const std::vector<AdaptedLayerRef<T>>& layers,
+                  const AdapterSaveOptions<T>& options = {}) {
+  const std::vector<AdaptedLayerView<T>> views(layers.begin(), layers.end());
+  save_adapter(directory, std::span<const AdaptedLayerView<T>>(views), options);
+}
+
+/// Saves the adapter of one layer, or of a group's layers.
+template <LayerOrGroup Layer>
+void save_adapter(const std::filesystem::path& directory, const Layer& layer,
+                  const AdapterSaveOptions<typename Layer::Scalar>& options = {}) {
   using T = typename Layer::Scalar;
-  save_adapter(directory, std::vector<AdaptedLayerRef<T>>{AdaptedLayerRef<T>(layer)}, options);
+  const auto views = list_adapted_layers<AdaptedLayerView<T>>(layer);
+  save_adapter(directory, std::span<const AdaptedLayerView<T>>(views), options);
 }
 
 }  // namespace lora::peft

@@ -17,6 +17,17 @@
 #include "lora/peft/peft_config.hpp"
 
 namespace lora::peft {
+
+/// Tells whether target_modules is the word that PEFT replaces by a model's linear modules:
+/// "all-linear", in any case.
+[[nodiscard]] inline bool is_all_linear(std::string_view target_modules) {
+  constexpr std::string_view word = "all-linear";
+  return std::equal(target_modules.begin(), target_modules.end(), word.begin(), word.end(),
+                    [](char given, char lower) {
+                      return (given >= 'A' && given <= 'Z' ? given - 'A' + 'a' : given) == lower;
+                    });
+}
+
 namespace detail {
 
 /// Returns the pattern of the module `entry` and all below it: re.match(r"(^|.*\.)ENTRY($|\..*)",

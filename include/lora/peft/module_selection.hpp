@@ -69,11 +69,9 @@ struct ModuleSelection {
                                                     std::span<const ModuleName> modules,
                                                     std::string_view output_layer = {}) {
   PeftConfig resolved = config;
-  if (const auto* word = std::get_if<std::string>(&config.target_modules)) {
-    std::string lower = *word;
-    for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    if (lower == "all-linear") resolved.target_modules = all_linear(modules, output_layer);
-  }
+  const auto* word = std::get_if<std::string>(&config.target_modules);
+  if (word != nullptr && is_all_linear(*word))
+    resolved.target_modules = all_linear(modules, output_layer);
   const auto add_head = [&](const char* head) {
     auto& saved = resolved.modules_to_save;
     if (std::find(saved.begin(), saved.end(), head) == saved.end()) saved.emplace_back(head);

@@ -20,6 +20,9 @@ namespace lora::peft {
 /// (?!...), (?<=...) and (?<!...), the latter two of what has one length.
 class NamePattern {
  public:
+  /// The longest pattern that is read, in bytes.
+  static constexpr std::size_t most_bytes = detail::NamePatternParser::most_bytes;
+
   /// Throws ConfigError, which names the construct that is not known.
   explicit NamePattern(std::string_view pattern)
       : program_(detail::NamePatternParser(pattern).parse()) {}

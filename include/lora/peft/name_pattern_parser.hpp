@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -20,8 +21,11 @@ namespace lora::peft::detail {
 /// known and its place, in characters.
 class NamePatternParser {
  public:
+  /// The longest pattern, in bytes: that of two thousand full names.
+  static constexpr std::size_t most_bytes = 100'000;
+
   explicit NamePatternParser(std::string_view pattern) : text_(pattern) {
-    if (pattern.size() > most_steps) throw ConfigError("the pattern is too long");
+    if (pattern.size() > most_bytes) throw ConfigError("the pattern is too long");
     for (std::size_t at = 0; at < pattern.size();) {
       const CodePoint c = code_point_at(pattern, at);
       pattern_ += c.value;
@@ -33,14 +37,13 @@ class NamePatternParser {
     program_.steps = alternatives();
     if (more()) fail("an unbalanced )");
     program_.steps.emplace_back();
-    if (program_.size() > most_steps) fail("too many repetitions");
+    if (program_.size() > most_steps_) fail("too many repetitions");
     return std::move(program_);
   }
 
  private:
   using Steps = std::vector<PatternStep>;
   using Kind = PatternStep::Kind;
-  static constexpr std::size_t most_steps = 10'000;
   static constexpr int most_groups = 50;  // inside each other
 
   [[noreturn]] void fail(const std::string& what) const {
@@ -59,7 +62,7 @@ class NamePatternParser {
   static std::int32_t length(const Steps& steps) { return static_cast<std::int32_t>(steps.size()); }
 
   void append(Steps& steps, const Steps& piece) const {
-    if (steps.size() + piece.size() > most_steps) fail("too many repetitions");
+    if (steps.size() + piece.size() > most_steps_) fail("too many repetitions");
     steps.insert(steps.end(), piece.begin(), piece.end());
   }
 
@@ -88,7 +91,7 @@ class NamePatternParser {
     std::size_t total = 0;
     while (more() && !next_is(U'|') && !next_is(U')')) {
       pieces.push_back(repeated(atom()));
-      if ((total += pieces.back().size()) > most_steps) fail("too many repetitions");
+      if ((total += pieces.back().size()) > most_steps_) fail("too many repetitions");
     }
     Steps steps;
     steps.reserve(total);
@@ -150,7 +153,7 @@ class NamePatternParser {
     std::optional<std::size_t> value;
     for (; more() && pattern_[at_] >= U'0' && pattern_[at_] <= U'9'; ++at_) {
       value = value.value_or(0) * 10 + static_cast<std::size_t>(pattern_[at_] - U'0');
-      if (*value > most_steps) fail("too many repetitions");
+      if (*value > most_steps_) fail("too many repetitions");
     }
     return value;
   }
@@ -198,7 +201,7 @@ class NamePatternParser {
     backwards_ = outside;
     steps.emplace_back();
     if (behind && !has_one_length(steps)) fail("(?<, a look behind that does not have one length,");
-    if (program_.size() + steps.size() > most_steps) fail("too many repetitions");
+    if (program_.size() + steps.size() > most_steps_) fail("too many repetitions");
     program_.looks.push_back({std::move(steps), !behind, wanted});
     return {{Kind::look, static_cast<std::uint32_t>(program_.looks.size() - 1)}};
   }
@@ -294,6 +297,8 @@ class NamePatternParser {
   }
 
   std::string_view text_;
+  // Of all programs together; names without repetitions need less than two for each of their bytes.
+  std::size_t most_steps_ = std::max<std::size_t>(10'000, 2 * text_.size());
   std::u32string pattern_;
   std::size_t at_ = 0;
   int depth_ = 0;

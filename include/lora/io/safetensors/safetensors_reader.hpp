@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "lora/core/printable.hpp"
 #include "lora/io/convert.hpp"
 #include "lora/io/mapped_file.hpp"
 #include "lora/io/safetensors/safetensors_header.hpp"
@@ -43,12 +44,24 @@ class SafetensorsReader {
   /// number outside T's range.
   template <class T>
   [[nodiscard]] Matrix<T> read(const std::string& name) const {
-    const TensorView& view = tensor(name);
-    if (view.shape.size() != 1 && view.shape.size() != 2)
-      throw FileError(message(where(name), " is of shape ", shape_text(view.shape),
+    const Shape& shape = tensor(name).shape;
+    if (shape.size() != 1 && shape.size() != 2)
+      throw FileError(message(where(name), " is of shape ", shape_text(shape),
                               ", expected one or two dimensions"));
-    const Index rows = view.shape.size() == 1 ? 1 : view.shape.front();
-    Matrix<T> matrix(rows, view.shape.back());
+    return read<T>(name, shape.size() == 1 ? 1 : shape.front(), shape.back());
+  }
+
+  /// Returns a copy, in the same order, of a tensor of any dimensions with rows x cols elements.
+  /// Throws as `read`.
+  template <class T>
+  [[nodiscard]] Matrix<T> read(const std::string& name, Index rows, Index cols) const {
+    const TensorView& view = tensor(name);
+    Index size = 1;
+    for (const Index extent : view.shape) size *= extent;
+    if (size != rows * cols)
+      throw FileError(message(where(name), " is of shape ", shape_text(view.shape), ", expected ",
+                              rows, " x ", cols, " elements"));
+    Matrix<T> matrix(rows, cols);
     decode(view.bytes.data(), view.dtype, matrix.size(), matrix.data(), where(name));
     return matrix;
   }
@@ -60,7 +73,7 @@ class SafetensorsReader {
 
  private:
   [[nodiscard]] std::string where(const std::string& name) const {
-    return path().string() + ": tensor \"" + name + "\"";
+    return path().string() + ": tensor \"" + printable(name, 300) + "\"";
   }
 
   MappedFile file_;

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "lora/core/printable.hpp"
 #include "lora/io/atomic_file.hpp"
 #include "lora/io/convert.hpp"
 #include "lora/io/json.hpp"
@@ -31,13 +32,22 @@ struct Tensor {
 /// `dtype`. Throws FileError for a dtype other than F64, F32, F16 and BF16 and for a finite number
 /// outside its range.
 template <class Derived>
-[[nodiscard]] Tensor make_tensor(std::string name, const Eigen::MatrixBase<Derived>& values,
+[[nodiscard]] Tensor make_tensor(std::string name, const Eigen::MatrixBase<Derived>& matrix,
                                  Shape shape, DType dtype = dtype_of<typename Derived::Scalar>) {
-  const Matrix<typename Derived::Scalar>& matrix = values.derived();
+  using T = typename Derived::Scalar;
   const std::size_t bytes = static_cast<std::size_t>(matrix.size()) * bits_of(dtype) / 8;
   Tensor tensor{std::move(name), dtype, std::move(shape), std::vector<std::byte>(bytes)};
-  encode(matrix.data(), matrix.size(), dtype, tensor.bytes.data(),
-         "tensor \"" + tensor.name + "\"");
+  const auto write = [&](const T* numbers) {
+    encode(numbers, matrix.size(), dtype, tensor.bytes.data(),
+           "tensor \"" + printable(tensor.name, 300) + "\"");
+  };
+  if constexpr (RowMajorReadable<Derived, T>) {
+    if (matrix.rows() < 2 || matrix.derived().outerStride() == matrix.cols()) {
+      write(matrix.derived().data());
+      return tensor;
+    }
+  }
+  write(Matrix<T>(matrix).data());
   return tensor;
 }
 
@@ -93,14 +103,14 @@ namespace detail {
 inline void require_writable(const Tensor& tensor, std::set<std::string>& names,
                              const std::string& where) {
   if (tensor.name == "__metadata__" || !names.insert(tensor.name).second)
-    throw FileError(message(where, ": the name \"", tensor.name,
+    throw FileError(message(where, ": the name \"", printable(tensor.name, 300),
                             tensor.name == "__metadata__" ? "\" is reserved" : "\" stands twice"));
   std::size_t bits = bits_of(tensor.dtype);
   for (const Index size : tensor.shape) bits *= static_cast<std::size_t>(size);
   if (bits != tensor.bytes.size() * 8)
-    throw FileError(message(where, ": tensor \"", tensor.name, "\" has ", tensor.bytes.size(),
-                            " bytes, which do not fit ", name_of(tensor.dtype), " ",
-                            shape_text(tensor.shape)));
+    throw FileError(message(where, ": tensor \"", printable(tensor.name, 300), "\" has ",
+                            tensor.bytes.size(), " bytes, which do not fit ", name_of(tensor.dtype),
+                            " ", shape_text(tensor.shape)));
 }
 
 }  // namespace detail

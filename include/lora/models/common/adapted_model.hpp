@@ -51,16 +51,20 @@ class AdaptedModel {
   void save_adapter(const std::filesystem::path& directory) {
     const ModelParameters<T> all = listed();
     if (all.slots.empty()) throw StateError("save_adapter: the model has no LoRA adapters");
-    peft::save_adapter<T>(directory, all.slots, {.config = peft_, .parameters = all.stored});
+    peft::save_adapter<T>(directory, all.slots,
+                          {.config = peft_, .parameters = all.stored, .modules = outline_.modules});
   }
 
   /// Loads an adapter that PEFT or save_adapter wrote for the modules that this model adapts: build
-  /// the model with peft::read_peft_config(directory) as its tuning. Throws what peft::load_adapter
-  /// throws, and then nothing has changed.
+  /// the model with peft::read_peft_config(directory) as its tuning. Copies of the base model's
+  /// tensors beside the adapter are accepted, and so are modules that its target_modules selects
+  /// and that it has no tensors for. Throws what peft::load_adapter throws, and then nothing has
+  /// changed.
   void load_adapter(const std::filesystem::path& directory) {
     const ModelParameters<T> all = listed();
-    peft::PeftConfig config =
-        peft::load_adapter<T>(directory, all.slots, {.parameters = all.stored});
+    const auto base = [this](const std::string& name) { return weights_->find(name); };
+    peft::PeftConfig config = peft::load_adapter<T>(
+        directory, all.slots, {.parameters = all.stored, .base = base, .may_lack_layers = true});
     peft::set_default_targets(config, outline_.model_type);
     peft_ = std::move(config);
   }
@@ -82,7 +86,7 @@ class AdaptedModel {
   }
 
   Config config_;
-  std::shared_ptr<const PretrainedWeights<T>> weights_;  // which frozen layers may look at
+  std::shared_ptr<PretrainedWeights<T>> weights_;  // which frozen layers may look at
   ModelOutline outline_;
   peft::PeftConfig peft_;
 };

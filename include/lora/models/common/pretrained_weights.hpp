@@ -41,6 +41,12 @@ class PretrainedWeights {
     return reader_.contains(stored_name(name));
   }
 
+  /// Returns the tensor of that name as it lies in the files, or null.
+  [[nodiscard]] const io::TensorView* find(const std::string& name) {
+    const std::string stored = stored_name(name);
+    return reader_.contains(stored) ? &reader_.tensor(stored) : nullptr;
+  }
+
   /// Returns the (rows, cols) tensor of that name, in place or as a copy that stays. Throws
   /// FileError for a missing tensor, another shape or dtype.
   [[nodiscard]] ConstMatrixRef<T> matrix(const std::string& name, Index rows, Index cols) {

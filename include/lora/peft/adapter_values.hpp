@@ -1,0 +1,97 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "lora/core/matrix.hpp"
+#include "lora/layers/lora_config.hpp"
+#include "lora/peft/adapter_weights.hpp"
+#include "lora/peft/peft_config_file.hpp"
+
+namespace lora::peft {
+
+/// A tensor of a file: its elements, (first, all other) dimensions as a matrix or (1, n), and the
+/// shape that it has there.
+template <class T>
+struct StoredTensor {
+  Matrix<T> value;
+  io::Shape shape;
+};
+
+/// The factors of one adapted module, whatever its kind, and their settings.
+template <class T>
+struct LoRAFactors {
+  LoRAConfig config;
+  StoredTensor<T> a;  ///< (rank, in), or (rank, vocabulary) of an embedding
+  StoredTensor<T> b;  ///< (out, rank)
+
+  /// Computes scaling * B A (out, in), what the adapter adds to the weight. Throws ShapeError where
+  /// the factors are no matrices, as a convolution's.
+  [[nodiscard]] Matrix<T> delta() const {
+    require_shape(a.value, config.rank, a.value.cols(), "LoRAFactors::delta", "A");
+    require_shape(b.value, b.value.rows(), config.rank, "LoRAFactors::delta", "B");
+    if (a.shape.size() != 2 || b.shape.size() != 2)
+      throw ShapeError("LoRAFactors::delta: the factors are of shapes " + io::shape_text(a.shape) +
+                       " and " + io::shape_text(b.shape) + ", expected two dimensions");
+    return static_cast<T>(config.scaling()) * (b.value * a.value);
+  }
+};
+
+/// An adapter as values, without a layer or a model.
+template <class T>
+struct AdapterValues {
+  PeftConfig config;
+  std::map<std::string, LoRAFactors<T>> modules;  ///< by the adapted module's name
+  std::map<std::string, StoredTensor<T>> others;  ///< biases, modules stored whole ..., by name
+};
+
+/// Sets up read_adapter.
+struct AdapterReadOptions {
+  bool allow_not_finite = false;  ///< reads NaN and infinity, which are refused otherwise
+};
+
+/// Reads an adapter that PEFT or save_adapter wrote; F64, F32, F16 and BF16 are converted to T.
+/// Throws FileError for whatever load_adapter refuses that can be seen without a model: a factor
+/// without the other, and one whose rank is not that of adapter_config.json.
+template <class T>
+[[nodiscard]] AdapterValues<T> read_adapter(const std::filesystem::path& directory,
+                                            const AdapterReadOptions& options = {}) {
+  AdapterValues<T> adapter{read_peft_config(directory), {}, {}};
+  AdapterWeights weights(directory);
+  const auto read = [&](const std::string& name) {
+    const io::Shape shape = weights.shape(name);
+    return StoredTensor<T>{weights.read<T>(name, shape, options.allow_not_finite), shape};
+  };
+  constexpr std::pair<std::string_view, std::string_view> kinds[] = {
+      {".lora_A.weight", ".lora_B.weight"}, {".lora_embedding_A", ".lora_embedding_B"}};
+  for (const std::string& name : weights.names()) {
+    bool is_factor = false;
+    for (const auto& [a, b] : kinds) {
+      // A is read with its B; a B alone is found to lack its A.
+      const bool is_a = name.ends_with(a), is_b = name.ends_with(b);
+      is_factor = is_factor || is_a || is_b;
+      if (!is_a && !is_b) continue;
+      const std::string module = name.substr(0, name.size() - (is_a ? a : b).size());
+      if (adapter.modules.contains(module)) continue;
+      LoRAFactors<T> factors{adapter.config.layer_config(module), read(module + std::string(a)),
+                             read(module + std::string(b))};
+      const Index rank = factors.config.rank;
+      if (factors.a.value.rows() != rank ||
+          (factors.b.shape.size() == 2 && factors.b.value.cols() != rank))
+        throw FileError(message(weights.path().string(), ": the factors of \"", printable(module),
+                                "\" are of shapes ", io::shape_text(factors.a.shape), " and ",
+                                io::shape_text(factors.b.shape), ", expected rank ", rank,
+                                " by adapter_config.json"));
+      factors.config.train_bias = weights.contains(module + ".base_layer.bias");
+      adapter.modules.emplace(module, std::move(factors));
+    }
+    if (!is_factor) adapter.others.emplace(name, read(name));
+  }
+  weights.require_all_used(false, {});
+  return adapter;
+}
+
+}  // namespace lora::peft

@@ -1,0 +1,51 @@
+#include <lora/peft/peft_config_file.hpp>
+
+#include <lora/io/safetensors/safetensors_writer.hpp>
+
+#include "support/temporary_directory.hpp"
+#include "support/throws.hpp"
+#include "support/whole_file.hpp"
+
+using namespace lora;
+using namespace lora::peft;
+using namespace lora::test;
+
+namespace {
+
+// The targets that are read of a directory with this setting and factors of these modules.
+ModuleNames targets(const std::string& settings, const std::vector<std::string>& modules) {
+  const TemporaryDirectory directory;
+  write_whole(directory / adapter_config_file, "{\"peft_type\": \"LORA\", " + settings + "}");
+  std::vector<io::Tensor> tensors;
+  for (const std::string& module : modules)
+    for (const char* factor : {".lora_A.weight", ".lora_B.weight"})
+      tensors.push_back(io::make_tensor(adapter_key(module + factor), Matrix<float>::Ones(1, 1)));
+  if (!modules.empty()) io::write_safetensors(directory / adapter_weights_file, tensors);
+  return read_peft_config(directory.path()).target_modules;
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("targets that select all that has tensors are kept") {
+  CHECK(targets(R"("target_modules": ["q", "v"])", {"m.q", "m.v"}) == ModuleNames(Names{"q", "v"}));
+  CHECK(targets(R"("target_modules": ".*")", {"m.q"}) == ModuleNames(std::string(".*")));
+  CHECK(targets(R"("target_modules": ["q", "v", "k"])", {"m.q"}) ==
+        ModuleNames(Names{"q", "v", "k"}));
+  CHECK(targets(R"("target_modules": ["q"])", {}) == ModuleNames(Names{"q"}));
+}
+
+TEST_CASE("targets that leave out what has tensors become the list of it") {
+  CHECK(targets(R"("target_modules": ["q"])", {"m.q", "m.v"}) == ModuleNames(Names{"m.q", "m.v"}));
+  CHECK(targets(R"("target_modules": "m.q")", {"m.q", "m.v"}) == ModuleNames(Names{"m.q", "m.v"}));
+  CHECK(targets(R"("target_modules": ["q", "v"], "exclude_modules": ["v"])", {"m.q", "m.v"}) ==
+        ModuleNames(Names{"m.q", "m.v"}));
+  CHECK(targets(R"("target_modules": [])", {"m.q"}) == ModuleNames(Names{"m.q"}));
+}
+
+TEST_CASE("what only a model can say is left to it") {
+  CHECK(targets(R"("target_modules": null)", {"m.q"}) == ModuleNames());
+  CHECK(targets(R"("target_modules": "All-Linear")", {"m.q"}) ==
+        ModuleNames(std::string("All-Linear")));
+}
