@@ -10,6 +10,7 @@
 #include "model.hpp"
 #include "options.hpp"
 #include "run.hpp"
+#include "text_lengths.hpp"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -34,8 +35,11 @@ int program(int argc, char** argv, const std::string& purpose, const std::string
   try {
     require_model(options.model);
     const auto tokenizer = lora::text::load_bert_tokenizer(options.model);
-    run<task>(options, make_problem(options.data, tokenizer, options.max_length), tokenizer,
-              std::cout, std::cerr, examples::error_output_is_terminal());
+    const auto problem = make_problem(options.data, tokenizer, options.max_length);
+    require_positions(problem,
+                      lora::models::read_bert_config(options.model).max_position_embeddings);
+    run<task>(options, problem, tokenizer, std::cout, std::cerr,
+              examples::error_output_is_terminal());
     return 0;
   } catch (const std::exception& error) {
     std::cerr << name << ": " << error.what() << '\n';
