@@ -21,11 +21,14 @@ OUT = pathlib.Path(__file__).parent / "tokenizer/byte_pair.json"
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
           r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-PATTERNS = {"gpt2": GPT2, "llama3": LLAMA3, "qwen2": LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")}
+PATTERNS = {"smollm": None, "gpt2": GPT2, "llama3": LLAMA3, "qwen2": LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")}
 CHARACTERS = list("aZs'trevmldSTRE  \t\n\r.,!123Ⅷ½日é\u0301\u00a0\u2009\u200bſ😀\u0085२४\u3000ᾼß_\"\x00\U000e0001")
 
 
 def splitter(name):
+    if name == "smollm":
+        return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True),
+                                        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
     if name == "gpt2":
         return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(PATTERNS[name]), "isolated"),
@@ -110,11 +113,12 @@ def main():
     for name in PATTERNS:
         tokenizer = Tokenizer(models.BPE(model["vocab"], merges))
         tokenizer.pre_tokenizer = splitter(name)
-        split = pre_tokenizers.Split(Regex(PATTERNS[name]), "isolated")
-        result["pieces"][name] = [[len(piece) for piece, _ in split.pre_tokenize_str(text)] for text in texts]
+        # The offsets of ByteLevel count characters.
+        result["pieces"][name] = [[end - begin for _, (begin, end) in tokenizer.pre_tokenizer.pre_tokenize_str(text)]
+                                  for text in texts]
         result["ids"][name] = [tokenizer.encode(text).ids for text in texts]
         for text, pieces in zip(texts, result["pieces"][name]):
-            assert len(tokenizer.pre_tokenizer.pre_tokenize_str(text)) == len(pieces)
+            assert sum(pieces) == len(text)
     tokenizer = Tokenizer(models.BPE(model["vocab"], merges, ignore_merges=True))
     tokenizer.pre_tokenizer = splitter("llama3")
     result["ids"]["llama3, ignore_merges"] = [tokenizer.encode(text).ids for text in texts]

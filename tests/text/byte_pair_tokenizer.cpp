@@ -23,7 +23,7 @@ TEST_CASE("texts with added tokens have Hugging Face's ids, and decode to its te
   const auto& golden = test::golden_byte_pair()["added"];
   const auto& texts = golden["strings"];
   REQUIRE(texts.size() > 200);
-  for (const char* name : {"gpt2", "llama3", "qwen2"}) {
+  for (const char* name : {"gpt2", "llama3", "qwen2", "smollm"}) {
     const BytePairTokenizer tokenizer = golden_bpe_tokenizer(name);
     const EncodeOptions special{.parse_special = true};
     for (std::size_t i = 0; i < texts.size(); ++i) {

@@ -30,7 +30,8 @@ inline text::BytePair golden_byte_pair_model(const text::BytePairConfig& config 
 inline const std::vector<std::pair<std::string, text::SplitPattern>> split_patterns{
     {"gpt2", text::SplitPattern::gpt2},
     {"llama3", text::SplitPattern::llama3},
-    {"qwen2", text::SplitPattern::qwen2}};
+    {"qwen2", text::SplitPattern::qwen2},
+    {"smollm", text::SplitPattern::smollm}};
 
 /// The tokenizer.json of a pattern of the golden file, whose model the file has once.
 inline io::Json golden_byte_pair_json(const std::string& name) {

@@ -45,7 +45,9 @@ TEST_CASE("the patterns differ in contractions, numbers and the ends of lines") 
         Pieces{"IT", "'S", " ", "123", "4", "!\n\n", "x"});
   CHECK(pieces_of("IT'S 1234!\n\nx", SplitPattern::qwen2) ==
         Pieces{"IT", "'S", " ", "1", "2", "3", "4", "!\n\n", "x"});
+  CHECK(pieces_of("a  12 b", SplitPattern::smollm) == Pieces{"a", "  ", "1", "2", " b"});
   CHECK(pieces_of("", SplitPattern::llama3).empty());
+  CHECK(pieces_of("", SplitPattern::smollm).empty());
 }
 
 TEST_CASE("letters and numbers are those of the tokenizers' regular expressions") {

@@ -58,7 +58,8 @@ class BytePairJsonReader {
     return true;
   }
 
-  // ByteLevel with its own pattern, or a Split by another and ByteLevel without.
+  // ByteLevel with its own pattern, Digits before that, or a Split by another and ByteLevel
+  // without.
   [[nodiscard]] static SplitPattern read_pattern(const JsonFields& json) {
     if (json.string("type") == "ByteLevel") {
       require(json, "add_prefix_space", false);
@@ -67,12 +68,17 @@ class BytePairJsonReader {
     }
     require_type(json, "Sequence");
     const auto& parts = json.array("pretokenizers");
-    if (parts.size() != 2) json.fail("pretokenizers is not a Split and a ByteLevel");
+    if (parts.size() != 2) json.fail("pretokenizers is not a Split or Digits, and a ByteLevel");
     const std::string where = json.where() + ", pretokenizers";
     const JsonFields split(parts[0], where), bytes(parts[1], where);
-    require_type(split, "Split");
     require_type(bytes, "ByteLevel");
     require(bytes, "add_prefix_space", false);
+    if (split.string("type") == "Digits") {
+      require(split, "individual_digits", true);
+      if (!bytes.boolean("use_regex").value_or(true)) bytes.fail("use_regex is false");
+      return SplitPattern::smollm;
+    }
+    require_type(split, "Split");
     require(bytes, "use_regex", false);
     require(split, "invert", false);
     if (split.string("behavior") != "Isolated")

@@ -21,10 +21,10 @@
 
 namespace lora::text {
 
-/// A tokenizer of byte-level BPE, as of GPT-2, Llama 3 and Qwen2. Its ids equal those of Hugging
-/// Face's tokenizers for any UTF-8; bytes that are not UTF-8 count as U+FFFD. A text that spells a
-/// special token, such as the end of a turn, stays text unless EncodeOptions::parse_special asks
-/// for the token. All calls are const and may run in parallel.
+/// A tokenizer of byte-level BPE, as of GPT-2, Llama 3, Qwen2 and SmolLM. Its ids equal those of
+/// Hugging Face's tokenizers for any UTF-8; bytes that are not UTF-8 count as U+FFFD. A text that
+/// spells a special token, such as the end of a turn, stays text unless
+/// EncodeOptions::parse_special asks for the token. All calls are const and may run in parallel.
 class BytePairTokenizer {
  public:
   /// Puts a tokenizer together. Texts are composed (NFC) first if `composes`. Throws ConfigError

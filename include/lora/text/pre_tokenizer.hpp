@@ -15,7 +15,8 @@ namespace lora::text {
 ///     llama3  (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}
 ///             | ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 ///     qwen2   as llama3, with \p{N} for \p{N}{1,3}
-enum class SplitPattern { gpt2, llama3, qwen2 };
+///     smollm  each \p{N} apart, and what lies between as gpt2
+enum class SplitPattern { gpt2, llama3, qwen2, smollm };
 
 namespace detail {
 
@@ -120,6 +121,16 @@ class PieceScanner {
 template <class Function>
 void for_each_piece(std::span<const Character> text, SplitPattern pattern,
                     const Function& function) {
+  if (pattern == SplitPattern::smollm) {
+    for (std::size_t at = 0; at < text.size();) {
+      std::size_t end = at;
+      while (end < text.size() && !is_number(text[end].value)) ++end;
+      for_each_piece(text.subspan(at, end - at), SplitPattern::gpt2, function);
+      if (end < text.size()) function(text.subspan(end, 1));
+      at = end + 1;
+    }
+    return;
+  }
   const detail::PieceScanner scanner(text, pattern);
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = scanner.end_of(at);
