@@ -110,6 +110,7 @@ void pack_strips(const Strips<T>& in, Index filled, Index wide, Index depth, T* 
                                                                out, wide);
   if (filled == wide) {
     if (wide == 3 * width) return detail::copy_rows<T, 3 * width>(in.data, in.along, depth, out);
+    if (wide == 2 * width) return detail::copy_rows<T, 2 * width>(in.data, in.along, depth, out);
     if (wide == width) return detail::copy_rows<T, width>(in.data, in.along, depth, out);
     if (wide == 8) return detail::copy_rows<T, 8>(in.data, in.along, depth, out);
     if (wide == 4) return detail::copy_rows<T, 4>(in.data, in.along, depth, out);
