@@ -36,7 +36,8 @@ class FixedMatrix : public MatrixRef<T> {
   }
 
   FixedMatrix& operator=(const FixedMatrix& other) {
-    return operator=(static_cast<const Eigen::DenseBase<typename View::Base>&>(other));
+    operator=(static_cast<const Eigen::DenseBase<typename View::Base>&>(other));
+    return *this;
   }
 
   /// Exchanges memory and shape with `other`.

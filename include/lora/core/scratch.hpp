@@ -32,6 +32,7 @@ class Scratch {
   template <class T>
   requires std::is_trivially_destructible_v<T>
   [[nodiscard]] T* take(Index count) {
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): T may be a pointer.
     return static_cast<T*>(arena_.take(static_cast<std::size_t>(count) * sizeof(T)));
   }
 

@@ -29,7 +29,7 @@ void add_row_dots(const T* a, Index depth, const T* b, Index stride, Index count
     const T* column[streams];
     for (Index s = 0; s < streams; ++s) column[s] = b + std::min(j + s, count - 1) * stride;
     Packet<T> sums[streams];
-    for (Index s = 0; s < streams; ++s) sums[s] = ei::pset1<Packet<T>>(T(0));
+    for (Packet<T>& sum : sums) sum = ei::pset1<Packet<T>>(T(0));
     for (Index k = 0; k < whole; k += width) {
       const auto l = ei::ploadu<Packet<T>>(a + k);
       for (Index s = 0; s < streams; ++s)

@@ -132,6 +132,8 @@ PeftConfig load_adapter(const std::filesystem::path& directory,
   detail::AdapterLoader<T> loader(directory, options);
   std::vector<typename detail::AdapterLoader<T>::Adapter> adapters;
   std::vector<std::pair<Matrix<T>, io::Shape>> values;
+  adapters.reserve(layers.size());
+  values.reserve(options.parameters.size());
   for (const AdaptedLayerRef<T>& layer : layers) adapters.push_back(loader.read(layer));
   for (const Parameter<T>* parameter : options.parameters)
     values.push_back(loader.read(*parameter));

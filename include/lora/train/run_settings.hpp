@@ -18,7 +18,7 @@ class RunSettings {
  public:
   /// Adds a setting: a number, a bool, text, or a vector of these. Throws ConfigError for a name
   /// that was added before and for a number that is not finite.
-  RunSettings& add(const std::string& name, io::Json value) {
+  RunSettings& add(const std::string& name, const io::Json& value) {
     if (find(name) != nullptr) throw ConfigError("RunSettings: \"" + name + "\" was added before");
     if (value.is_number_float() && !is_finite(value.get<double>()))
       throw ConfigError(message("RunSettings: ", name, " is ", value.get<double>(),
