@@ -4,6 +4,7 @@
 
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
+#include "support/output_memory.hpp"
 #include "support/random_matrix.hpp"
 #include "support/tolerance.hpp"
 
@@ -51,5 +52,22 @@ TEST_CASE("an activation's gradient needs its input or its output, and is that o
     Matrix<double> dy = c;
     activate_backward<double>(f, x, y, dy, dy);
     CHECK(same_bits(dy, dx));
+  }
+}
+
+TEST_CASE("an activation writes to the caller's memory, but not over a part of its input") {
+  const Matrix<float> x = random_matrix<float>(4, 21, 1), dy = random_matrix<float>(4, 21, 2);
+  for (const Activation f :
+       {Activation::gelu, Activation::gelu_tanh, Activation::relu, Activation::tanh}) {
+    Matrix<float> y, dx;
+    activate<float>(f, x, y);
+    activate_backward<float>(f, x, y, dy, dx);
+    check_output<float>(y, [&](Output<float> out) { activate<float>(f, x, out); });
+    check_output<float>(dx, [&](Output<float> out) { activate_backward<float>(f, x, y, dy, out); });
+    check_partial_overlap_refused<float>(
+        4, 21, [&](ConstMatrixRef<float> in, Output<float> out) { activate<float>(f, in, out); });
+    check_partial_overlap_refused<float>(4, 21, [&](ConstMatrixRef<float> in, Output<float> out) {
+      activate_backward<float>(f, x, y, in, out);
+    });
   }
 }

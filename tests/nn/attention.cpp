@@ -5,14 +5,17 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
 #include "support/golden.hpp"
+#include "support/output_memory.hpp"
 #include "support/random_matrix.hpp"
 #include "support/threads.hpp"
+#include "support/throws.hpp"
 #include "support/tolerance.hpp"
 
 using namespace lora;
@@ -304,6 +307,7 @@ TEST_CASE("attention's dropout keeps the mean and is drawn again from the same r
   // y is the share kept over 1 - p: 2 * 400^2 draws.
   CHECK(std::abs(y.mean() - 1) < 5 * std::sqrt(0.25 / 0.75 / (2 * 400.0 * 400.0)));
   CHECK_FALSE(same_bits(y.col(0), y.col(1)));
+  tape.clear();  // a state is one between passes
   const auto state = tape.random_state();
   attention.forward(in.q, in.k, in.v, sequences, tape, y);
   again.set_random_state(state);
@@ -357,7 +361,8 @@ TEST_CASE("attention refuses what does not fit, before anything changes") {
   Matrix<float> y, dq, dk, dv;
   const Matrix<float> wide = random_matrix<float>(4, 7, 1), high = random_matrix<float>(5, 6, 1);
   CHECK_THROWS_WITH(attention.forward(wide, in.k, in.v, sequences, y),
-                    "Attention::forward: q is (4, 7), expected (4, 6)");
+                    "Attention::forward: q is (4, 7), expected (rows of the queries = 4, "
+                    "heads * head_features = 6)");
   CHECK_THROWS_WITH(
       attention.forward(in.q, in.k, in.v, sequences, Sequences::packed(std::array{2, 2}), y),
       "Attention::forward: queries are 1 sequences, keys 2, expected as many");
@@ -374,4 +379,114 @@ TEST_CASE("attention refuses what does not fit, before anything changes") {
   CHECK((dq.size() == 0 && dk.size() == 0 && dv.size() == 0));
   attention.backward(in.q, in.k, in.v, in.dy, sequences, tape, dq, dk, dv);
   CHECK(tape.empty());
+}
+
+TEST_CASE("attention writes to the caller's memory: to columns of one matrix, for instance") {
+  const AttentionConfig config{.heads = 2, .head_features = 3, .dropout = 0.3};
+  const auto sequences = Sequences::packed(std::array{4, 3});
+  const Inputs<float> in(7, config);
+  const Attention<float> attention(config, 3);
+  Tape<float> tape;
+  Matrix<float> inferred, y, dq, dk, dv;
+  attention.forward(in.q, in.k, in.v, sequences, inferred);
+  const auto state = tape.random_state();
+  attention.forward(in.q, in.k, in.v, sequences, tape, y);
+  attention.backward(in.q, in.k, in.v, in.dy, sequences, tape, dq, dk, dv);
+  check_output<float>(
+      inferred, [&](Output<float> out) { attention.forward(in.q, in.k, in.v, sequences, out); });
+  // As a model has them that computes q, k and v by one product.
+  Matrix<float> qkv(7, 18), gradient(7, 18);
+  qkv << in.q, in.k, in.v;
+  tape.set_random_state(state);
+  const auto q = qkv.leftCols(6), k = qkv.middleCols(6, 6), v = qkv.rightCols(6);
+  Matrix<float> again;
+  attention.forward(q, k, v, sequences, tape, again);
+  CHECK(same_bits(again, y));
+  attention.backward(q, k, v, in.dy, sequences, tape, gradient.leftCols(6),
+                     gradient.middleCols(6, 6), gradient.rightCols(6));
+  CHECK(largest_difference(gradient.leftCols(6), dq) <= Tolerance<float>(7, 4).value);
+  CHECK(largest_difference(gradient.middleCols(6, 6), dk) <= Tolerance<float>(7, 4).value);
+  CHECK(largest_difference(gradient.rightCols(6), dv) <= Tolerance<float>(7, 4).value);
+}
+
+TEST_CASE("attention refuses outputs over what it reads, or over each other") {
+  const AttentionConfig config{.heads = 2, .head_features = 3};
+  const auto sequences = Sequences::packed(std::array{4});
+  Inputs<float> in(4, config);
+  const Inputs<float> before = in;
+  const Attention<float> attention(config);
+  Tape<float> tape;
+  CHECK_THROWS_AS(attention.forward(in.q, in.k, in.v, sequences, in.k), ShapeError);
+  CHECK_THROWS_AS(attention.forward(in.q, in.k, in.v, sequences, in.v), ShapeError);
+  for (Matrix<float>* input : {&in.q, &in.k, &in.v})
+    CHECK_THROWS_AS(attention.forward(in.q, in.k, in.v, sequences, tape, *input), ShapeError);
+  CHECK(tape.empty());
+  Matrix<float> y, one, two, three;
+  attention.forward(in.q, in.k, in.v, sequences, tape, y);
+  const auto refuses = [&](Output<float> dq, Output<float> dk, Output<float> dv) {
+    CHECK_THROWS_AS(attention.backward(in.q, in.k, in.v, in.dy, sequences, tape, dq, dk, dv),
+                    ShapeError);
+  };
+  for (Matrix<float>* input : {&in.q, &in.k, &in.v}) {
+    refuses(*input, two, three);
+    refuses(one, *input, three);
+    refuses(one, two, *input);
+  }
+  refuses(one, in.dy, three);
+  refuses(one, two, in.dy);
+  refuses(one, two, two);
+  refuses(one, two, one);
+  CHECK((one.size() == 0 && two.size() == 0 && three.size() == 0));
+  CHECK((same_bits(in.q, before.q) && same_bits(in.k, before.k) && same_bits(in.v, before.v) &&
+         same_bits(in.dy, before.dy)));
+  attention.backward(in.q, in.k, in.v, in.dy, sequences, tape, one, two, three);
+}
+
+TEST_CASE("attention's backward refuses what is not as it was in forward, naming the layer") {
+  const AttentionConfig config{.heads = 2, .head_features = 3};
+  auto sequences = Sequences::packed(std::array{4, 3});
+  Inputs<float> in(7, config);
+  Attention<float> attention(config);
+  attention.set_name("layer.0.attention");
+  CHECK(attention.name() == "layer.0.attention");
+  Tape<float> tape;
+  Matrix<float> y, dq, dk, dv;
+  attention.forward(in.q, in.k, in.v, sequences, tape, y);
+  const auto refuses = [&](const std::string& part) {
+    check_throws<StateError>(
+        [&] { attention.backward(in.q, in.k, in.v, in.dy, sequences, tape, dq, dk, dv); },
+        "layer.0.attention (Attention::backward): the " + part);
+  };
+  for (const auto& [input, name] :
+       {std::pair{&in.q, "q"}, std::pair{&in.k, "k"}, std::pair{&in.v, "v"}}) {
+    *input *= 2;
+    refuses(std::string("elements of ") + name);
+    *input /= 2;
+  }
+  sequences.set_packed(std::array{3, 4});
+  refuses("sequences lie otherwise than in the forward");
+  CHECK(dq.size() == 0);
+  sequences.set_packed(std::array{4, 3});
+  attention.backward(in.q, in.k, in.v, in.dy, sequences, tape, dq, dk, dv);
+  CHECK(tape.empty());
+}
+
+TEST_CASE("padding within a sequence gets no attention at all, whatever it holds") {
+  const AttentionConfig config{.heads = 1, .head_features = 2};
+  const auto holes = Sequences::masked(std::array{1, 0, 1, 1}, 4);
+  Inputs<float> in(4, config);
+  const Attention<float> attention(config);
+  for (const float padding : {0.0F, 1e18F}) {
+    in.k.row(1).setConstant(padding);
+    in.v.row(1).setConstant(padding);
+    in.q = -in.k;  // the scores of all tokens are below that of padding, or above
+    Tape<float> tape;
+    Matrix<float> y, dq, dk, dv, packed;
+    attention.forward(in.q, in.k, in.v, holes, tape, y);
+    attention.backward(in.q, in.k, in.v, in.dy, holes, tape, dq, dk, dv);
+    CHECK(dk.row(1).isZero(0));
+    CHECK(dv.row(1).isZero(0));
+    CHECK(largest_difference(y, naive_attention(in, config, holes, holes)) <=
+          Tolerance<float>(4, 4).value);
+  }
 }

@@ -9,6 +9,7 @@
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
 #include "support/golden.hpp"
+#include "support/output_memory.hpp"
 #include "support/random_matrix.hpp"
 #include "support/threads.hpp"
 #include "support/tolerance.hpp"
@@ -169,4 +170,17 @@ TEST_CASE("cross_entropy gives the same bits for any number of threads, allocate
     step();
     CHECK(allocations_of(step).count == 0);
   }
+}
+
+TEST_CASE("cross_entropy writes to the caller's memory, but not over a part of its input") {
+  const Matrix<float> logits = random_matrix<float>(4, 21, 1);
+  const std::vector<int> labels{3, 20, -100, 0};
+  Matrix<float> dlogits;
+  const float loss = cross_entropy(logits, labels, dlogits);
+  check_output<float>(dlogits, [&](Output<float> out) {
+    if (cross_entropy(logits, labels, out) != loss) FAIL("another loss");
+  });
+  check_partial_overlap_refused<float>(4, 21, [&](ConstMatrixRef<float> in, Output<float> out) {
+    static_cast<void>(cross_entropy<float>(in, labels, out));
+  });
 }

@@ -4,8 +4,10 @@
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
+#include "support/output_memory.hpp"
 #include "support/random_matrix.hpp"
 #include "support/threads.hpp"
+#include "support/throws.hpp"
 #include "support/tolerance.hpp"
 
 using namespace lora;
@@ -41,6 +43,7 @@ TEST_CASE("Dropout run again from the same random state draws the same mask") {
   Tape<float> tape(3), again;
   Matrix<float> y, z;
   dropout.forward(x, tape, y);
+  tape.clear();  // a state is one between passes
   const auto state = tape.random_state();
   dropout.forward(x, tape, y);
   again.set_random_state(state);
@@ -98,4 +101,47 @@ TEST_CASE("Dropout refuses p outside 0 <= p < 1, and shapes that were not its fo
   CHECK_THROWS_AS(dropout.backward(x.leftCols(3), tape, y), ShapeError);
   CHECK_THROWS_AS(dropout.backward(x.topRows(3), tape, y), ShapeError);
   CHECK_THROWS_AS(Dropout<float>(0.5).backward(x, tape, y), StateError);
+}
+
+TEST_CASE("Dropout writes to the caller's memory, but not over a part of its input") {
+  const Matrix<float> x = random_matrix<float>(4, 41, 1);
+  for (const double p : {0.0, 0.5}) {
+    const Dropout<float> dropout(p, 7);
+    const auto train = [&](ConstMatrixRef<float> in, Output<float> out) {
+      Tape<float> tape;
+      dropout.forward(in, tape, out);
+    };
+    const auto back = [&](ConstMatrixRef<float> in, Output<float> out) {
+      Tape<float> tape;
+      Matrix<float> y;
+      dropout.forward(x, tape, y);
+      dropout.backward(in, tape, out);
+    };
+    const auto infer = [&](ConstMatrixRef<float> in, Output<float> out) {
+      dropout.forward(in, out);
+    };
+    Matrix<float> y;
+    train(x, y);
+    check_output<float>(y, [&](Output<float> out) { train(x, out); });
+    check_output<float>(y, [&](Output<float> out) { back(x, out); });
+    check_output<float>(x, [&](Output<float> out) { infer(x, out); });
+    check_partial_overlap_refused<float>(4, 41, train);
+    check_partial_overlap_refused<float>(4, 41, back);
+    check_partial_overlap_refused<float>(4, 41, infer);
+  }
+}
+
+TEST_CASE("Dropout names itself in messages") {
+  Dropout<float> dropout(0.5), other(0.5);
+  dropout.set_name("encoder.dropout");
+  CHECK(dropout.name() == "encoder.dropout");
+  const Matrix<float> x = random_matrix<float>(4, 6, 1), wide = random_matrix<float>(4, 7, 1);
+  Matrix<float> y;
+  Tape<float> tape;
+  dropout.forward(x, tape, y);
+  check_throws<ShapeError>([&] { dropout.backward(wide, tape, y); },
+                           "encoder.dropout (Dropout::backward): dy is (4, 7), expected (4, 6)");
+  check_throws<StateError>([&] { other.backward(x, tape, y); },
+                           "Dropout::backward: the newest forward on the tape is of "
+                           "encoder.dropout");
 }

@@ -8,6 +8,7 @@
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
 #include "support/golden.hpp"
+#include "support/output_memory.hpp"
 #include "support/random_matrix.hpp"
 #include "support/threads.hpp"
 #include "support/tolerance.hpp"
@@ -113,4 +114,20 @@ TEST_CASE("embedding refuses what does not fit, before anything changes") {
   CHECK(dtable.isZero(0));
   embedding<float>({{table, {}}}, y);
   CHECK((y.rows() == 0 && y.cols() == 3));
+}
+
+TEST_CASE("embedding writes to the caller's memory, but not over a table") {
+  const Matrix<float> words = random_matrix<float>(5, 3, 1), places = random_matrix<float>(5, 3, 2);
+  const std::vector<int> ids{0, 3, 1}, positions{4, 4, 2};
+  Matrix<float> y;
+  embedding<float>({{words, ids}, {places, positions}}, y);
+  check_output<float>(y, [&](Output<float> out) {
+    embedding<float>({{words, ids}, {places, positions}}, out);
+  });
+  Matrix<float> table = words;
+  CHECK_THROWS_AS(embedding<float>({{table, ids}}, table), ShapeError);
+  CHECK_THROWS_AS(embedding<float>({{places, positions}, {table, ids}}, table.topRows(3)),
+                  ShapeError);
+  CHECK_THROWS_AS(embedding_backward<float>(ids, table.topRows(3), table), ShapeError);
+  CHECK(same_bits(table, words));
 }

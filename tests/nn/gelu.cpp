@@ -5,6 +5,7 @@
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
 #include "support/golden.hpp"
+#include "support/output_memory.hpp"
 #include "support/random_matrix.hpp"
 #include "support/repeatable.hpp"
 #include "support/tolerance.hpp"
@@ -81,4 +82,21 @@ TEST_CASE("gelu gives the same bits for any number of threads and allocates noth
         gelu_backward(x, dy, dx);
       },
       y, dx);
+}
+
+TEST_CASE("gelu writes to the caller's memory, but not over a part of its input") {
+  const Matrix<float> x = random_matrix<float>(4, 21, 1), dy = random_matrix<float>(4, 21, 2);
+  Matrix<float> y, dx;
+  gelu(x, y);
+  gelu_backward(x, dy, dx);
+  check_output<float>(y, [&](Output<float> out) { gelu(x, out); });
+  check_output<float>(dx, [&](Output<float> out) { gelu_backward(x, dy, out); });
+  check_partial_overlap_refused<float>(
+      4, 21, [](ConstMatrixRef<float> in, Output<float> out) { gelu<float>(in, out); });
+  check_partial_overlap_refused<float>(4, 21, [&](ConstMatrixRef<float> in, Output<float> out) {
+    gelu_backward<float>(x, in, out);
+  });
+  check_partial_overlap_refused<float>(4, 21, [&](ConstMatrixRef<float> in, Output<float> out) {
+    gelu_backward<float>(in, dy, out);
+  });
 }

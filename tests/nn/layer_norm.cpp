@@ -36,7 +36,44 @@ TEMPLATE_TEST_CASE("LayerNorm keeps the contract of a trainable layer", "", floa
     check_bad_shapes(norm);
     check_second_step_allocates_nothing(norm, 200);
     check_thread_independence(norm, 300);
+    auto small = make_norm<TestType>(21, {.trainable = trainable});
+    check_callers_memory(small, 5);
+    check_overlap_refused(small, 5);
+    check_outside_gradients(small, 5);
+    check_input_is_remembered(small, 5);
   }
+}
+
+TEST_CASE("two threads train one LayerNorm", "[threads]") {
+  auto norm = make_norm<float>(70, {.trainable = true});
+  check_two_threads_train(norm, 12);
+}
+
+TEST_CASE("LayerNorm knows that it ran in place, and that its output was changed") {
+  auto norm = make_norm<float>(20, {.trainable = true});
+  Tape<float> tape;
+  Matrix<float> x = random_matrix<float>(4, 20, 1), y, dx;
+  const Matrix<float> dy = random_matrix<float>(4, 20, 2), before = x;
+  norm.forward(x, tape, x);
+  check_throws<StateError>([&] { norm.backward(x, dy, tape, dx); },
+                           "LayerNorm::backward: the elements of x are not those of the forward");
+  norm.backward(before, dy, tape, dx);  // a copy will do
+  norm.forward(before, tape, y);
+  const Matrix<float> copy = y;
+  y *= 2;
+  check_throws<StateError>([&] { norm.backward_from_output(y, dy, tape, dx); },
+                           "LayerNorm::backward_from_output: the elements of y");
+  Gradients<float> gradients(norm.parameters());
+  const auto& constant = norm;
+  zero_grad(norm.parameters());
+  constant.backward_from_output(copy, dy, tape, gradients, dx);
+  CHECK(tape.empty());
+  CHECK(norm.beta().grad.isZero(0));
+  CHECK(same_bits(gradients.of(norm.beta()), dy.colwise().sum()));
+  // dx may be y itself.
+  norm.forward(before, tape, y);
+  norm.backward_from_output(y, dy, tape, y);
+  CHECK(same_bits(y, dx));
 }
 
 TEST_CASE("LayerNorm is PyTorch's, from its input and from its output") {

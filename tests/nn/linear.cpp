@@ -12,6 +12,53 @@ TEST_CASE("Linear keeps the contract of a trainable layer") {
   check_bad_shapes(large);
   check_second_step_allocates_nothing(large, 40);
   check_thread_independence(large, 200);
+  Linear<float> other(20, 33, 1);
+  check_callers_memory(other, 5);
+  check_overlap_refused(other, 5);
+  check_outside_gradients(other, 5);
+  check_input_is_remembered(other, 5);
+}
+
+TEST_CASE("two threads train one Linear", "[threads]") {
+  Linear<float> layer(40, 70, 1);
+  check_two_threads_train(layer, 12);
+}
+
+TEST_CASE("Linear gives dx the memory of x, and refuses to write over what it reads") {
+  Linear<float> layer(6, 6, 1);
+  Matrix<float> x = random_matrix<float>(4, 6, 1), y, dx;
+  const Matrix<float> dy = random_matrix<float>(4, 6, 2);
+  Tape<float> tape;
+  check_throws<ShapeError>([&] { layer.forward(x, x); }, "Linear::forward: y overlaps an input");
+  layer.forward(x, tape, y);
+  layer.backward(x, dy, tape, dx);
+  const Matrix<float> dw = layer.weight().grad;
+  zero_grad(layer.parameters());
+  layer.forward(x, tape, y);
+  Matrix<float> same = dy;
+  check_throws<ShapeError>([&] { layer.backward(x, same, tape, same); },
+                           "Linear::backward: dx overlaps an input");
+  layer.backward(x, dy, tape, x);
+  CHECK(same_bits(x, dx));
+  CHECK(same_bits(layer.weight().grad, dw));
+}
+
+TEST_CASE("Linear refuses an x that lies elsewhere, and names itself, the shape and its columns") {
+  Linear<float> layer(8, 6, 1);
+  layer.set_name("encoder.layer.7.value");
+  const Matrix<float> x = random_matrix<float>(4, 6, 1), copy = x;
+  Matrix<float> y;
+  Tape<float> tape;
+  layer.forward(x, tape, y);
+  check_throws<StateError>([&] { layer.backward(copy, y, tape); },
+                           "encoder.layer.7.value (Linear::backward): x lies elsewhere");
+  check_throws<ShapeError>([&] { layer.backward(x, x, tape); },
+                           "encoder.layer.7.value (Linear::backward): dy is (4, 6), expected "
+                           "(4, out_features = 8)");
+  Linear<float> other(8, 6, 1);
+  check_throws<StateError>([&] { other.backward(x, y, tape); },
+                           "Linear::backward: the newest forward on the tape is of "
+                           "encoder.layer.7.value");
 }
 
 TEST_CASE("Linear starts as torch's does and refuses empty shapes") {

@@ -6,6 +6,7 @@
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
 #include "support/golden.hpp"
+#include "support/output_memory.hpp"
 #include "support/random_matrix.hpp"
 #include "support/repeatable.hpp"
 #include "support/tolerance.hpp"
@@ -58,4 +59,19 @@ TEST_CASE("mean_pooling refuses what does not fit") {
   CHECK_THROWS_AS(mean_pooling(random_matrix<float>(4, 2, 1), sequences, y), ShapeError);
   CHECK_THROWS_AS(mean_pooling_backward(random_matrix<float>(3, 2, 1), sequences, y), ShapeError);
   CHECK(y.size() == 0);
+}
+
+TEST_CASE("mean_pooling writes to the caller's memory, but not over its input") {
+  const auto sequences = Sequences::masked(std::array{1, 1, 0, 0, 0, 0, 0, 1, 1}, 3);
+  const Matrix<float> x = random_matrix<float>(9, 5, 1), dy = random_matrix<float>(3, 5, 2);
+  Matrix<float> y, dx;
+  mean_pooling(x, sequences, y);
+  mean_pooling_backward(dy, sequences, dx);
+  check_output<float>(y, [&](Output<float> out) { mean_pooling(x, sequences, out); });
+  check_output<float>(dx, [&](Output<float> out) { mean_pooling_backward(dy, sequences, out); });
+  Matrix<float> memory = x;
+  CHECK_THROWS_AS(mean_pooling(memory, sequences, memory), ShapeError);
+  CHECK_THROWS_AS(mean_pooling(memory, sequences, memory.topRows(3)), ShapeError);
+  CHECK_THROWS_AS(mean_pooling_backward(memory.topRows(3), sequences, memory), ShapeError);
+  CHECK(same_bits(memory, x));
 }

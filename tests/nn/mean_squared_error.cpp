@@ -3,6 +3,7 @@
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
+#include "support/output_memory.hpp"
 #include "support/random_matrix.hpp"
 #include "support/threads.hpp"
 #include "support/throws.hpp"
@@ -95,4 +96,19 @@ TEST_CASE("mean_squared_error gives the same bits for any number of threads, all
     step();
     CHECK(allocations_of(step).count == 0);
   }
+}
+
+TEST_CASE("mean_squared_error writes to the caller's memory, but not over a part of its input") {
+  const Matrix<float> y = random_matrix<float>(4, 21, 1), target = random_matrix<float>(4, 21, 2);
+  Matrix<float> dy;
+  const float loss = mean_squared_error(y, target, dy);
+  check_output<float>(dy, [&](Output<float> out) {
+    if (mean_squared_error(y, target, out) != loss) FAIL("another loss");
+  });
+  check_partial_overlap_refused<float>(4, 21, [&](ConstMatrixRef<float> in, Output<float> out) {
+    static_cast<void>(mean_squared_error<float>(in, target, out));
+  });
+  check_partial_overlap_refused<float>(4, 21, [&](ConstMatrixRef<float> in, Output<float> out) {
+    static_cast<void>(mean_squared_error<float>(y, in, out));
+  });
 }

@@ -2,6 +2,7 @@
 
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
+#include "support/output_memory.hpp"
 #include "support/random_matrix.hpp"
 #include "support/tolerance.hpp"
 
@@ -32,4 +33,21 @@ TEST_CASE("relu may work in place") {
   CHECK(same_bits(x, y));
   CHECK(same_bits(dy, dx));
   CHECK_THROWS_AS(relu_backward(x, random_matrix<float>(3, 5, 1), dx), ShapeError);
+}
+
+TEST_CASE("relu writes to the caller's memory, but not over a part of its input") {
+  const Matrix<float> x = random_matrix<float>(4, 21, 1), dy = random_matrix<float>(4, 21, 2);
+  Matrix<float> y, dx;
+  relu(x, y);
+  relu_backward(y, dy, dx);
+  check_output<float>(y, [&](Output<float> out) { relu(x, out); });
+  check_output<float>(dx, [&](Output<float> out) { relu_backward(y, dy, out); });
+  check_partial_overlap_refused<float>(
+      4, 21, [](ConstMatrixRef<float> in, Output<float> out) { relu<float>(in, out); });
+  check_partial_overlap_refused<float>(4, 21, [&](ConstMatrixRef<float> in, Output<float> out) {
+    relu_backward<float>(y, in, out);
+  });
+  check_partial_overlap_refused<float>(4, 21, [&](ConstMatrixRef<float> in, Output<float> out) {
+    relu_backward<float>(in, dy, out);
+  });
 }

@@ -56,3 +56,21 @@ TEST_CASE("Sequences refuses what is not a batch and stays as it was") {
   sequences.set_packed({});
   CHECK((sequences.size() == 0 && sequences.rows() == 0 && sequences.longest() == 0));
 }
+
+TEST_CASE("the layouts of batches of other lengths, padding or masks differ") {
+  const std::vector<Sequences> batches{Sequences(),
+                                       Sequences::packed(std::array{4, 3}),
+                                       Sequences::packed(std::array{3, 4}),
+                                       Sequences::packed(std::array{7}),
+                                       Sequences::padded(std::array{2, 2}, 4),
+                                       Sequences::padded(std::array{2, 3}, 4),
+                                       Sequences::masked(std::array{1, 0, 1, 1, 0, 0, 0, 0}, 4),
+                                       Sequences::masked(std::array{1, 1, 0, 1, 0, 0, 0, 0}, 4)};
+  for (std::size_t a = 0; a < batches.size(); ++a)
+    for (std::size_t b = 0; b < batches.size(); ++b)
+      CHECK((batches[a].layout() == batches[b].layout()) == (a == b));
+  auto again = Sequences::packed(std::array{5});
+  again.set_padded(std::array{2, 3}, 4);
+  CHECK(again.layout() == batches[5].layout());
+  CHECK(Sequences::masked(std::array{1, 1, 0, 0, 1, 1, 1, 0}, 4).layout() == again.layout());
+}

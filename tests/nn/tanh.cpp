@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
 #include "support/golden.hpp"
+#include "support/output_memory.hpp"
 #include "support/random_matrix.hpp"
 #include "support/threads.hpp"
 #include "support/tolerance.hpp"
@@ -58,4 +59,21 @@ TEST_CASE("tanh_activation may work in place, refuses bad shapes, allocates noth
   CHECK(same_bits(a, y));
   CHECK(same_bits(b, dx));
   CHECK_THROWS_AS(tanh_activation_backward(y, random_matrix<float>(3, 5, 1), dx), ShapeError);
+}
+
+TEST_CASE("tanh_activation writes to the caller's memory, but not over a part of its input") {
+  const Matrix<float> x = random_matrix<float>(4, 21, 1), dy = random_matrix<float>(4, 21, 2);
+  Matrix<float> y, dx;
+  tanh_activation(x, y);
+  tanh_activation_backward(y, dy, dx);
+  check_output<float>(y, [&](Output<float> out) { tanh_activation(x, out); });
+  check_output<float>(dx, [&](Output<float> out) { tanh_activation_backward(y, dy, out); });
+  check_partial_overlap_refused<float>(
+      4, 21, [](ConstMatrixRef<float> in, Output<float> out) { tanh_activation<float>(in, out); });
+  check_partial_overlap_refused<float>(4, 21, [&](ConstMatrixRef<float> in, Output<float> out) {
+    tanh_activation_backward<float>(y, in, out);
+  });
+  check_partial_overlap_refused<float>(4, 21, [&](ConstMatrixRef<float> in, Output<float> out) {
+    tanh_activation_backward<float>(in, dy, out);
+  });
 }

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <type_traits>
-
 #include "lora/nn/gelu.hpp"
 #include "lora/nn/relu.hpp"
 #include "lora/nn/tanh.hpp"
@@ -16,9 +14,10 @@ enum class Activation {
   tanh,       ///< tanh(x)
 };
 
-/// Computes y = f(x) for x (N, M); y is resized and may be x itself.
+/// Computes y = f(x) for x and y (N, M). y may be x itself, but no other part of its memory. Throws
+/// ShapeError.
 template <class T>
-void activate(Activation f, std::type_identity_t<ConstMatrixRef<T>> x, Matrix<T>& y) {
+void activate(Activation f, ConstMatrixRef<T> x, Output<T> y) {
   switch (f) {
     case Activation::gelu:
       return gelu<T>(x, y);
@@ -31,12 +30,12 @@ void activate(Activation f, std::type_identity_t<ConstMatrixRef<T>> x, Matrix<T>
   }
 }
 
-/// Computes dx = dy f'(x) for x, y = f(x) and dy (N, M); dx is resized and may be dy itself. Only
-/// where needs_output(f) are the elements of y looked at, and only elsewhere those of x.
+/// Computes dx = dy f'(x) for x, y = f(x) and dy, all of them (N, M). Only where needs_output(f) is
+/// y looked at, and only elsewhere x. dx may be dy, or the one that is looked at, but no other part
+/// of their memory. Throws ShapeError.
 template <class T>
-void activate_backward(Activation f, std::type_identity_t<ConstMatrixRef<T>> x,
-                       std::type_identity_t<ConstMatrixRef<T>> y,
-                       std::type_identity_t<ConstMatrixRef<T>> dy, Matrix<T>& dx) {
+void activate_backward(Activation f, ConstMatrixRef<T> x, ConstMatrixRef<T> y, ConstMatrixRef<T> dy,
+                       Output<T> dx) {
   switch (f) {
     case Activation::gelu:
       return gelu_backward<T>(x, dy, dx);

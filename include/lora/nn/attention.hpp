@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <string>
+#include <string_view>
 
-#include "lora/core/finite.hpp"
-#include "lora/core/matrix.hpp"
+#include "lora/core/number_checks.hpp"
+#include "lora/core/output.hpp"
 #include "lora/core/packets.hpp"
 #include "lora/core/parallel.hpp"
+#include "lora/core/place.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/kernels/product.hpp"
@@ -46,7 +49,8 @@ struct AttentionConfig {
 /// Backward computes the probabilities again, from q, k and the logarithm of each row's sum of
 /// exponentials (N, H), which is all that the tape keeps: memory is O(S), not O(S^2). Dropout's
 /// masks are functions of (seed, tape's step, head, token, token). The result is the same bit for
-/// bit for any number of threads, and a second call of the same shapes allocates nothing.
+/// bit for any number of threads, and a second call of the same shapes allocates nothing. Calls may
+/// come from several threads at once, each with a tape of its own.
 template <class T>
 class Attention {
  public:
@@ -64,47 +68,52 @@ class Attention {
       throw ConfigError(message("Attention: heads = ", config.heads, ", kv_heads = ", kv_heads_,
                                 ", head_features = ", config.head_features,
                                 ", expected at least 1 each and heads a multiple of kv_heads"));
-    if (!(is_finite(config.dropout) && config.dropout >= 0 && config.dropout < 1))
-      throw ConfigError(message("Attention: dropout is ", config.dropout, ", expected 0 <= p < 1"));
+    require_below_one(config.dropout, "Attention", "dropout");
     const double scaling =
         config.scaling.value_or(1 / std::sqrt(static_cast<double>(config.head_features)));
-    if (!is_finite(scaling))
-      throw ConfigError(message("Attention: scaling is ", scaling, ", expected a finite number"));
+    require_finite(scaling, "Attention", "scaling");
     scaling_ = static_cast<T>(scaling);
   }
 
-  /// Computes y, which is resized, without dropout. y may be q itself. Throws ShapeError.
+  /// Computes y (N, H D) without dropout. y may be q itself, but no other part of its memory and no
+  /// part of k or v. Throws ShapeError.
   void forward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v,
-               const Sequences& sequences, Matrix<T>& y) const {
+               const Sequences& sequences, Output<T> y) const {
     forward(q, k, v, sequences, sequences, y);
   }
 
   /// Does the same with keys and values apart from the queries.
   void forward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v,
-               const Sequences& queries, const Sequences& keys, Matrix<T>& y) const {
-    check(q, k, v, queries, keys, "Attention::forward");
-    y.resize(q.rows(), q.cols());
+               const Sequences& queries, const Sequences& keys, Output<T> y) const {
+    const Place where = place("Attention::forward");
+    check(q, k, v, queries, keys, where);
+    y.check(q.rows(), q.cols(), where, "y", {k, v});
+    MatrixRef<T> out = y.shaped_elementwise(q.rows(), q.cols(), where, "y", {q});
     for_each_head(queries, keys, heads(),
-                  [&](const Place& at) { forward_head(at, q, k, v, y, nullptr, nullptr); });
+                  [&](const Head& at) { forward_head(at, q, k, v, out, nullptr, nullptr); });
   }
 
-  /// Computes y, which is resized, with dropout, and keeps the logarithms on the tape. y is none
-  /// of q, k, v. Throws ShapeError.
+  /// Computes y with dropout, and keeps the logarithms on the tape. y is no part of q, k or v.
+  /// Throws ShapeError.
   void forward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v,
-               const Sequences& sequences, Tape<T>& tape, Matrix<T>& y) const {
+               const Sequences& sequences, Tape<T>& tape, Output<T> y) const {
     forward(q, k, v, sequences, sequences, tape, y);
   }
 
   /// Does the same with keys and values apart from the queries.
   void forward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v,
-               const Sequences& queries, const Sequences& keys, Tape<T>& tape, Matrix<T>& y) const {
-    check(q, k, v, queries, keys, "Attention::forward");
-    auto& frame = tape.push(this, "Attention", q.rows());
+               const Sequences& queries, const Sequences& keys, Tape<T>& tape, Output<T> y) const {
+    const Place where = place("Attention::forward");
+    check(q, k, v, queries, keys, where);
+    MatrixRef<T> out = y.shaped(q.rows(), q.cols(), where, "y", {q, k, v});
+    auto& frame =
+        tape.push(this, name_.empty() ? std::string_view("an Attention") : name_, q.rows());
+    for (const ConstMatrixRef<T>& input : {q, k, v}) frame.note_input(input);
+    frame.note_layout(layout_of(queries, keys));
     MatrixRef<T> log_sums = frame.keep(q.rows(), heads());
     const DropoutMask mask = mask_of(frame, keys);
-    y.resize(q.rows(), q.cols());
-    for_each_head(queries, keys, heads(), [&](const Place& at) {
-      forward_head(at, q, k, v, y, &log_sums, config_.dropout > 0 ? &mask : nullptr);
+    for_each_head(queries, keys, heads(), [&](const Head& at) {
+      forward_head(at, q, k, v, out, &log_sums, config_.dropout > 0 ? &mask : nullptr);
     });
   }
 
@@ -113,34 +122,41 @@ class Attention {
   ///     dv = (P * M)^T dy,  dP = M * (dy v^T),  dS = P * (dP - rowsum(P * dP)),
   ///     dq = s dS k,  dk = s dS^T q
   ///
-  /// q, k, v and sequences are the forward's; dq, dk and dv are resized. dq may be dy itself, no
-  /// other two may be the same. Throws ShapeError and StateError, before anything changes.
+  /// q, k, v and sequences are the forward's. dq may be dy itself; otherwise dq, dk and dv are no
+  /// part of each other, of an input or of dy. Throws ShapeError and StateError, before anything
+  /// changes.
   void backward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v, ConstMatrixRef<T> dy,
-                const Sequences& sequences, Tape<T>& tape, Matrix<T>& dq, Matrix<T>& dk,
-                Matrix<T>& dv) const {
+                const Sequences& sequences, Tape<T>& tape, Output<T> dq, Output<T> dk,
+                Output<T> dv) const {
     backward(q, k, v, dy, sequences, sequences, tape, dq, dk, dv);
   }
 
   /// Does the same with keys and values apart from the queries.
   void backward(ConstMatrixRef<T> q, ConstMatrixRef<T> k, ConstMatrixRef<T> v, ConstMatrixRef<T> dy,
-                const Sequences& queries, const Sequences& keys, Tape<T>& tape, Matrix<T>& dq,
-                Matrix<T>& dk, Matrix<T>& dv) const {
-    constexpr const char* where = "Attention::backward";
+                const Sequences& queries, const Sequences& keys, Tape<T>& tape, Output<T> dq,
+                Output<T> dk, Output<T> dv) const {
+    const Place where = place("Attention::backward");
     check(q, k, v, queries, keys, where);
-    require_shape(dy, q.rows(), q.cols(), where, "dy");
+    require_shape(dy, q.rows(), q.cols(), where, "dy", {}, "heads * head_features");
     auto& frame = tape.top(this, dy.rows(), where);
+    check_frame(frame, q, k, v, layout_of(queries, keys), where);
+    require_apart<T>({dq, dk, dv}, where);
+    dq.check(q.rows(), q.cols(), where, "dq", {q, k, v});
+    dk.check(k.rows(), k.cols(), where, "dk", {q, k, v, dy});
+    dv.check(v.rows(), v.cols(), where, "dv", {q, k, v, dy});
+    MatrixRef<T> dq_out = dq.shaped_elementwise(q.rows(), q.cols(), where, "dq", {dy});
+    MatrixRef<T> dk_out = dk.shaped(k.rows(), k.cols(), where, "dk");
+    MatrixRef<T> dv_out = dv.shaped(v.rows(), v.cols(), where, "dv");
     const MatrixRef<T> log_sums = frame.kept();
     const DropoutMask mask = mask_of(frame, keys);
-    dq.resize(q.rows(), q.cols());
-    dk.resize(k.rows(), k.cols());
-    dv.resize(v.rows(), v.cols());
     const Index group = heads() / kv_heads_;
-    for_each_head(queries, keys, kv_heads_, [&](Place at) {
+    for_each_head(queries, keys, kv_heads_, [&](Head at) {
       const Index g = at.head;
-      zero_rows(*at.key, g, 0, at.key->rows, dk);
-      zero_rows(*at.key, g, 0, at.key->rows, dv);
+      zero_rows(*at.key, g, 0, at.key->rows, dk_out);
+      zero_rows(*at.key, g, 0, at.key->rows, dv_out);
       for (at.head = g * group; at.head < (g + 1) * group; ++at.head)
-        backward_head(at, q, k, v, dy, log_sums, config_.dropout > 0 ? &mask : nullptr, dq, dk, dv);
+        backward_head(at, q, k, v, dy, log_sums, config_.dropout > 0 ? &mask : nullptr, dq_out,
+                      dk_out, dv_out);
     });
     tape.pop();
   }
@@ -149,10 +165,14 @@ class Attention {
   [[nodiscard]] Index heads() const { return config_.heads; }
   [[nodiscard]] Index kv_heads() const { return kv_heads_; }
   [[nodiscard]] Index head_features() const { return config_.head_features; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+  /// Names the layer in messages; it has nothing that files would know by a name.
+  void set_name(const std::string& name) { name_ = name; }
 
  private:
   // One head of one sequence.
-  struct Place {
+  struct Head {
     const Sequences* queries;
     const Sequences* keys;
     const Sequences::Sequence* query;
@@ -172,14 +192,35 @@ class Attention {
   };
 
   void check(const ConstMatrixRef<T>& q, const ConstMatrixRef<T>& k, const ConstMatrixRef<T>& v,
-             const Sequences& queries, const Sequences& keys, const char* where) const {
+             const Sequences& queries, const Sequences& keys, const Place& where) const {
     const Index d = head_features();
     if (queries.size() != keys.size())
       throw ShapeError(message(where, ": queries are ", queries.size(), " sequences, keys ",
                                keys.size(), ", expected as many"));
-    require_shape(q, queries.rows(), heads() * d, where, "q");
-    require_shape(k, keys.rows(), kv_heads_ * d, where, "k");
-    require_shape(v, keys.rows(), kv_heads_ * d, where, "v");
+    const char* const columns = "heads * head_features";
+    const char* const kv_columns = "kv_heads * head_features";
+    require_shape(q, queries.rows(), heads() * d, where, "q", "rows of the queries", columns);
+    require_shape(k, keys.rows(), kv_heads_ * d, where, "k", "rows of the keys", kv_columns);
+    require_shape(v, keys.rows(), kv_heads_ * d, where, "v", "rows of the keys", kv_columns);
+  }
+
+  // Backward computes again what forward computed, so all of it has to be as it was.
+  static void check_frame(const typename Tape<T>::Frame& frame, const ConstMatrixRef<T>& q,
+                          const ConstMatrixRef<T>& k, const ConstMatrixRef<T>& v,
+                          std::uint64_t layout, const Place& where) {
+    frame.mark(0).require_elements(q, where, "q");
+    frame.mark(1).require_elements(k, where, "k");
+    frame.mark(2).require_elements(v, where, "v");
+    if (frame.layout() != layout)
+      throw StateError(message(where,
+                               ": the sequences lie otherwise than in the forward on the tape: "
+                               "keep them as they are until backward"));
+  }
+
+  [[nodiscard]] Place place(const char* call) const { return {call, name_}; }
+
+  [[nodiscard]] static std::uint64_t layout_of(const Sequences& queries, const Sequences& keys) {
+    return 31 * queries.layout() + keys.layout();
   }
 
   [[nodiscard]] DropoutMask mask_of(const typename Tape<T>::Frame& frame,
@@ -200,33 +241,33 @@ class Attention {
     const Index tasks = queries.size() * count;
     parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
       const Index b = task % queries.size();
-      body(Place{&queries, &keys, &queries[b], &keys[b], task / queries.size()});
+      body(Head{&queries, &keys, &queries[b], &keys[b], task / queries.size()});
     });
   }
 
   // Queries that are taken at a time: their probabilities stay in the second-level cache.
-  [[nodiscard]] static Index block_rows(const Place& at) {
+  [[nodiscard]] static Index block_rows(const Head& at) {
     constexpr Index elements = Index{1} << 15;
     return std::min(at.query_count(),
                     std::max<Index>(16, elements / std::max<Index>(1, at.key_count())));
   }
 
   // Returns how many keys, from the first, query `i` sees.
-  [[nodiscard]] Index visible(const Place& at, Index i) const {
+  [[nodiscard]] Index visible(const Head& at, Index i) const {
     if (!config_.causal) return at.key_count();
     return std::max<Index>(0, at.key_count() - at.query_count() + i + 1);
   }
 
   // Rows [from, to) of the sequence, columns of head `head`.
   void zero_rows(const Sequences::Sequence& sequence, Index head, Index from, Index to,
-                 Matrix<T>& out) const {
+                 MatrixRef<T> out) const {
     if (from == to) return;  // there may be no memory at all
     const Index d = head_features();
     out.block(sequence.begin + from, head * d, to - from, d).setZero();
   }
 
-  void forward_head(const Place& at, const ConstMatrixRef<T>& q, const ConstMatrixRef<T>& k,
-                    const ConstMatrixRef<T>& v, Matrix<T>& y, MatrixRef<T>* log_sums,
+  void forward_head(const Head& at, const ConstMatrixRef<T>& q, const ConstMatrixRef<T>& k,
+                    const ConstMatrixRef<T>& v, MatrixRef<T> y, MatrixRef<T>* log_sums,
                     const DropoutMask* mask) const {
     namespace ei = Eigen::internal;
     const Index d = head_features(), begin = at.query_begin(), n = at.query_count();
@@ -277,10 +318,10 @@ class Attention {
     }
   }
 
-  void backward_head(const Place& at, const ConstMatrixRef<T>& q, const ConstMatrixRef<T>& k,
+  void backward_head(const Head& at, const ConstMatrixRef<T>& q, const ConstMatrixRef<T>& k,
                      const ConstMatrixRef<T>& v, const ConstMatrixRef<T>& dy,
-                     const MatrixRef<T>& log_sums, const DropoutMask* mask, Matrix<T>& dq,
-                     Matrix<T>& dk, Matrix<T>& dv) const {
+                     const MatrixRef<T>& log_sums, const DropoutMask* mask, MatrixRef<T> dq,
+                     MatrixRef<T> dk, MatrixRef<T> dv) const {
     namespace ei = Eigen::internal;
     const Index d = head_features(), begin = at.query_begin(), n = at.query_count();
     const Index kv_begin = at.key_begin();
@@ -344,15 +385,17 @@ class Attention {
     }
   }
 
-  // Scores of padding inside the run become minus infinity, whose exponential is zero.
-  static void hide_padding(const Place& at, Index seen, T* scores) {
+  // Scores of padding inside the run become so low that their exponential is zero: a finite number,
+  // because under -ffast-math infinities are not what they were. The first key is a token, so the
+  // largest score is another one.
+  static void hide_padding(const Head& at, Index seen, T* scores) {
     if (!at.key->holes) return;
     for (Index j = 0; j < seen; ++j)
-      if (at.key_is_padding(j)) scores[j] = -std::numeric_limits<T>::infinity();
+      if (at.key_is_padding(j)) scores[j] = std::numeric_limits<T>::lowest() / 2;
   }
 
   // The mask's row of a query: one for each head and row of the activations.
-  static Index mask_index(const Place& at, Index query) {
+  static Index mask_index(const Head& at, Index query) {
     return at.head * at.queries->rows() + at.query_begin() + query;
   }
 
@@ -360,6 +403,7 @@ class Attention {
   Index kv_heads_;
   Random random_;
   T scaling_ = T(1);
+  std::string name_;
 };
 
 }  // namespace lora

@@ -3,11 +3,10 @@
 #include <cmath>
 #include <optional>
 #include <span>
-#include <type_traits>
 
 #include "lora/core/elementwise.hpp"
 #include "lora/core/finite.hpp"
-#include "lora/core/matrix.hpp"
+#include "lora/core/output.hpp"
 #include "lora/core/scratch.hpp"
 
 namespace lora {
@@ -43,13 +42,11 @@ void check_cross_entropy(Index n, Index classes, std::span<const int> labels,
     throw ShapeError(message("cross_entropy: ", options.class_weights.size(),
                              " class weights, expected one for each of ", classes, " classes"));
   for (const T weight : options.class_weights)
-    if (!(is_finite(weight) && weight >= T(0)))
+    if (!is_finite(weight) || weight < T(0))
       throw ConfigError(message("cross_entropy: a class weight is ", weight,
                                 ", expected a finite number of at least 0"));
-  if (!(is_finite(options.label_smoothing) && options.label_smoothing >= 0 &&
-        options.label_smoothing <= 1))
-    throw ConfigError(message("cross_entropy: label_smoothing is ", options.label_smoothing,
-                              ", expected 0 to 1"));
+  if (const double e = options.label_smoothing; !is_finite(e) || e < 0 || e > 1)
+    throw ConfigError(message("cross_entropy: label_smoothing is ", e, ", expected 0 to 1"));
 }
 
 }  // namespace detail
@@ -59,14 +56,14 @@ void check_cross_entropy(Index n, Index classes, std::span<const int> labels,
 ///
 ///     loss = sum over rows and classes of -t_c log p_c / W,  dlogits = (p sum(t) - t) / W,
 ///
-/// W the sum of w_label over the rows that are not ignored, or 1 for Reduction::sum. logits (N, C),
-/// labels N numbers, dlogits is resized to (N, C) and may be logits itself. Where W = 0 (an empty
-/// batch, every row ignored) the result is 0, where PyTorch's is NaN. Throws ShapeError for a wrong
-/// number of labels or weights or a label outside [0, C), ConfigError for options out of range,
-/// before anything changes.
+/// W the sum of w_label over the rows that are not ignored, or 1 for Reduction::sum. logits and
+/// dlogits (N, C), labels N numbers. dlogits may be logits itself, but no other part of its memory.
+/// Where W = 0 (an empty batch, every row ignored) the result is 0, where PyTorch's is NaN. Throws
+/// ShapeError for a wrong number of labels or weights or a label outside [0, C), ConfigError for
+/// options out of range, before anything changes.
 template <class T>
-T cross_entropy(std::type_identity_t<ConstMatrixRef<T>> logits, std::span<const int> labels,
-                const std::type_identity_t<CrossEntropyOptions<T>>& options, Matrix<T>& dlogits) {
+T cross_entropy(ConstMatrixRef<T> logits, std::span<const int> labels,
+                const CrossEntropyOptions<T>& options, Output<T> dlogits) {
   namespace ei = Eigen::internal;
   const Index n = logits.rows(), classes = logits.cols();
   detail::check_cross_entropy<T>(n, classes, labels, options);
@@ -90,13 +87,14 @@ T cross_entropy(std::type_identity_t<ConstMatrixRef<T>> logits, std::span<const 
     for (Index c = 0; c < classes; ++c) weight_sum += weights[c];
   }
 
-  dlogits.resize(n, classes);
+  MatrixRef<T> gradient =
+      dlogits.shaped_elementwise(n, classes, "cross_entropy", "dlogits", {logits});
   Scratch scratch;
   T* losses = scratch.take<T>(n);  // summed in one order, whatever the threads
   for_each_row(n, classes, 32, [&](Index row) {
     const int label = labels[static_cast<std::size_t>(row)];
     const T* in = logits.data() + row * logits.outerStride();
-    T* out = dlogits.data() + row * classes;
+    T* out = gradient.data() + row * gradient.outerStride();
     if (label == options.ignore_index || scale == T(0)) {
       std::fill_n(out, classes, T(0));
       losses[row] = T(0);
@@ -140,12 +138,26 @@ T cross_entropy(std::type_identity_t<ConstMatrixRef<T>> logits, std::span<const 
   return loss;
 }
 
+/// Does the same for the scalar of logits.
+template <class X>
+typename X::Scalar cross_entropy(const Eigen::MatrixBase<X>& logits, std::span<const int> labels,
+                                 const CrossEntropyOptions<typename X::Scalar>& options,
+                                 Output<typename X::Scalar> dlogits) {
+  return cross_entropy<typename X::Scalar>(logits.derived(), labels, options, dlogits);
+}
+
 /// Computes the mean loss and its gradient with PyTorch's defaults: the mean over the batch of
 /// -log softmax(logits)[label], and dlogits = (softmax(logits) - onehot(label)) / N.
 template <class T>
-T cross_entropy(std::type_identity_t<ConstMatrixRef<T>> logits, std::span<const int> labels,
-                Matrix<T>& dlogits) {
+T cross_entropy(ConstMatrixRef<T> logits, std::span<const int> labels, Output<T> dlogits) {
   return cross_entropy<T>(logits, labels, CrossEntropyOptions<T>{}, dlogits);
+}
+
+/// Does the same for the scalar of logits.
+template <class X>
+typename X::Scalar cross_entropy(const Eigen::MatrixBase<X>& logits, std::span<const int> labels,
+                                 Output<typename X::Scalar> dlogits) {
+  return cross_entropy<typename X::Scalar>(logits.derived(), labels, dlogits);
 }
 
 /// Computes the loss alone, as the overloads with a gradient do.

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "lora/core/elementwise.hpp"
-#include "lora/core/matrix.hpp"
+#include "lora/core/output.hpp"
 
 namespace lora {
 
@@ -34,25 +34,28 @@ void check_lookup(const EmbeddingLookup<T>& lookup, Index n, Index d, const char
 
 }  // namespace detail
 
-/// Computes y (N, D), which is resized, as the sum of rows of one table or several, in one pass:
-/// y[n] = sum over l of table_l[ids_l[n]]. BERT's are tokens, positions and token types:
+/// Computes y (N, D), which is no part of a table, as the sum of rows of one table or several, in
+/// one pass: y[n] = sum over l of table_l[ids_l[n]]. BERT's are tokens, positions and token types:
 ///
 ///     embedding<float>({{words, ids, "tokens"}, {places, positions, "positions"}}, y);
 ///
 /// The tables are frozen: there is no backward to call. Throws ShapeError, before anything
 /// changes, for tables of different widths and an id that a table does not have.
 template <class T>
-void embedding(std::span<const EmbeddingLookup<T>> lookups, Matrix<T>& y) {
+void embedding(std::span<const EmbeddingLookup<T>> lookups, Output<T> y) {
   if (lookups.empty()) throw ShapeError("embedding: there is no table, expected at least one");
   const Index n = static_cast<Index>(lookups[0].ids.size()), d = lookups[0].table.cols();
-  for (const auto& lookup : lookups) detail::check_lookup(lookup, n, d, "embedding");
-  y.resize(n, d);
+  for (const auto& lookup : lookups) {
+    detail::check_lookup(lookup, n, d, "embedding");
+    y.check(n, d, "embedding", "y", {lookup.table});
+  }
+  MatrixRef<T> sums = y.shaped(n, d, "embedding", "y");
   for_each_row(n, d, 16, [&](Index row) {
     const auto entry = [&](const EmbeddingLookup<T>& lookup) {
       return lookup.table.data() +
              lookup.ids[static_cast<std::size_t>(row)] * lookup.table.outerStride();
     };
-    T* out = y.data() + row * d;
+    T* out = sums.data() + row * sums.outerStride();
     std::copy_n(entry(lookups[0]), d, out);
     for (const auto& lookup : lookups.subspan(1))
       packets::transform(
@@ -64,19 +67,20 @@ void embedding(std::span<const EmbeddingLookup<T>> lookups, Matrix<T>& y) {
 
 /// Does the same for a list in braces.
 template <class T>
-void embedding(std::initializer_list<EmbeddingLookup<T>> lookups, Matrix<T>& y) {
+void embedding(std::initializer_list<EmbeddingLookup<T>> lookups, Output<T> y) {
   embedding<T>(std::span<const EmbeddingLookup<T>>(lookups.begin(), lookups.size()), y);
 }
 
 /// Adds the gradient of a table that trains, as in full fine-tuning: dtable[ids[n]] += dy[n] for
-/// dy (N, D) and dtable (entries, D). Equal ids add up in their order. Throws ShapeError, before
-/// anything changes.
+/// dy (N, D) and dtable (entries, D), which is no part of dy. Equal ids add up in their order.
+/// Throws ShapeError, before anything changes.
 template <class T>
-void embedding_backward(std::span<const int> ids, std::type_identity_t<ConstMatrixRef<T>> dy,
-                        std::type_identity_t<MatrixRef<T>> dtable) {
+void embedding_backward(std::span<const int> ids, ConstMatrixRef<T> dy, MatrixRef<T> dtable) {
+  constexpr const char* where = "embedding_backward";
   const Index n = dy.rows(), d = dtable.cols();
-  require_cols(dy, d, "embedding_backward", "dy", "embedding_features");
-  detail::check_lookup<T>({dtable, ids, "dtable"}, n, d, "embedding_backward");
+  require_cols(dy, d, where, "dy", "embedding_features");
+  detail::check_lookup<T>({dtable, ids, "dtable"}, n, d, where);
+  Output<T>(dtable).check(dtable.rows(), d, where, "dtable", {dy});
   // Blocks of columns: no two threads add to one element.
   constexpr Index width = 64;
   const Index tasks = (d + width - 1) / width;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "lora/core/elementwise.hpp"
+#include "lora/core/output.hpp"
 #include "lora/nn/normal_cdf.hpp"
 
 namespace lora {
@@ -33,37 +34,42 @@ template <class T>
 
 }  // namespace detail
 
-/// Computes y = gelu(x) for x (N, D); y is resized to (N, D) and may be x itself, but backward
-/// needs x.
+/// Computes y = gelu(x) for x and y (N, D). y may be x itself, but no other part of its memory, and
+/// backward needs x. Throws ShapeError.
 template <class T>
-void gelu(std::type_identity_t<ConstMatrixRef<T>> x, Matrix<T>& y,
-          GeluForm form = GeluForm::exact) {
+void gelu(ConstMatrixRef<T> x, Output<T> y, GeluForm form = GeluForm::exact) {
   namespace ei = Eigen::internal;
-  y.resize(x.rows(), x.cols());
+  MatrixRef<T> out = y.shaped_elementwise(x.rows(), x.cols(), "gelu", "y", {x});
   if (form == GeluForm::exact) {
     elementwise(
-        y, 32, [](const Packet<T>& v) { return ei::pmul(v, normal_cdf<T>(v).cdf); }, x);
+        out, 32, [](const Packet<T>& v) { return ei::pmul(v, normal_cdf<T>(v).cdf); }, x);
   } else {
     elementwise(
-        y, 32,
+        out, 32,
         [](const Packet<T>& v) { return ei::pmul(v, detail::gelu_sigmoid<T>(v, ei::pmul(v, v))); },
         x);
   }
 }
 
-/// Computes dx = dy gelu'(x) for x and dy (N, D), with gelu'(x) = Phi(x) + x phi(x) or the
-/// derivative of the tanh form; dx is resized to (N, D) and may be dy or x itself. Throws
+/// Does the same for the scalar of x.
+template <class X>
+void gelu(const Eigen::MatrixBase<X>& x, Output<typename X::Scalar> y,
+          GeluForm form = GeluForm::exact) {
+  gelu<typename X::Scalar>(x.derived(), y, form);
+}
+
+/// Computes dx = dy gelu'(x), all of them (N, D), with gelu'(x) = Phi(x) + x phi(x) or the
+/// derivative of the tanh form. dx may be dy or x itself, but no other part of their memory. Throws
 /// ShapeError.
 template <class T>
-void gelu_backward(std::type_identity_t<ConstMatrixRef<T>> x,
-                   std::type_identity_t<ConstMatrixRef<T>> dy, Matrix<T>& dx,
+void gelu_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Output<T> dx,
                    GeluForm form = GeluForm::exact) {
   namespace ei = Eigen::internal;
   require_shape(dy, x.rows(), x.cols(), "gelu_backward", "dy");
-  dx.resize(x.rows(), x.cols());
+  MatrixRef<T> out = dx.shaped_elementwise(x.rows(), x.cols(), "gelu_backward", "dx", {x, dy});
   if (form == GeluForm::exact) {
     elementwise(
-        dx, 32,
+        out, 32,
         [](const Packet<T>& v, const Packet<T>& g) {
           const NormalCdf<T> normal = normal_cdf<T>(v);
           return ei::pmul(g, ei::pmadd(v, normal.density, normal.cdf));
@@ -72,7 +78,7 @@ void gelu_backward(std::type_identity_t<ConstMatrixRef<T>> x,
   } else {
     // d/dx x s(w) = s + x s (1 - s) w', w' = 2 sqrt(2/pi) (1 + 3 * 0.044715 x^2)
     elementwise(
-        dx, 32,
+        out, 32,
         [](const Packet<T>& v, const Packet<T>& g) {
           const Packet<T> square = ei::pmul(v, v);
           const Packet<T> s = detail::gelu_sigmoid<T>(v, square);
@@ -84,6 +90,13 @@ void gelu_backward(std::type_identity_t<ConstMatrixRef<T>> x,
         },
         x, dy);
   }
+}
+
+/// Does the same for the scalar of x.
+template <class X>
+void gelu_backward(const Eigen::MatrixBase<X>& x, ConstMatrixRef<typename X::Scalar> dy,
+                   Output<typename X::Scalar> dx, GeluForm form = GeluForm::exact) {
+  gelu_backward<typename X::Scalar>(x.derived(), dy, dx, form);
 }
 
 }  // namespace lora

@@ -4,8 +4,9 @@
 #include <cstdint>
 #include <string>
 
-#include "lora/core/matrix.hpp"
-#include "lora/core/parameter_list.hpp"
+#include "lora/core/gradients.hpp"
+#include "lora/core/output.hpp"
+#include "lora/core/place.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/init/kaiming_uniform.hpp"
 #include "lora/kernels/product.hpp"
@@ -14,8 +15,11 @@
 
 namespace lora {
 
-/// Computes y = x W^T + b with W (out, in) and b (out) both trained: a new head (PEFT's
+/// A linear layer y = x W^T + b with W (out, in) and b (out) both trained: a new head (PEFT's
 /// modules_to_save), or a layer of full fine-tuning to compare LoRA with.
+///
+/// Const calls may come from several threads at once, each with a tape and Gradients of its own. A
+/// second call of the same shapes allocates nothing.
 template <class T>
 class Linear {
  public:
@@ -38,36 +42,54 @@ class Linear {
     set_name("");
   }
 
-  /// Computes y (N, out), which is resized, for x (N, in). Throws ShapeError.
-  void forward(ConstMatrixRef<T> x, Matrix<T>& y) const {
-    require_cols(x, in_features(), "Linear::forward", "x", "in_features");
-    y.resize(x.rows(), out_features());
-    y.rowwise() = bias_.value.row(0);
-    add_product(y, T(1), x, weight_.value.transpose());
+  /// Computes y (N, out) for x (N, in). y is no part of x. Throws ShapeError.
+  void forward(ConstMatrixRef<T> x, Output<T> y) const {
+    const Place where = place("Linear::forward");
+    require_cols(x, in_features(), where, "x", "in_features");
+    MatrixRef<T> out = y.shaped(x.rows(), out_features(), where, "y", {x});
+    out.rowwise() = bias_.value.row(0);
+    add_product(out, T(1), x, weight_.value.transpose());
   }
 
-  /// Computes the same and notes the call on the tape, for backward to check.
-  void forward(ConstMatrixRef<T> x, Tape<T>& tape, Matrix<T>& y) const {
+  /// Computes the same and notes x on the tape, for backward to check.
+  void forward(ConstMatrixRef<T> x, Tape<T>& tape, Output<T> y) const {
     forward(x, y);
-    static_cast<void>(tape.push(this, weight_.name, x.rows()));
+    tape.push(this, name_.empty() ? std::string_view("a Linear") : name_, x.rows()).note_input(x);
   }
 
-  /// Adds dW += dy^T x and db += sum over rows of dy, and computes dx = dy W, resized to (N, in).
-  /// Throws ShapeError and StateError.
-  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, Matrix<T>& dx) {
-    backward(x, dy, tape);
-    dx.resize(x.rows(), in_features());
-    dx.setZero();
-    add_product(dx, T(1), dy, weight_.value);
+  /// Adds dW += dy^T x and db += sum over rows of dy, and computes dx = dy W (N, in). x is the
+  /// forward's. dx may be x itself, but no other part of its memory and no part of dy. Throws
+  /// ShapeError and StateError, before anything changes.
+  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, Output<T> dx) {
+    backward(x, dy, tape, GradientTarget<T>::own(), dx);
   }
 
   /// Does the same without dx.
   void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape) {
-    require_cols(x, in_features(), "Linear::backward", "x", "in_features");
-    require_shape(dy, x.rows(), out_features(), "Linear::backward", "dy");
-    static_cast<void>(tape.top(this, dy.rows(), "Linear::backward"));
-    add_product(weight_.grad, T(1), dy.transpose(), x);
-    add_bias_gradient<T>(dy, bias_.grad);
+    backward(x, dy, tape, GradientTarget<T>::own());
+  }
+
+  /// Computes dx, and adds to `gradients` instead of the layer's own: a `Gradients<T>`, one for
+  /// each thread that trains this layer.
+  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
+                GradientTarget<T> gradients, Output<T> dx) const {
+    const Place where = place("Linear::backward");
+    check_backward(x, dy, tape, where);
+    dx.check(dy.rows(), in_features(), where, "dx", {dy});
+    if (!dx.is(x)) dx.check(dy.rows(), in_features(), where, "dx", {x});
+    backward(x, dy, tape, gradients);
+    MatrixRef<T> out = dx.shaped(dy.rows(), in_features(), where, "dx");
+    out.setZero();
+    add_product(out, T(1), dy, weight_.value);
+  }
+
+  /// Does the same without dx.
+  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
+                GradientTarget<T> gradients) const {
+    check_backward(x, dy, tape, place("Linear::backward"));
+    MatrixRef<T> dw = gradients.of(weight_), db = gradients.of(bias_);
+    add_product(dw, T(1), dy.transpose(), x);
+    add_bias_gradient<T>(dy, db);
     tape.pop();
   }
 
@@ -79,8 +101,11 @@ class Linear {
   [[nodiscard]] Parameter<T>& bias() { return bias_; }
   [[nodiscard]] const Parameter<T>& bias() const { return bias_; }
 
-  /// Names the layer; its parameters are then `name.weight` and `name.bias`.
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+  /// Names the layer; its parameters are then `name.weight` and `name.bias`, as in PyTorch.
   void set_name(const std::string& name) {
+    name_ = name;
     weight_.name = name.empty() ? "weight" : name + ".weight";
     bias_.name = name.empty() ? "bias" : name + ".bias";
   }
@@ -97,6 +122,16 @@ class Linear {
   [[nodiscard]] Index total_parameters() const { return trainable_parameters(); }
 
  private:
+  [[nodiscard]] Place place(const char* call) const { return {call, name_}; }
+
+  void check_backward(const ConstMatrixRef<T>& x, const ConstMatrixRef<T>& dy, Tape<T>& tape,
+                      const Place& where) const {
+    require_cols(x, in_features(), where, "x", "in_features");
+    require_shape(dy, x.rows(), out_features(), where, "dy", {}, "out_features");
+    tape.top(this, dy.rows(), where).require_input(x, where);
+  }
+
+  std::string name_;
   Parameter<T> weight_;
   Parameter<T> bias_;
 };

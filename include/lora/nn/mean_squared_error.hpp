@@ -1,10 +1,9 @@
 #pragma once
 
 #include <optional>
-#include <type_traits>
 
 #include "lora/core/elementwise.hpp"
-#include "lora/core/matrix.hpp"
+#include "lora/core/output.hpp"
 #include "lora/core/scratch.hpp"
 
 namespace lora {
@@ -21,14 +20,13 @@ struct MeanSquaredErrorOptions {
 ///
 ///     loss = sum over all elements of (y - target)^2 / n,  dy = 2 (y - target) / n,
 ///
-/// n the number of elements N D, or options.elements. dy is resized to (N, D) and may be y or
-/// target itself. An empty y has the loss 0, where PyTorch's is NaN. Throws ShapeError for a target
-/// of another shape and ConfigError for fewer elements than y has, before anything changes. Source:
-/// torch.nn.MSELoss.
+/// n the number of elements N D, or options.elements. dy (N, D) may be y or target itself, but no
+/// other part of their memory. An empty y has the loss 0, where PyTorch's is NaN. Throws ShapeError
+/// for a target of another shape and ConfigError for fewer elements than y has, before anything
+/// changes. Source: torch.nn.MSELoss.
 template <class T>
-T mean_squared_error(std::type_identity_t<ConstMatrixRef<T>> y,
-                     std::type_identity_t<ConstMatrixRef<T>> target,
-                     const MeanSquaredErrorOptions& options, Matrix<T>& dy) {
+T mean_squared_error(ConstMatrixRef<T> y, ConstMatrixRef<T> target,
+                     const MeanSquaredErrorOptions& options, Output<T> dy) {
   namespace ei = Eigen::internal;
   const Index n = y.rows(), d = y.cols(), count = options.elements.value_or(y.size());
   require_shape(target, n, d, "mean_squared_error", "target");
@@ -37,7 +35,7 @@ T mean_squared_error(std::type_identity_t<ConstMatrixRef<T>> y,
                               y.size(), " of y ", shape_of(y)));
   const auto scale = ei::pset1<Packet<T>>(count > 0 ? T(2) / static_cast<T>(count) : T(0));
 
-  dy.resize(n, d);
+  MatrixRef<T> gradient = dy.shaped_elementwise(n, d, "mean_squared_error", "dy", {y, target});
   Scratch scratch;
   T* losses = scratch.take<T>(n);  // summed in one order, whatever the threads
   for_each_row(n, d, 16, [&](Index row) {
@@ -51,7 +49,7 @@ T mean_squared_error(std::type_identity_t<ConstMatrixRef<T>> y,
         },
         in, wanted);
     packets::transform(
-        d, dy.data() + row * d,
+        d, gradient.data() + row * gradient.outerStride(),
         [&](const Packet<T>& a, const Packet<T>& b) { return ei::pmul(ei::psub(a, b), scale); }, in,
         wanted);
   });
@@ -60,21 +58,36 @@ T mean_squared_error(std::type_identity_t<ConstMatrixRef<T>> y,
   return count > 0 ? sum / static_cast<T>(count) : T(0);
 }
 
+/// Does the same for the scalar of y.
+template <class Y>
+typename Y::Scalar mean_squared_error(const Eigen::MatrixBase<Y>& y,
+                                      ConstMatrixRef<typename Y::Scalar> target,
+                                      const MeanSquaredErrorOptions& options,
+                                      Output<typename Y::Scalar> dy) {
+  return mean_squared_error<typename Y::Scalar>(y.derived(), target, options, dy);
+}
+
 /// Computes the mean over y's own elements and its gradient, as torch.nn.MSELoss does by default.
 template <class T>
-T mean_squared_error(std::type_identity_t<ConstMatrixRef<T>> y,
-                     std::type_identity_t<ConstMatrixRef<T>> target, Matrix<T>& dy) {
+T mean_squared_error(ConstMatrixRef<T> y, ConstMatrixRef<T> target, Output<T> dy) {
   return mean_squared_error<T>(y, target, MeanSquaredErrorOptions{}, dy);
 }
 
+/// Does the same for the scalar of y.
+template <class Y>
+typename Y::Scalar mean_squared_error(const Eigen::MatrixBase<Y>& y,
+                                      ConstMatrixRef<typename Y::Scalar> target,
+                                      Output<typename Y::Scalar> dy) {
+  return mean_squared_error<typename Y::Scalar>(y.derived(), target, dy);
+}
+
 /// Computes the loss alone, as the overloads with a gradient do.
-template <class Derived>
-[[nodiscard]] typename Derived::Scalar mean_squared_error(
-    const Eigen::MatrixBase<Derived>& y,
-    std::type_identity_t<ConstMatrixRef<typename Derived::Scalar>> target,
-    const MeanSquaredErrorOptions& options = {}) {
-  Matrix<typename Derived::Scalar> gradient;
-  return mean_squared_error<typename Derived::Scalar>(y.derived(), target, options, gradient);
+template <class Y>
+[[nodiscard]] typename Y::Scalar mean_squared_error(const Eigen::MatrixBase<Y>& y,
+                                                    ConstMatrixRef<typename Y::Scalar> target,
+                                                    const MeanSquaredErrorOptions& options = {}) {
+  Matrix<typename Y::Scalar> gradient;
+  return mean_squared_error(y, target, options, gradient);
 }
 
 }  // namespace lora

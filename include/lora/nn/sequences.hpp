@@ -88,7 +88,9 @@ class Sequences {
       }
       sequence.holes = sequence.last - sequence.first != tokens;
       add(sequence);
-      if (sequence.holes) std::copy(row, end, is_token_.end() - length);
+      if (!sequence.holes) continue;
+      std::copy(row, end, is_token_.end() - length);
+      std::for_each(row, end, [this](int token) { mix(static_cast<std::uint64_t>(token)); });
     }
   }
 
@@ -124,6 +126,10 @@ class Sequences {
     return is_token_[static_cast<std::size_t>(row)] != 0;
   }
 
+  /// Returns a number that is the same for batches of the same layout, and differs, but for luck,
+  /// for others.
+  [[nodiscard]] std::uint64_t layout() const { return layout_; }
+
   /// Returns each row's place in its sequence, counted from the sequence's first row: BERT's
   /// position ids.
   [[nodiscard]] std::span<const int> positions() const { return positions_; }
@@ -139,10 +145,16 @@ class Sequences {
     is_token_.clear();
     positions_.clear();
     tokens_ = longest_ = 0;
+    layout_ = no_layout;
   }
+
+  // A step of FNV-1a, over words.
+  void mix(std::uint64_t word) { layout_ = (layout_ ^ word) * 0x100000001B3; }
 
   void add(const Sequence& sequence) {
     sequences_.push_back(sequence);
+    for (const Index number : {sequence.rows, sequence.first, sequence.last})
+      mix(static_cast<std::uint64_t>(number));
     for (Index i = 0; i < sequence.rows; ++i) {
       is_token_.push_back(i >= sequence.first && i < sequence.last ? 1 : 0);
       positions_.push_back(static_cast<int>(i));
@@ -156,6 +168,8 @@ class Sequences {
   std::vector<int> positions_;
   Index tokens_ = 0;
   Index longest_ = 0;
+  static constexpr std::uint64_t no_layout = 0xCBF29CE484222325;
+  std::uint64_t layout_ = no_layout;
 };
 
 }  // namespace lora

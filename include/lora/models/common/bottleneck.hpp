@@ -37,7 +37,7 @@ class Bottleneck {
       down_.forward(h, kept.inner);
     } else {
       kept.input = h;
-      down_.forward(h, *tape, kept.inner);
+      down_.forward(kept.input, *tape, kept.inner);
     }
     gelu<T>(kept.inner, buffers[0]);
     tape == nullptr ? up_.forward(buffers[0], buffers[1])
