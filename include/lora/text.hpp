@@ -25,6 +25,7 @@
 #include "lora/text/merge_table.hpp"
 #include "lora/text/pre_tokenizer.hpp"
 #include "lora/text/span.hpp"
+#include "lora/text/special_tokens.hpp"
 #include "lora/text/template_json.hpp"
 #include "lora/text/token_batch.hpp"
 #include "lora/text/token_table.hpp"
@@ -36,6 +37,7 @@
 #include "lora/text/unicode_versions.hpp"
 #include "lora/text/utf8.hpp"
 #include "lora/text/vocab_txt.hpp"
+#include "lora/text/vocabulary_json.hpp"
 #include "lora/text/whitespace.hpp"
 #include "lora/text/word_piece.hpp"
 

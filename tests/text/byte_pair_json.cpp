@@ -74,12 +74,12 @@ TEST_CASE("a tokenizer.json of byte-level BPE that lies is refused with the plac
         "t.json: BytePair: \"!\", a byte, is not in the vocabulary");
   CHECK(bpe_refusal([](Json& j) { j["model"]["vocab"]["zzz"] = 0; }).find(" have the id 0") !=
         std::string::npos);
-  CHECK(bpe_refusal([](Json& j) { j["added_tokens"][0]["id"] = 3; }) ==
-        "t.json, added_tokens: \"<|begin|>\" has the id 3, which is another token's in the "
-        "vocabulary");
+  CHECK(bpe_refusal([](Json& j) {
+          j["added_tokens"][0]["id"] = 3;
+        }).starts_with("t.json: the added token \"<|begin|>\" has the id 3, which is \""));
   CHECK(bpe_refusal([](Json& j) {
           j["added_tokens"].push_back(j["added_tokens"][0]);
-        }).find("stands twice") != std::string::npos);
+        }).ends_with(" and stands twice"));
   CHECK_THROWS_AS(parse_byte_pair_json("{", "t.json"), FileError);
   CHECK_THROWS_AS(parse_byte_pair_json(std::string(tokenizer_limit + 1, ' '), "t.json"), FileError);
 }

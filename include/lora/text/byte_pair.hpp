@@ -67,6 +67,9 @@ class BytePair {
   /// Counts the tokens of the vocabulary, each once.
   [[nodiscard]] std::size_t size() const { return ids_.size(); }
 
+  /// Returns the largest id.
+  [[nodiscard]] int largest_id() const { return tokens_.rbegin()->first; }
+
   /// Returns the id of a token as the vocabulary spells it, if it has it.
   [[nodiscard]] std::optional<int> id_of(const std::string& token) const {
     const auto found = ids_.find(token);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <filesystem>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,12 +8,13 @@
 
 #include "lora/core/printable.hpp"
 #include "lora/io/json.hpp"
-#include "lora/text/added_token_json.hpp"
 #include "lora/text/byte_pair_tokenizer.hpp"
 #include "lora/text/file_text.hpp"
 #include "lora/text/json_fields.hpp"
+#include "lora/text/special_tokens.hpp"
 #include "lora/text/template_json.hpp"
 #include "lora/text/tokenizer_limit.hpp"
+#include "lora/text/vocabulary_json.hpp"
 
 namespace lora::text {
 
@@ -30,17 +30,12 @@ class BytePairJsonReader {
     const SplitPattern pattern = read_pattern(root_.object("pre_tokenizer"));
     if (root_.find("decoder") != nullptr) require_type(root_.object("decoder"), "ByteLevel");
     BytePair model = read_model(root_.object("model"));
-    const std::vector<AddedToken> added = read_added_tokens(model);
+    std::vector<AddedToken> added = read_added_tokens(root_);
+    add_special_tokens(model, {}, root_.where(), added);
     return {std::move(model), pattern, composes, added, read_templates()};
   }
 
  private:
-  static void require_type(const JsonFields& json, const char* type) {
-    if (json.string("type") != type)
-      json.fail("type is " + printable(json.string("type")) + ", of which only " + type +
-                " is known");
-  }
-
   static void require_absent(const JsonFields& json, const char* key) {
     const auto* value = json.find(key);
     if (value != nullptr && !(value->is_string() && value->get_ref<const std::string&>().empty()))
@@ -97,19 +92,11 @@ class BytePairJsonReader {
     for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"})
       require_absent(json, key);
     if (json.boolean("byte_fallback").value_or(false)) json.fail("byte_fallback is not false");
-    const JsonFields vocab = json.object("vocab");
-    std::vector<std::pair<std::string, int>> tokens;
-    std::set<int> ids;
-    tokens.reserve(vocab.json().size());
-    for (const auto& [token, value] : vocab.json().items()) {
-      const std::string name = "\"" + printable(token) + "\"";
-      tokens.emplace_back(token, vocab.number_from(value, "the id of " + name));
-      if (!ids.insert(tokens.back().second).second)
-        vocab.fail(message(name, " and another token have the id ", tokens.back().second));
-    }
     std::vector<std::pair<std::string, std::string>> merges;
     for (const auto& merge : json.array("merges")) merges.push_back(read_merge(json, merge));
-    return {tokens, merges, {.ignore_merges = json.boolean("ignore_merges").value_or(false)}};
+    return {read_vocabulary(json.object("vocab")),
+            merges,
+            {.ignore_merges = json.boolean("ignore_merges").value_or(false)}};
   }
 
   // "a b" in older files, ["a", "b"] in newer ones.
@@ -124,28 +111,6 @@ class BytePairJsonReader {
         return {text.substr(0, space), text.substr(space + 1)};
     }
     json.fail("the merge " + io::excerpt(merge) + " is not two tokens");
-  }
-
-  [[nodiscard]] std::vector<AddedToken> read_added_tokens(const BytePair& model) const {
-    std::vector<AddedToken> tokens;
-    if (root_.find("added_tokens") == nullptr) return tokens;
-    std::set<std::string> contents;
-    std::set<int> ids;
-    for (const auto& entry : root_.array("added_tokens")) {
-      const JsonFields json(entry, root_.where() + ", added_tokens");
-      AddedToken token = read_added_token(json, false);
-      token.id = json.number("id");
-      const std::string name = message("\"", printable(token.content), "\" has the id ", token.id);
-      const auto known = model.id_of(token.content);
-      if (known && *known != token.id)
-        json.fail(message(name, ", but the vocabulary says ", *known));
-      if (!known && model.token_of(token.id) != nullptr)
-        json.fail(name + ", which is another token's in the vocabulary");
-      if (!contents.insert(token.content).second || !ids.insert(token.id).second)
-        json.fail(name + ", and it or the id stands twice");
-      tokens.push_back(std::move(token));
-    }
-    return tokens;
   }
 
   // ByteLevel only trims offsets, which are left as they are.

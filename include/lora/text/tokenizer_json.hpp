@@ -1,8 +1,6 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -10,7 +8,6 @@
 #include <vector>
 
 #include "lora/io/json.hpp"
-#include "lora/text/added_token_json.hpp"
 #include "lora/text/bert_tokenizer.hpp"
 #include "lora/text/bert_tokenizer_config.hpp"
 #include "lora/text/file_text.hpp"
@@ -18,6 +15,7 @@
 #include "lora/text/make_bert_tokenizer.hpp"
 #include "lora/text/template_json.hpp"
 #include "lora/text/tokenizer_limit.hpp"
+#include "lora/text/vocabulary_json.hpp"
 
 namespace lora::text {
 
@@ -33,7 +31,7 @@ class TokenizerJsonReader {
     require_type(root_.object("pre_tokenizer"), "BertPreTokenizer");
     const BertNormalizer normalizer = read_normalizer(root_.object("normalizer"));
     WordPiece model = read_model(root_.object("model"));
-    std::vector<AddedToken> added = read_added_tokens();
+    std::vector<AddedToken> added = read_added_tokens(root_);
     add_special_tokens(model, special, root_.where(), added);
     TokenTemplate templates = TokenTemplate::plain();
     if (root_.find("post_processor") != nullptr)
@@ -75,12 +73,6 @@ class TokenizerJsonReader {
                " by the tokenizer's settings, " + remedy);
   }
 
-  static void require_type(const JsonFields& component, const char* type) {
-    if (component.string("type") != type)
-      component.fail("type is " + printable(component.string("type")) + ", of which only " + type +
-                     " is known");
-  }
-
   [[nodiscard]] static BertNormalizer read_normalizer(const JsonFields& json) {
     require_type(json, "BertNormalizer");
     return {.clean_text = json.boolean("clean_text").value_or(true),
@@ -97,28 +89,7 @@ class TokenizerJsonReader {
         .continuing_subword_prefix = json.string("continuing_subword_prefix"),
         .max_input_chars_per_word =
             static_cast<std::size_t>(json.number("max_input_chars_per_word"))};
-    const JsonFields vocab = json.object("vocab");
-    std::vector<std::pair<std::string, int>> tokens;
-    std::set<int> ids;
-    tokens.reserve(vocab.json().size());
-    for (const auto& [token, value] : vocab.json().items()) {
-      const std::string name = "\"" + printable(token) + "\"";
-      const int id = vocab.number_from(value, "the id of " + name);
-      tokens.emplace_back(token, id);
-      if (!ids.insert(id).second) vocab.fail(message(name, " and another token have the id ", id));
-    }
-    return {tokens, config};
-  }
-
-  [[nodiscard]] std::vector<AddedToken> read_added_tokens() const {
-    std::vector<AddedToken> tokens;
-    if (root_.find("added_tokens") == nullptr) return tokens;
-    for (const auto& entry : root_.array("added_tokens")) {
-      const JsonFields json(entry, root_.where() + ", added_tokens");
-      tokens.push_back(read_added_token(json, false));
-      tokens.back().id = json.number("id");
-    }
-    return tokens;
+    return {read_vocabulary(json.object("vocab")), config};
   }
 
   [[nodiscard]] int read_pad_id(const WordPiece& model,
