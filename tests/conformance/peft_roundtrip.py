@@ -23,7 +23,7 @@ import torch
 import transformers
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "data"))
+sys.path.insert(0, str(HERE.parent / "golden"))
 import make_golden_bert as golden  # noqa: E402
 from make_golden_bert import lora  # noqa: E402
 

@@ -40,3 +40,8 @@ TEST_CASE("a long text is cut at a character, whatever its bytes") {
   CHECK(printable("a", 0) == " ...");
   CHECK(printable(std::string(1'000'000, 'a')).size() == 84);
 }
+
+TEST_CASE("a name stands in quotes") {
+  CHECK(lora::in_quotes("a\n\"") == R"("a\n\"")");
+  CHECK(lora::in_quotes(std::string(1000, 'x')).size() < 310);
+}

@@ -14,7 +14,6 @@ const std::set<std::string> untested{
     "core/error.hpp",
     "init/gaussian.hpp",
     "init/kaiming_uniform.hpp",
-    "io/safetensors/safetensors.hpp",
     "layers/lora_adapter.hpp",
     "models/bert/bert_classifier.hpp",
     "models/bert/bert_encoder.hpp",
@@ -31,11 +30,6 @@ const std::set<std::string> untested{
     "optim/optimizer_state.hpp",
     "optim/parameter_group.hpp",
     "optim/parameter_states.hpp",
-    "peft/adapter.hpp",
-    "peft/character_set.hpp",
-    "peft/pattern_matcher.hpp",
-    "peft/pattern_program.hpp",
-    "peft/unicode_ranges.hpp",
 };
 
 }  // namespace

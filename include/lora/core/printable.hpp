@@ -54,4 +54,10 @@ namespace lora {
   return shown;
 }
 
+/// Returns a name as messages show it: printable, in quotes, and cut where it is longer than names
+/// are.
+[[nodiscard]] inline std::string in_quotes(std::string_view name) {
+  return '"' + printable(name, 300) + '"';
+}
+
 }  // namespace lora

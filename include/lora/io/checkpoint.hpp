@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lora/core/parameter_list.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/io/safetensors/safetensors_reader.hpp"
 #include "lora/io/safetensors/safetensors_writer.hpp"
@@ -64,14 +65,14 @@ void set_values(const ParameterList<T>& parameters,
   for (const Parameter<T>* parameter : parameters) {
     const auto found = values.find(parameter->name);
     if (found == values.end())
-      throw ConfigError("set_values: there is no \"" + parameter->name + "\"");
+      throw ConfigError("set_values: there is no " + in_quotes(parameter->name));
     require_shape(found->second, parameter->value.rows(), parameter->value.cols(), "set_values",
                   parameter->name);
     known.insert(parameter->name);
   }
   for (const auto& [name, value] : values)
     if (!known.contains(name))
-      throw ConfigError("set_values: no parameter is called \"" + name + "\"");
+      throw ConfigError("set_values: no parameter is called " + in_quotes(name));
   for (Parameter<T>* parameter : parameters) {
     parameter->value = values.at(parameter->name);
     parameter->zero_grad();
@@ -150,7 +151,8 @@ class CheckpointReader {
     else if (kind == "number")
       checkpoint_.numbers[rest] = value<double>(name, DType::F64);
     else if (name != "learning_rate")
-      throw FileError(file_.path().string() + ": tensor \"" + name + "\" is of no known kind");
+      throw FileError(file_.path().string() + ": tensor " + in_quotes(name) +
+                      " is of no known kind");
   }
 
   template <class Value>
@@ -164,7 +166,7 @@ class CheckpointReader {
   [[nodiscard]] Matrix<T> matrix(const std::string& name) const {
     const TensorView& view = file_.tensor(name);
     if (view.dtype != dtype_of<T> || view.shape.size() != 2)
-      throw FileError(message(file_.path().string(), ": tensor \"", name, "\" is ",
+      throw FileError(message(file_.path().string(), ": tensor ", in_quotes(name), " is ",
                               name_of(view.dtype), " ", shape_text(view.shape), ", expected ",
                               name_of(dtype_of<T>), " of two dimensions"));
     return file_.read<T>(name);
@@ -174,7 +176,7 @@ class CheckpointReader {
             std::size_t size) const {
     const TensorView& view = file_.tensor(name);
     if (view.dtype != dtype || view.shape != shape)
-      throw FileError(message(file_.path().string(), ": tensor \"", name, "\" is ",
+      throw FileError(message(file_.path().string(), ": tensor ", in_quotes(name), " is ",
                               name_of(view.dtype), " ", shape_text(view.shape), ", expected ",
                               name_of(dtype), " ", shape_text(shape)));
     std::memcpy(out, view.bytes.data(), size);

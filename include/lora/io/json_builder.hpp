@@ -78,7 +78,7 @@ class JsonBuilder {
     const auto [member, is_new] = open_.back()->emplace(name, nullptr);
     if (!is_new && !rules_.repeated_keys)
       throw FileError(
-          message(where_, ": the key \"", printable(name), "\" stands twice in one object"));
+          message(where_, ": the key ", in_quotes(name), " stands twice in one object"));
     member_ = &*member;
     if (on_key_) on_key_(open_.size(), name);
     return true;

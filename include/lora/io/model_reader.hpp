@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lora/core/printable.hpp"
 #include "lora/io/json.hpp"
 #include "lora/io/mapped_file.hpp"
 #include "lora/io/safetensors/safetensors_reader.hpp"
@@ -32,11 +33,11 @@ inline constexpr std::size_t model_index_limit = 100'000'000;
   for (const auto& [tensor, file] : json["weight_map"].items()) {
     const auto* name = file.get_ptr<const std::string*>();
     if (name == nullptr)
-      throw FileError(message(where, ": the file of \"", tensor, "\" is ", excerpt(file),
+      throw FileError(message(where, ": the file of ", in_quotes(tensor), " is ", excerpt(file),
                               ", expected a string"));
     if (name->empty() || name->front() == '.' ||
         name->find_first_of(std::string_view("/\\:\0", 4)) != std::string::npos)
-      throw FileError(message(where, ": the file of \"", tensor, "\" is ", excerpt(file),
+      throw FileError(message(where, ": the file of ", in_quotes(tensor), " is ", excerpt(file),
                               ", expected the name of a file beside the index"));
     shards.emplace(tensor, *name);
   }
@@ -97,7 +98,7 @@ class ModelReader {
   [[nodiscard]] const SafetensorsReader& file_of(const std::string& name) {
     const auto found = shard_of_.find(name);
     if (found == shard_of_.end())
-      throw FileError(message(directory_.string(), ": tensor \"", name, "\" is missing"));
+      throw FileError(message(directory_.string(), ": tensor ", in_quotes(name), " is missing"));
     return shard(found->second);
   }
 

@@ -184,8 +184,8 @@ void require_distinct_layers(std::span<const AdaptedLayerView<T>> layers, const 
   std::set<std::string_view> names;
   for (const AdaptedLayerView<T>& layer : layers)
     if (!names.insert(layer.name()).second)
-      throw ConfigError(message(where, ": two layers are called \"", printable(layer.name()),
-                                "\": give each its own name with set_name"));
+      throw ConfigError(message(where, ": two layers are called ", in_quotes(layer.name()),
+                                ": give each its own name with set_name"));
 }
 
 }  // namespace lora

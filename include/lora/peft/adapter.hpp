@@ -1,6 +1,7 @@
 #pragma once
 
-// Saving and loading adapters as PEFT's directories.
+// Saving, loading and reading adapters as PEFT's directories.
 
 #include "lora/peft/adapter_reader.hpp"
+#include "lora/peft/adapter_values.hpp"
 #include "lora/peft/adapter_writer.hpp"

@@ -106,8 +106,8 @@ void check_stored_whole(const PeftConfig& config, const std::vector<std::string>
   };
   for (const std::string& name : names)
     if (!rules.is_targeted(name) || entry_of(name) != config.modules_to_save.end())
-      throw ConfigError("save_adapter: \"" + printable(name) +
-                        "\" is adapted, but PEFT would take it for one of modules_to_save");
+      throw ConfigError("save_adapter: " + in_quotes(name) +
+                        " is adapted, but PEFT would take it for one of modules_to_save");
   for (const ModuleName& module : modules) {
     const auto entry = entry_of(module.name);
     const auto is_stored = [&](const Parameter<T>* parameter) {
@@ -115,8 +115,9 @@ void check_stored_whole(const PeftConfig& config, const std::vector<std::string>
     };
     if (entry != config.modules_to_save.end() &&
         std::none_of(parameters.begin(), parameters.end(), is_stored))
-      throw ConfigError("save_adapter: \"" + *entry + "\" is stored whole, and PEFT would take \"" +
-                        module.name + "\", which is not, for the same: it compares ends of names");
+      throw ConfigError("save_adapter: " + in_quotes(*entry) +
+                        " is stored whole, and PEFT would take " + in_quotes(module.name) +
+                        ", which is not, for the same: it compares ends of names");
   }
 }
 
@@ -154,9 +155,9 @@ template <class T>
     const std::string& name = layer.name();
     if (name.empty()) throw ConfigError("save_adapter: a layer has no name: see set_name");
     if (settings.use_rslora != first.use_rslora || settings.dropout != first.dropout)
-      throw ConfigError("save_adapter: \"" + printable(name) + "\" differs from \"" +
-                        printable(names.front()) +
-                        "\" in use_rslora or dropout, for which a file has one value");
+      throw ConfigError("save_adapter: " + in_quotes(name) + " differs from " +
+                        in_quotes(names.front()) +
+                        " in use_rslora or dropout, for which a file has one value");
     if (settings.train_bias && config.bias == "none") config.bias = "lora_only";
     names.push_back(name);
     ranks.push_back(settings.rank);
@@ -182,8 +183,8 @@ template <class T>
   for (const Parameter<T>* parameter : parameters) {
     const std::size_t dot = parameter->name.rfind('.');
     if (dot == std::string::npos)
-      throw ConfigError("save_adapter: the parameter \"" + printable(parameter->name) +
-                        "\" is of no module: see set_name");
+      throw ConfigError("save_adapter: the parameter " + in_quotes(parameter->name) +
+                        " is of no module: see set_name");
     const std::string module = parameter->name.substr(0, dot);
     if (saved.any_matches(module) || (config.bias == "all" && parameter->name.ends_with(".bias")))
       continue;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lora/core/parameter_list.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/layers/adapted_layer_ref.hpp"
 #include "lora/peft/adapter_weights.hpp"
 #include "lora/peft/module_rules.hpp"
@@ -67,8 +68,8 @@ class AdapterLoader {
                                                                  tensor.shape,
                                                                  options_.allow_not_finite));
     if (lacks && std::none_of(tensors.begin(), tensors.end(), is_zero))
-      throw FileError(weights_.path().string() + ": has no tensors for \"" + layer.name() +
-                      "\", whose adapter is not new any more");
+      throw FileError(weights_.path().string() + ": has no tensors for " + in_quotes(layer.name()) +
+                      ", whose adapter is not new any more");
     return adapter;
   }
 
@@ -100,9 +101,10 @@ class AdapterLoader {
     const MatrixShape size(tensor.shape);
     const auto& value = tensor.parameter->value;
     if (value.rows() != size.rows || value.cols() != size.cols)
-      throw FileError(message(weights_.path().string(), ": has no tensors for \"", layer.name(),
-                              "\", whose own are of shape ", shape_of(value), ", expected (",
-                              size.rows, ", ", size.cols, ") by adapter_config.json"));
+      throw FileError(message(weights_.path().string(), ": has no tensors for ",
+                              in_quotes(layer.name()), ", whose own are of shape ", shape_of(value),
+                              ", expected (", size.rows, ", ", size.cols,
+                              ") by adapter_config.json"));
     return value;
   }
 

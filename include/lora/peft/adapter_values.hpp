@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "lora/core/matrix.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/peft/adapter_weights.hpp"
 #include "lora/peft/peft_config_file.hpp"
@@ -81,8 +82,8 @@ template <class T>
       const Index rank = factors.config.rank;
       if (factors.a.value.rows() != rank ||
           (factors.b.shape.size() == 2 && factors.b.value.cols() != rank))
-        throw FileError(message(weights.path().string(), ": the factors of \"", printable(module),
-                                "\" are of shapes ", io::shape_text(factors.a.shape), " and ",
+        throw FileError(message(weights.path().string(), ": the factors of ", in_quotes(module),
+                                " are of shapes ", io::shape_text(factors.a.shape), " and ",
                                 io::shape_text(factors.b.shape), ", expected rank ", rank,
                                 " by adapter_config.json"));
       factors.config.train_bias = weights.contains(module + ".base_layer.bias");

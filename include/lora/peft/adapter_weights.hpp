@@ -35,7 +35,7 @@ class AdapterWeights {
       const std::string name = tensor_name(key);
       if (name.empty()) continue;
       const auto [other, is_new] = keys_.emplace(name, key);
-      if (!is_new) fail(key, "is there as \"" + printable(other->second, most) + "\" too");
+      if (!is_new) fail(key, "is there as " + in_quotes(other->second) + " too");
     }
   }
 
@@ -94,10 +94,8 @@ class AdapterWeights {
   }
 
  private:
-  static constexpr std::size_t most = 300;  // characters of a name in a message
-
   [[noreturn]] void fail(const std::string& key, const std::string& what) const {
-    throw FileError(path().string() + ": tensor \"" + printable(key, most) + "\" " + what);
+    throw FileError(path().string() + ": tensor " + in_quotes(key) + " " + what);
   }
 
   static std::filesystem::path weights(const std::filesystem::path& directory) {
@@ -116,7 +114,7 @@ class AdapterWeights {
     std::string hint;
     for (const auto& [key, view] : file_.tensors())
       if (hint.empty() && !used_.contains(tensor_name(key)))
-        hint = "; the file has \"" + printable(key, most) + "\"";
+        hint = "; the file has " + in_quotes(key);
     fail(adapter_key(name), "is missing" + hint);
   }
 

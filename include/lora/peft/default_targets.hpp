@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lora/core/error.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/peft/peft_config.hpp"
 
 namespace lora::peft {
@@ -85,8 +86,8 @@ inline void set_default_targets(PeftConfig& config, std::string_view model_type)
   if (!std::holds_alternative<std::monostate>(config.target_modules)) return;
   ModuleNames targets = default_targets(model_type);
   if (std::holds_alternative<std::monostate>(targets))
-    throw ConfigError(message(
-        "target_modules is null, and PEFT has no default for models of type \"", model_type, "\""));
+    throw ConfigError(message("target_modules is null, and PEFT has no default for models of type ",
+                              in_quotes(model_type)));
   config.target_modules = std::move(targets);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lora/core/error.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/peft/module_rules.hpp"
 #include "lora/peft/peft_config.hpp"
 
@@ -89,7 +90,8 @@ struct ModuleSelection {
     const std::string& name = module.name;
     if (rules.is_targeted(name)) {
       if (module.kind == ModuleKind::no_layer)
-        throw ConfigError("target_modules selects \"" + name + "\", which cannot be adapted");
+        throw ConfigError("target_modules selects " + in_quotes(name) +
+                          ", which cannot be adapted");
       selection.adapted.push_back(name);
     }
     const auto& saved = resolved.modules_to_save;
@@ -102,8 +104,8 @@ struct ModuleSelection {
   for (const std::string& whole : selection.saved)
     for (const std::string& name : selection.adapted)
       if (name.starts_with(whole) && (name.size() == whole.size() || name[whole.size()] == '.'))
-        throw ConfigError(message("modules_to_save stores \"", whole, "\" whole, but \"", name,
-                                  "\" is to be adapted"));
+        throw ConfigError(message("modules_to_save stores ", in_quotes(whole), " whole, but ",
+                                  in_quotes(name), " is to be adapted"));
   config = std::move(resolved);
   return selection;
 }

@@ -48,7 +48,7 @@ class NamePatternParser {
 
   [[noreturn]] void fail(const std::string& what) const {
     throw ConfigError(
-        message("the pattern \"", printable(text_), "\" has ", what, " at position ", at_));
+        message("the pattern ", in_quotes(text_), " has ", what, " at position ", at_));
   }
 
   [[nodiscard]] bool more() const { return at_ < pattern_.size(); }

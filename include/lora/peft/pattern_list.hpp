@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "lora/core/printable.hpp"
 #include "lora/peft/name_pattern.hpp"
 
 namespace lora::peft {
@@ -22,8 +23,8 @@ class PatternList {
   void add(std::string_view pattern) {
     NamePattern compiled(pattern);
     if (steps_ + compiled.steps() > most_steps)
-      throw ConfigError(message("the patterns are too many: with \"", pattern, "\" they have over ",
-                                most_steps, " steps"));
+      throw ConfigError(message("the patterns are too many: with ", in_quotes(pattern),
+                                " they have over ", most_steps, " steps"));
     patterns_.push_back(std::move(compiled));
     steps_ += patterns_.back().steps();
   }

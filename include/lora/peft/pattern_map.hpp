@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "lora/core/printable.hpp"
 #include "lora/peft/name_pattern.hpp"
 
 namespace lora::peft {
@@ -25,8 +26,8 @@ class PatternMap {
   void add(std::string pattern, Value value) {
     NamePattern compiled(pattern);
     if (steps_ + compiled.steps() > most_steps)
-      throw ConfigError(message("the patterns are too many: with \"", pattern, "\" they have over ",
-                                most_steps, " steps"));
+      throw ConfigError(message("the patterns are too many: with ", in_quotes(pattern),
+                                " they have over ", most_steps, " steps"));
     entries_.push_back({std::move(pattern), std::move(value)});
     try {
       compiled_.push_back(std::move(compiled));

@@ -177,7 +177,7 @@ class PeftConfigParser {
     std::set<std::string_view> seen;
     for (const std::string& name : order_.at(key)) {
       if (!seen.insert(name).second) continue;
-      const Value value = convert(message(key, " \"", printable(name), "\""), object.at(name));
+      const Value value = convert(message(key, " ", in_quotes(name)), object.at(name));
       try {
         patterns.add(name, value);
       } catch (const ConfigError& error) {
@@ -223,8 +223,7 @@ class PeftConfigParser {
     // PEFT puts each into a larger pattern as it is, where a | would cut that in two.
     for (const std::string& pattern : config.layers_pattern)
       if (pattern.find('|') != std::string::npos)
-        fail("layers_pattern \"" + printable(pattern) +
-             "\" has a |: write a list of names instead");
+        fail("layers_pattern " + in_quotes(pattern) + " has a |: write a list of names instead");
   }
 
   // Those that leave the base weights as they are: a loaded adapter is then B A beside W.

@@ -124,3 +124,19 @@ TEST_CASE("nothing is allocated for what a header merely claims") {
       [&] { CHECK_THROWS_AS(read_safetensors_header(test::as_bytes(bytes), "f"), FileError); });
   CHECK(taken.bytes < 100'000);
 }
+
+TEST_CASE("names in messages show what cannot be seen") {
+  const std::string header =
+      R"({"a\n\u001b[31m\u200b":{"dtype":"F99","shape":[],"data_offsets":[0,0]}})";
+  refused_header(safetensors_bytes(header), R"(tensor "a\n\x1b[31m\u200b": unknown dtype "F99")");
+}
+
+TEST_CASE("a header of many tensors is read in proportion to them") {
+  // Hours, if the parser looked at all of them again for each.
+  std::string header = "{";
+  for (int i = 0; i < 200'000; ++i)
+    header +=
+        message(i > 0 ? "," : "", "\"t", i, R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})");
+  const std::string bytes = safetensors_bytes(header + "}");
+  CHECK(read_safetensors_header(test::as_bytes(bytes), "f").tensors.size() == 200'000);
+}

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lora/core/printable.hpp"
 #include "lora/io/json.hpp"
 #include "lora/io/tensor_view.hpp"
 
@@ -70,7 +71,7 @@ class SafetensorsHeaderReader {
   void read_metadata(const Json& json, std::map<std::string, std::string>& metadata) const {
     if (!json.is_object()) fail("__metadata__ is not an object");
     for (const auto& [key, value] : json.items()) {
-      if (!value.is_string()) fail("__metadata__ \"" + key + "\" is not a string");
+      if (!value.is_string()) fail("__metadata__ " + in_quotes(key) + " is not a string");
       metadata.emplace(key, value.get<std::string>());
     }
   }
@@ -78,39 +79,39 @@ class SafetensorsHeaderReader {
   [[nodiscard]] const Json& field(const std::string& name, const Json& tensor,
                                   const char* key) const {
     const auto found = tensor.find(key);
-    if (found == tensor.end()) fail("tensor \"" + name + "\" has no " + key);
+    if (found == tensor.end()) fail("tensor " + in_quotes(name) + " has no " + key);
     return *found;
   }
 
   [[nodiscard]] TensorView read_tensor(const std::string& name, const Json& json) const {
-    if (!json.is_object()) fail("tensor \"" + name + "\" is not described by an object");
+    if (!json.is_object()) fail("tensor " + in_quotes(name) + " is not described by an object");
     const auto& dtype_name = field(name, json, "dtype");
     const auto dtype = dtype_name.is_string()
                            ? dtype_named(dtype_name.get_ref<const std::string&>())
                            : std::nullopt;
-    if (!dtype) fail("tensor \"" + name + "\": unknown dtype " + excerpt(dtype_name));
+    if (!dtype) fail("tensor " + in_quotes(name) + ": unknown dtype " + excerpt(dtype_name));
     Shape shape = read_shape(name, field(name, json, "shape"));
     const std::uint64_t size = byte_size(name, *dtype, shape);
 
     const auto& offsets = field(name, json, "data_offsets");
     if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
         !offsets[1].is_number_unsigned())
-      fail("tensor \"" + name + "\": data_offsets is " + excerpt(offsets) +
+      fail("tensor " + in_quotes(name) + ": data_offsets is " + excerpt(offsets) +
            ", expected [begin, end]");
     const auto begin = offsets[0].get<std::uint64_t>(), end = offsets[1].get<std::uint64_t>();
     if (begin > end || end > data_.size())
-      fail(message("tensor \"", name, "\": data_offsets is [", begin, ", ", end,
+      fail(message("tensor ", in_quotes(name), ": data_offsets is [", begin, ", ", end,
                    "], expected within the ", data_.size(), " bytes of data"));
     if (end - begin != size)
-      fail(message("tensor \"", name, "\": data_offsets span ", end - begin, " bytes, expected ",
-                   size, " for ", name_of(*dtype), " ", shape_text(shape)));
+      fail(message("tensor ", in_quotes(name), ": data_offsets span ", end - begin,
+                   " bytes, expected ", size, " for ", name_of(*dtype), " ", shape_text(shape)));
     return {*dtype, std::move(shape),
             data_.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(size))};
   }
 
   [[nodiscard]] Shape read_shape(const std::string& name, const Json& json) const {
     const auto bad = [&] {
-      fail("tensor \"" + name + "\": shape is " + excerpt(json) +
+      fail("tensor " + in_quotes(name) + ": shape is " + excerpt(json) +
            ", expected a list of integers of at least 0");
     };
     if (!json.is_array()) bad();
@@ -131,10 +132,10 @@ class SafetensorsHeaderReader {
     for (const Index size : shape) {
       const auto factor = static_cast<std::uint64_t>(size);
       if (factor != 0 && bits > std::numeric_limits<std::uint64_t>::max() / factor)
-        fail("tensor \"" + name + "\": the shape " + shape_text(shape) + " is too large");
+        fail("tensor " + in_quotes(name) + ": the shape " + shape_text(shape) + " is too large");
       bits *= factor;
     }
-    if (bits % 8 != 0) fail("tensor \"" + name + "\": its elements do not fill whole bytes");
+    if (bits % 8 != 0) fail("tensor " + in_quotes(name) + ": its elements do not fill whole bytes");
     return bits / 8;
   }
 
@@ -155,7 +156,7 @@ class SafetensorsHeaderReader {
     const std::byte* at = data_.data();
     for (const Place& place : places) {
       if (place.begin != at)
-        fail(message("tensor \"", *place.name, "\" begins at ", place.begin - data_.data(),
+        fail(message("tensor ", in_quotes(*place.name), " begins at ", place.begin - data_.data(),
                      ", expected ", at - data_.data(),
                      ": tensors may neither overlap nor leave holes"));
       at = place.end;

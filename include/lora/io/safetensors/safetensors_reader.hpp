@@ -73,7 +73,7 @@ class SafetensorsReader {
 
  private:
   [[nodiscard]] std::string where(const std::string& name) const {
-    return path().string() + ": tensor \"" + printable(name, 300) + "\"";
+    return path().string() + ": tensor " + in_quotes(name);
   }
 
   MappedFile file_;

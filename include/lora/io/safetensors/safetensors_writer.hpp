@@ -38,8 +38,7 @@ template <class Derived>
   const std::size_t bytes = static_cast<std::size_t>(matrix.size()) * bits_of(dtype) / 8;
   Tensor tensor{std::move(name), dtype, std::move(shape), std::vector<std::byte>(bytes)};
   const auto write = [&](const T* numbers) {
-    encode(numbers, matrix.size(), dtype, tensor.bytes.data(),
-           "tensor \"" + printable(tensor.name, 300) + "\"");
+    encode(numbers, matrix.size(), dtype, tensor.bytes.data(), "tensor " + in_quotes(tensor.name));
   };
   if constexpr (RowMajorReadable<Derived, T>) {
     if (matrix.rows() < 2 || matrix.derived().outerStride() == matrix.cols()) {
@@ -108,7 +107,7 @@ inline void require_writable(const Tensor& tensor, std::set<std::string>& names,
   std::size_t bits = bits_of(tensor.dtype);
   for (const Index size : tensor.shape) bits *= static_cast<std::size_t>(size);
   if (bits != tensor.bytes.size() * 8)
-    throw FileError(message(where, ": tensor \"", printable(tensor.name, 300), "\" has ",
+    throw FileError(message(where, ": tensor ", in_quotes(tensor.name), " has ",
                             tensor.bytes.size(), " bytes, which do not fit ", name_of(tensor.dtype),
                             " ", shape_text(tensor.shape)));
 }
