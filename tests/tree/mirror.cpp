@@ -41,7 +41,8 @@ TEST_CASE("every header has the test of its name, which includes it and tests so
   for (const auto& entry : fs::recursive_directory_iterator(include)) {
     if (entry.path().extension() != ".hpp" || entry.path().parent_path() == include) continue;
     const fs::path header = fs::relative(entry.path(), include);
-    if (untested.contains(header.generic_string())) continue;
+    // The lists of what lora::compiled holds are tested by building and using it.
+    if (header.parent_path() == "compiled" || untested.contains(header.generic_string())) continue;
     CAPTURE(header.string());
     const fs::path test = (root / "tests" / header).replace_extension(".cpp");
     CHECK(fs::exists(test));
