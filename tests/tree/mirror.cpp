@@ -10,10 +10,8 @@ namespace fs = std::filesystem;
 namespace {
 
 // Headers that have no test of their name yet. Nothing is added to this list.
+// clang-format off: one a line, so that whoever writes a test takes out one.
 const std::set<std::string> untested{
-    "core/error.hpp",
-    "init/gaussian.hpp",
-    "init/kaiming_uniform.hpp",
     "layers/lora_adapter.hpp",
     "models/bert/bert_classifier.hpp",
     "models/bert/bert_encoder.hpp",
@@ -26,11 +24,8 @@ const std::set<std::string> untested{
     "models/common/adapted_model.hpp",
     "models/common/model_source.hpp",
     "models/common/tuning.hpp",
-    "optim/adamw_update.hpp",
-    "optim/optimizer_state.hpp",
-    "optim/parameter_group.hpp",
-    "optim/parameter_states.hpp",
 };
+// clang-format on
 
 }  // namespace
 

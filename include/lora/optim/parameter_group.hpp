@@ -15,7 +15,7 @@ namespace lora {
 /// LoRA+ (Hayou et al., 2024) lets B learn faster than A: `{.name_contains = "lora_B",
 /// .learning_rate_ratio = 16}`.
 struct ParameterGroup {
-  std::string name_contains;                ///< part of the parameter's name; empty: every name
+  std::string name_contains = {};           ///< part of the parameter's name; empty: every name
   double learning_rate_ratio = 1;           ///< times the optimizer's learning rate
   std::optional<double> weight_decay = {};  ///< instead of the optimizer's
 
