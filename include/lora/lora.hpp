@@ -18,6 +18,7 @@
 #include "lora/core/parameter_list.hpp"
 #include "lora/core/place.hpp"
 #include "lora/core/printable.hpp"
+#include "lora/core/published.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/core/thread_limit.hpp"
@@ -29,6 +30,7 @@
 #include "lora/random/philox_group.hpp"
 #include "lora/random/random.hpp"
 #include "lora/random/shuffle.hpp"
+#include "lora/random/substream.hpp"
 
 #include "lora/kernels/dot_tile.hpp"
 #include "lora/kernels/epilogue.hpp"
@@ -77,11 +79,15 @@
 #include "lora/nn/tanh.hpp"
 
 #include "lora/layers/adapted_layer_ref.hpp"
+#include "lora/layers/adapter_owner.hpp"
+#include "lora/layers/adapter_set.hpp"
 #include "lora/layers/adapter_tensor.hpp"
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_linear.hpp"
 #include "lora/layers/lora_linear_group.hpp"
+#include "lora/layers/matrix_list.hpp"
+#include "lora/layers/merge_record.hpp"
 
 #include "lora/optim/adamw.hpp"
 #include "lora/optim/adamw_update.hpp"

@@ -5,11 +5,13 @@
 #include <array>
 #include <thread>
 
+#include <lora/core/thread_limit.hpp>
 #include <lora/frozen/mapped_weight.hpp>
 #include <lora/frozen/packed_weight.hpp>
 
 #include "contracts/trainable_layer.hpp"
 #include "support/naive_lora.hpp"
+#include "support/throws.hpp"
 
 using namespace lora;
 using namespace lora::test;
@@ -263,12 +265,14 @@ TEST_CASE("the mask of the dropout path is DropoutMask's, with dropped inputs le
   const Index n = 130, in = 520, out = 3;
   const double p = 0.25;
   auto layer = make_layer<float>(out, in, {.rank = 2, .alpha = 2, .dropout = p});
+  layer.set_name("encoder.query");
   const Matrix<float> x = random_matrix<float>(n, in, 1);
   Tape<float> tape;
   Matrix<float> y;
   layer.forward(x, tape, y);
   Matrix<float> mask(n, in);
-  const DropoutMask expected_mask(Random(9, RandomStream::dropout), 0, p, in);
+  const DropoutMask expected_mask(Random(9, RandomStream::dropout, substream_of(layer.name())), 0,
+                                  p, in);
   for (Index i = 0; i < n; ++i) expected_mask.fill(i, 0, in, mask.row(i).data());
   const Matrix<double> expected = naive_lora(x, layer.weight().matrix(), layer.bias().value,
                                              layer.lora_A().value, layer.lora_B().value, 1, mask);
@@ -349,6 +353,231 @@ TEST_CASE("backward runs in the reverse order of forward, one layer as often as 
   one.backward(y, dy, tape);
   one.backward(x, dy, tape);
   CHECK(tape.empty());
+}
+
+TEST_CASE("backward refuses a layer that is not as it was in forward, naming it and the change") {
+  auto layer = make_layer<float>(4, 3, {.rank = 2});
+  layer.set_name("encoder.query");
+  const Matrix<float> x = random_matrix<float>(5, 3, 1), dy = random_matrix<float>(5, 4, 2);
+  Matrix<float> y, dx;
+  Tape<float> tape;
+  // Tries a backward after `change`; the forward stays on the tape, and works after `back`.
+  const auto check_refused = [&](const auto& change, const auto& back, const std::string& said) {
+    layer.forward(x, tape, y);
+    change();
+    const std::string where = "encoder.query (LoRALinear::backward): ";
+    check_throws<StateError>([&] { layer.backward(x, dy, tape, dx); }, where + said);
+    CHECK(layer.lora_A().grad.isZero(0));
+    back();
+    tape.clear();
+  };
+  check_refused([&] { layer.set_scale(5); }, [&] { layer.set_scale(1); },
+                "the scaling was 2 and is 10");
+  check_refused([&] { layer.disable_adapter(); }, [&] { layer.enable_adapter(); },
+                "the adapter \"default\" was switched off");
+  check_refused(
+      [&] {
+        layer.replace_adapter({.rank = 2}, Matrix<float>::Ones(2, 3), Matrix<float>::Ones(4, 2));
+      },
+      [] {}, "the adapter \"default\" was replaced: its rank was 2 and is 2");
+  layer.add_adapter("other", {.rank = 2}, 3);
+  check_refused([&] { layer.set_adapter("other"); }, [&] { layer.set_adapter("default"); },
+                "the adapter \"default\" was active and \"other\" is now");
+  layer.disable_adapter();
+  check_refused([&] { layer.enable_adapter(); }, [] {}, "the adapter \"default\" was switched on");
+
+  // Changes that are taken back, or that no forward saw, do no harm.
+  layer.forward(x, tape, y);
+  layer.set_scale(3);
+  layer.set_scale(1);
+  layer.delete_adapter("other");
+  CHECK_NOTHROW(layer.backward(x, dy, tape, dx));
+}
+
+TEST_CASE("backward refuses another x than that of its forward, where x matters") {
+  auto layer = make_layer<float>(4, 3, {.rank = 2});
+  layer.set_name("encoder.query");
+  Matrix<float> x = random_matrix<float>(5, 3, 1);
+  const Matrix<float> other = random_matrix<float>(5, 3, 9), dy = random_matrix<float>(5, 4, 2);
+  Matrix<float> y, dx;
+  Tape<float> tape;
+  layer.forward(x, tape, y);
+  check_throws<StateError>([&] { layer.backward(other, dy, tape, dx); },
+                           "encoder.query (LoRALinear::backward): x lies elsewhere");
+  x = other;
+  check_throws<StateError>([&] { layer.backward(x, dy, tape, dx); },
+                           "encoder.query (LoRALinear::backward): the elements of x are not those");
+  CHECK(layer.lora_A().grad.isZero(0));
+  CHECK_FALSE(tape.empty());
+}
+
+TEST_CASE("outputs may be memory of the caller's, and may not be inputs") {
+  auto layer = make_layer<float>(4, 4, {.rank = 2});
+  layer.set_name("fc");
+  const Matrix<float> x = random_matrix<float>(5, 4, 1), dy = random_matrix<float>(5, 4, 2);
+  Matrix<float> y, dx, wide = Matrix<float>::Zero(5, 20), z = x, d = dy;
+  Tape<float> tape;
+  layer.forward(x, tape, y);
+  layer.backward(x, dy, tape, dx);
+  layer.forward(x, wide.middleCols(4, 4));
+  CHECK(same_bits(wide.middleCols(4, 4), y));
+  layer.forward(x, tape, wide.leftCols(4));
+  CHECK(same_bits(wide.leftCols(4), y));
+  layer.backward(x, dy, tape, wide.rightCols(4));
+  CHECK(same_bits(wide.rightCols(4), dx));
+  CHECK(wide.middleCols(8, 8).isZero(0));
+  check_throws<ShapeError>([&] { layer.forward(x, wide.leftCols(5)); },
+                           "fc (LoRALinear::forward): y is (5, 5), expected (5, 4)");
+
+  check_throws<ShapeError>([&] { layer.forward(z, z); },
+                           "fc (LoRALinear::forward): y overlaps an input");
+  CHECK_THROWS_AS(layer.forward(z, tape, z), ShapeError);
+  CHECK(tape.empty());
+  layer.forward(x, tape, y);
+  check_throws<ShapeError>([&] { layer.backward(x, d, tape, d); },
+                           "fc (LoRALinear::backward): dx overlaps an input");
+  CHECK_THROWS_AS(layer.backward(z, dy, tape, z), StateError);  // not the forward's x at all
+  CHECK(same_bits(z, x));
+  CHECK(same_bits(d, dy));
+  layer.backward(x, d, tape, dx);
+
+  // Of other sizes, where resizing would free what is read.
+  auto tall = make_layer<float>(9, 4, {.rank = 2});
+  CHECK_THROWS_AS(tall.forward(z, z), ShapeError);
+  CHECK(same_bits(z, x));
+  tall.forward(x, tape, y);
+  Matrix<float> dy_tall = random_matrix<float>(5, 9, 3);
+  CHECK_THROWS_AS(tall.backward(x, dy_tall, tape, dy_tall), ShapeError);
+  CHECK(dy_tall.cols() == 9);
+}
+
+TEST_CASE("messages name the layer, the call and the columns") {
+  auto layer = make_layer<float>(8, 3, {.rank = 2});
+  layer.set_name("encoder.layer.7.value");
+  Matrix<float> y, dx;
+  const Matrix<float> x = random_matrix<float>(3, 3, 1);
+  Tape<float> tape;
+  check_throws<ShapeError>([&] { layer.forward(random_matrix<float>(3, 5, 1), y); },
+                           "encoder.layer.7.value (LoRALinear::forward): x is (3, 5), expected (N, "
+                           "in_features = 3)");
+  layer.forward(x, tape, y);
+  check_throws<ShapeError>([&] { layer.backward(x, random_matrix<float>(3, 4, 1), tape, dx); },
+                           "encoder.layer.7.value (LoRALinear::backward): dy is (3, 4), expected "
+                           "(N = 3, out_features = 8)");
+  check_throws<StateError>(
+      [&] { layer.unmerge(); },
+      "encoder.layer.7.value (LoRALinear::unmerge): the adapter is not merged");
+  check_throws<ConfigError>([&] { layer.set_scale(std::nan("")); },
+                            "encoder.layer.7.value (LoRALinear::set_scale): factor is nan");
+}
+
+TEST_CASE("layers over one memory unmerge in the reverse order of merging, or not at all") {
+  Matrix<float> w = random_matrix<float>(6, 5, 1);
+  const Matrix<float> start = w;
+  using Layer = LoRALinear<float, MappedWeight<float>>;
+  std::vector<Layer> layers;
+  for (const std::uint64_t seed : {2, 3}) {
+    layers.emplace_back(MappedWeight<float>::writable(w.data(), 6, 5), LoRAConfig{.rank = 2}, seed);
+    layers.back().lora_B().value = random_matrix<float>(6, 2, seed + 10);
+    layers.back().set_name(seed == 2 ? "embed" : "decode");
+  }
+  layers[0].merge();
+  const Matrix<float> one_merged = w;
+  layers[1].merge();
+  const Matrix<float> both_merged = w;
+  check_throws<StateError>([&] { layers[0].unmerge(); },
+                           "embed (LoRALinear::unmerge): the weight is not what merge() left");
+  CHECK(same_bits(w, both_merged));
+  layers[1].unmerge();
+  CHECK(same_bits(w, one_merged));
+  layers[0].unmerge();
+  CHECK(same_bits(w, start));
+}
+
+TEST_CASE("unload gives the frozen weight and bias back, merged if they were") {
+  auto layer = make_layer<float>(6, 5, {.rank = 2});
+  const Matrix<float> w = layer.weight().matrix(), merged = layer.merged_weight();
+  const Matrix<float> bias = layer.bias().value;
+  auto copy = layer;
+  auto plain = std::move(copy).unload();
+  CHECK(same_bits(plain.weight.matrix(), w));
+  CHECK(same_bits(plain.bias.transpose(), bias));
+  layer.merge(MergeMode::permanent);
+  CHECK(same_bits(std::move(layer).unload().weight.matrix(), merged));
+  LoRALinear<float> bare(DenseWeight<float>(Matrix<float>::Zero(4, 3)));
+  CHECK(std::move(bare).unload().bias.size() == 0);
+}
+
+TEST_CASE("the merged weight is written into memory of the caller's") {
+  auto layer = make_layer<float>(6, 5, {.rank = 2});
+  Matrix<float> wide = Matrix<float>::Zero(6, 7);
+  layer.merged_weight(wide.leftCols(5));
+  CHECK(same_bits(wide.leftCols(5), layer.merged_weight()));
+  CHECK(wide.rightCols(2).isZero(0));
+  CHECK_THROWS_AS(layer.merged_weight(wide.leftCols(4)), ShapeError);
+  layer.disable_adapter();
+  CHECK_THROWS_AS(layer.merged_weight(), StateError);
+}
+
+TEST_CASE("parameters own their list") {
+  auto layer = make_layer<float>(4, 3, {.rank = 2});
+  ParameterList<float> list = layer.parameters();
+  REQUIRE(list.size() == 2);
+  CHECK(list[0] == &layer.lora_A());
+  CHECK(list[1] == &layer.lora_B());
+}
+
+TEST_CASE("two threads train one layer, their gradients summed in a fixed order", "[threads]") {
+  constexpr std::size_t threads = 2, steps = 6;
+  auto layer = make_layer<float>(40, 30, {.rank = 4, .dropout = 0.2, .train_bias = true});
+  std::vector<Matrix<float>> x, dy;
+  for (std::size_t i = 0; i < threads * steps; ++i) {
+    x.push_back(random_matrix<float>(9, 30, 100 + i));
+    dy.push_back(random_matrix<float>(9, 40, 200 + i));
+  }
+  // What thread t does: its steps on its own tape.
+  const auto work = [&](const LoRALinear<float>& shared, Gradients<float>& gradients,
+                        std::size_t t) {
+    const ThreadLimit limit(1);
+    Tape<float> tape(t);
+    Matrix<float> y, dx;
+    for (std::size_t i = t * steps; i < (t + 1) * steps; ++i) {
+      shared.forward(x[i], tape, y);
+      if (i % 2 == 0)
+        shared.backward(x[i], dy[i], tape, gradients, dx);
+      else
+        shared.backward(x[i], dy[i], tape, gradients);
+    }
+  };
+  std::vector<Gradients<float>> together(threads, Gradients<float>(layer.parameters()));
+  auto alone = together;
+  {
+    std::vector<std::jthread> running;
+    for (std::size_t t = 0; t < threads; ++t)
+      running.emplace_back([&, t] { work(layer, together[t], t); });
+  }
+  for (std::size_t t = 0; t < threads; ++t) work(layer, alone[t], t);
+  for (const Parameter<float>* parameter : layer.parameters()) {
+    CHECK(parameter->grad.isZero(0));
+    for (std::size_t t = 0; t < threads; ++t) {
+      CHECK(together[t].of(*parameter).norm() > 0);
+      CHECK(same_bits(together[t].of(*parameter), alone[t].of(*parameter)));
+    }
+  }
+  for (const Gradients<float>& each : together) each.add_to(layer.parameters());
+  const Matrix<float> sum = layer.lora_A().grad;
+  zero_grad(layer.parameters());
+  for (const Gradients<float>& each : alone) each.add_to(layer.parameters());
+  CHECK(same_bits(layer.lora_A().grad, sum));
+
+  // Gradients of parameters that are no more are refused, before anything changes.
+  Tape<float> tape;
+  Matrix<float> y, dx = Matrix<float>::Ones(1, 1);
+  layer.replace_adapter({.rank = 4}, Matrix<float>::Ones(4, 30), Matrix<float>::Ones(40, 4));
+  layer.forward(x[0], tape, y);
+  CHECK_THROWS_AS(layer.backward(x[0], dy[0], tape, together[0], dx), StateError);
+  CHECK(dx.size() == 1);
+  CHECK_FALSE(tape.empty());
 }
 
 TEST_CASE("two threads share a layer", "[threads]") {

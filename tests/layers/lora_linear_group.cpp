@@ -2,6 +2,7 @@
 #include <lora/layers/lora_linear_group.hpp>
 
 #include "contracts/trainable_layer.hpp"
+#include "support/throws.hpp"
 
 using namespace lora;
 using namespace lora::test;
@@ -132,6 +133,94 @@ TEST_CASE("LoRALinearGroup computes what its layers do alone") {
     }
     CHECK(largest_difference(dx, sum) <= Tolerance<float>(103, 10).value);
   }
+}
+
+TEST_CASE("LoRALinearGroup refuses parts that are not as they were in forward") {
+  auto group = make_merged<float, DenseWeight<float>>(12, 0);
+  // Equal ranks, so that nothing but the set tells which part xa belongs to.
+  for (std::size_t p = 0; p < 3; ++p)
+    group.part(p).replace_adapter({.rank = 2}, random_matrix<float>(2, 12, p),
+                                  random_matrix<float>(group.part(p).out_features(), 2, 5 + p));
+  Matrix<float> x = random_matrix<float>(6, 12, 1), dx;
+  std::vector<Matrix<float>> y(3), dy(3);
+  Tape<float> tape;
+  group.part(1).disable_adapter();
+  group.forward(x, tape, y);
+  for (std::size_t p = 0; p < 3; ++p) dy[p] = random_matrix<float>(6, y[p].cols(), 30 + p);
+  const auto refused = [&](const std::string& said) {
+    check_throws<StateError>([&] { group.backward(x, dy, tape, dx); }, said);
+    for (const Parameter<float>* parameter : group.parameters()) CHECK(parameter->grad.isZero(0));
+  };
+  group.part(0).disable_adapter();
+  group.part(1).enable_adapter();
+  refused("part0 (LoRALinearGroup::backward): the adapter \"default\" was switched off");
+  group.part(0).enable_adapter();
+  refused("part1 (LoRALinearGroup::backward): the adapter \"default\" was switched on");
+  group.part(1).disable_adapter();
+  group.part(2).set_scale(5);
+  refused("part2 (LoRALinearGroup::backward): the scaling was 2 and is 10");
+  group.part(2).set_scale(1);
+  x(0, 0) += 1;
+  refused("part0 (LoRALinearGroup::backward): the elements of x");
+  x(0, 0) -= 1;
+  group.part(2).merge();
+  refused("part2 (LoRALinearGroup::backward): the adapter is merged");
+  group.part(2).unmerge();
+}
+
+TEST_CASE("LoRALinearGroup writes to memory of the caller's, and refuses outputs that overlap") {
+  const auto group = make_merged<float, DenseWeight<float>>(12, 0);
+  const Matrix<float> x = random_matrix<float>(6, 12, 1);
+  std::vector<Matrix<float>> y(3);
+  group.forward(x, y);
+  Matrix<float> wide = Matrix<float>::Zero(6, 103);
+  const auto views = [&](Index first, Index second, Index third) {
+    return std::vector<MatrixRef<float>>{wide.middleCols(first, 40), wide.middleCols(second, 13),
+                                         wide.middleCols(third, 50)};
+  };
+  group.forward(x, views(0, 40, 53));
+  for (std::size_t p = 0; p < 3; ++p) CHECK(same_bits(views(0, 40, 53)[p], y[p]));
+  check_throws<ShapeError>([&] { group.forward(x, views(0, 39, 53)); },
+                           "part1 (LoRALinearGroup::forward): y[1] overlaps y[0]");
+  Tape<float> tape;
+  CHECK_THROWS_AS(group.forward(x, tape, views(0, 40, 52)), ShapeError);
+  CHECK(tape.empty());
+  y[1] = x;
+  check_throws<ShapeError>([&] { group.forward(y[1], y); },
+                           "part1 (LoRALinearGroup::forward): y[1] overlaps an input");
+  CHECK(same_bits(y[1], x));
+
+  auto trained = group;
+  std::vector<Matrix<float>> z(3), dy(3);
+  trained.forward(x, tape, z);
+  for (std::size_t p = 0; p < 3; ++p) dy[p] = random_matrix<float>(6, z[p].cols(), 30 + p);
+  check_throws<ShapeError>([&] { trained.backward(x, dy, tape, dy[2]); },
+                           "part0 (LoRALinearGroup::backward): dx overlaps an input");
+  dy[1].resize(6, 12);
+  check_throws<ShapeError>([&] { trained.backward(x, dy, tape); },
+                           "part1 (LoRALinearGroup::backward): dy[1] is (6, 12), expected (N = 6, "
+                           "out_features = 13)");
+  CHECK_FALSE(tape.empty());
+}
+
+TEST_CASE("LoRALinearGroup adds to gradients outside of its parts") {
+  auto group = make_merged<float, DenseWeight<float>>(12, 0.3);
+  const Matrix<float> x = random_matrix<float>(6, 12, 1);
+  std::vector<Matrix<float>> y(3), dy(3);
+  Tape<float> tape;
+  const auto state = tape.random_state();
+  group.forward(x, tape, y);
+  for (std::size_t p = 0; p < 3; ++p) dy[p] = random_matrix<float>(6, y[p].cols(), 30 + p);
+  Gradients<float> outside(group.parameters());
+  Matrix<float> dx, own_dx;
+  std::as_const(group).backward(x, dy, tape, outside, dx);
+  for (const Parameter<float>* parameter : group.parameters()) CHECK(parameter->grad.isZero(0));
+  tape.set_random_state(state);
+  group.forward(x, tape, y);
+  group.backward(x, dy, tape, own_dx);
+  CHECK(same_bits(dx, own_dx));
+  for (const Parameter<float>* parameter : group.parameters())
+    CHECK(same_bits(parameter->grad, outside.of(*parameter)));
 }
 
 TEST_CASE("parts of LoRALinearGroup are switched and merged by themselves") {

@@ -1,49 +1,74 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
-#include "lora/core/parameter.hpp"
+#include "lora/core/matrix.hpp"
+#include "lora/core/parameter_list.hpp"
+#include "lora/core/trainable_scalar.hpp"
 #include "lora/init/gaussian.hpp"
 #include "lora/init/kaiming_uniform.hpp"
 #include "lora/layers/lora_config.hpp"
+#include "lora/random/dropout_mask.hpp"
 #include "lora/random/random.hpp"
+#include "lora/random/substream.hpp"
 
 namespace lora {
 
-/// Holds the trainable part of a LoRA layer: A (rank, in), B (out, rank), their settings, and the
-/// name of the module that they adapt. This is what is saved, loaded and exchanged; it knows
-/// nothing of the frozen weight beside it.
+/// The trainable part of a LoRA layer: A (rank, in), B (out, rank), their settings, and the name of
+/// the module that they adapt. A value that is saved, loaded and exchanged; it knows nothing of the
+/// frozen weight beside it. Its settings and shapes are fixed: another rank is another adapter.
 template <class T>
 class LoRAAdapter {
+  static_assert(require_trainable_scalar<T>());
+
  public:
+  using Scalar = T;
+
   /// Makes the factors for a weight (out, in): A random as config.init says, B zero. Throws
   /// ConfigError for settings out of range.
   LoRAAdapter(Index out_features, Index in_features, const LoRAConfig& config, std::uint64_t seed)
-      : config_((validate(config, "LoRAAdapter"), config)),
-        a_("", Matrix<T>::Zero(config.rank, in_features)),
-        b_("", Matrix<T>::Zero(out_features, config.rank)) {
+      : LoRAAdapter(config, zeros(config.rank, in_features), zeros(out_features, config.rank),
+                    seed) {
     const Random random(seed, RandomStream::initialisation);
     if (config.init == LoRAInit::gaussian)
       gaussian<T>(a_.value, random, 1 / static_cast<double>(config.rank));
     else
       kaiming_uniform<T>(a_.value, random);
+  }
+
+  /// Takes the factors a (rank, in) and b (out, rank), as a file has them. `seed` is that of the
+  /// dropout masks. Throws ConfigError for settings out of range, ShapeError for factors of another
+  /// rank.
+  LoRAAdapter(const LoRAConfig& config, Matrix<T> a, Matrix<T> b, std::uint64_t seed = 0)
+      : config_((validate(config, "LoRAAdapter"), config)),
+        seed_(seed),
+        dropout_random_(seed, RandomStream::dropout) {
+    require_shape(a, config.rank, a.cols(), "LoRAAdapter", "a", "rank", "in_features");
+    require_shape(b, b.rows(), config.rank, "LoRAAdapter", "b", "out_features", "rank");
+    a_ = Parameter<T>("", std::move(a));
+    b_ = Parameter<T>("", std::move(b));
     set_name("");
   }
 
-  [[nodiscard]] Index rank() const { return a_.value.rows(); }
+  [[nodiscard]] Index rank() const { return config_.rank; }
   [[nodiscard]] Index in_features() const { return a_.value.cols(); }
   [[nodiscard]] Index out_features() const { return b_.value.rows(); }
   [[nodiscard]] const LoRAConfig& config() const { return config_; }
+  [[nodiscard]] std::uint64_t seed() const { return seed_; }
 
   /// Returns the path of the adapted module, as in PEFT: `encoder.layer.0.attention.self.query`.
   [[nodiscard]] const std::string& name() const { return name_; }
 
-  /// Names the module; A and B are then `name.lora_A.weight` and `name.lora_B.weight`.
+  /// Names the module; A and B are then `name.lora_A.weight` and `name.lora_B.weight`. The dropout
+  /// masks follow the name, so that two layers of one seed have different ones.
   void set_name(std::string name) {
     std::string a_name = name.empty() ? "lora_A.weight" : name + ".lora_A.weight";
     std::string b_name = name.empty() ? "lora_B.weight" : name + ".lora_B.weight";
+    dropout_random_ = Random(seed_, RandomStream::dropout, substream_of(name));
     name_ = std::move(name);
     a_.name = std::move(a_name);
     b_.name = std::move(b_name);
@@ -54,22 +79,29 @@ class LoRAAdapter {
   [[nodiscard]] Parameter<T>& b() { return b_; }
   [[nodiscard]] const Parameter<T>& b() const { return b_; }
 
-  /// Replaces settings and factors, with gradients of zeros: what loading a file does. The rank
-  /// may change. Throws ConfigError or ShapeError, and then nothing has changed.
-  void replace(const LoRAConfig& config, Matrix<T> a, Matrix<T> b) {
-    validate(config, "LoRAAdapter::replace");
-    require_shape(a, config.rank, in_features(), "LoRAAdapter::replace", "a");
-    require_shape(b, out_features(), config.rank, "LoRAAdapter::replace", "b");
-    Parameter<T> new_a(a_.name, std::move(a));
-    Parameter<T> new_b(b_.name, std::move(b));
-    config_ = config;
-    a_ = std::move(new_a);
-    b_ = std::move(new_b);
+  /// Lists A and B.
+  [[nodiscard]] ParameterList<T> parameters() { return {&a_, &b_}; }
+
+  /// Returns the number of scalars: rank (in + out).
+  [[nodiscard]] Index size() const { return a_.size() + b_.size(); }
+
+  /// Returns the mask that x (N, in) has in the forward of this mask_step (see Tape), or nothing
+  /// without dropout. A function of (seed, name, mask_step, element).
+  [[nodiscard]] std::optional<DropoutMask> dropout_mask(std::uint64_t mask_step) const {
+    if (config_.dropout == 0) return {};
+    return DropoutMask(dropout_random_, mask_step, config_.dropout, in_features());
   }
 
  private:
+  // Of no rows or columns where the rank is none: validate says so.
+  static Matrix<T> zeros(Index rows, Index cols) {
+    return Matrix<T>::Zero(std::max<Index>(rows, 0), std::max<Index>(cols, 0));
+  }
+
   LoRAConfig config_;
   std::string name_;
+  std::uint64_t seed_;
+  Random dropout_random_;
   Parameter<T> a_;
   Parameter<T> b_;
 };

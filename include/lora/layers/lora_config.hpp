@@ -2,10 +2,9 @@
 
 #include <cmath>
 #include <optional>
-#include <string_view>
 
-#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
+#include "lora/core/number_checks.hpp"
 
 namespace lora {
 
@@ -15,7 +14,7 @@ enum class LoRAInit {
   gaussian,  ///< A normal with standard deviation 1/rank, B zero: PEFT's "gaussian"
 };
 
-/// Sets up a LoRA layer; the words are those of PEFT's LoraConfig.
+/// The settings of an adapter; the words are those of PEFT's LoraConfig.
 struct LoRAConfig {
   Index rank = 8;                     ///< R > 0; may exceed min(in, out), as in PEFT
   std::optional<double> alpha = {};   ///< any finite number; 2 * rank when left out
@@ -40,14 +39,12 @@ struct LoRAConfig {
 };
 
 /// Throws ConfigError, naming `where`, unless rank > 0, alpha is finite and 0 <= dropout < 1.
-inline void validate(const LoRAConfig& config, std::string_view where) {
+template <class Where>
+void validate(const LoRAConfig& config, const Where& where) {
   if (config.rank <= 0)
     throw ConfigError(message(where, ": rank is ", config.rank, ", expected at least 1"));
-  if (!is_finite(config.alpha_or_default()))
-    throw ConfigError(
-        message(where, ": alpha is ", config.alpha_or_default(), ", expected a finite number"));
-  if (!(is_finite(config.dropout) && config.dropout >= 0 && config.dropout < 1))
-    throw ConfigError(message(where, ": dropout is ", config.dropout, ", expected 0 <= p < 1"));
+  require_finite(config.alpha_or_default(), where, "alpha");
+  require_below_one(config.dropout, where, "dropout");
 }
 
 }  // namespace lora

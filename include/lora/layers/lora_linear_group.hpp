@@ -6,10 +6,14 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "lora/core/gradients.hpp"
 #include "lora/core/matrix.hpp"
+#include "lora/core/output.hpp"
+#include "lora/core/place.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/frozen/frozen_passes.hpp"
@@ -17,18 +21,21 @@
 #include "lora/kernels/low_rank_path.hpp"
 #include "lora/kernels/packed_bands.hpp"
 #include "lora/layers/lora_linear.hpp"
+#include "lora/layers/matrix_list.hpp"
 #include "lora/nn/bias_gradient.hpp"
 
 namespace lora {
 
-/// Computes several LoRA layers of one input x together: query, key and value, or gate and up.
+/// Several LoRA layers of one input x that are computed together: query, key and value, or gate and
+/// up.
 ///
 ///     y_p = x W_p^T + b_p + s_p drop_p(x) A_p^T B_p^T,   dx = sum over p of dy_p W_p + s_p g_p A_p
 ///
 /// The results are those of the layers alone (MergedLinear in Hu et al.'s code; PEFT has separate
 /// layers), but x is read and packed once for all of them, A's gradients come from one pass over x,
-/// and dx is summed in place. Each part stays a whole LoRALinear with its own name, settings,
-/// switches and factors, and is saved, loaded and merged by itself.
+/// and dx is summed in place. Each part stays a whole LoRALinear with its own name, adapters,
+/// switches and factors, and is saved, loaded and merged by itself. Calls may run at once as those
+/// of a LoRALinear may.
 template <class T, class Frozen = DenseWeight<T>>
 requires FrozenWeight<Frozen, T>
 class LoRALinearGroup {
@@ -38,13 +45,13 @@ class LoRALinearGroup {
 
   /// Takes one to eight layers of the same in_features. Throws ShapeError.
   explicit LoRALinearGroup(std::vector<Part> parts) : parts_(std::move(parts)) {
-    if (parts_.empty() || parts_.size() > low_rank_path::most_paths)
-      throw ShapeError(message("LoRALinearGroup: ", parts_.size(), " parts, expected 1 to ",
-                               low_rank_path::most_paths));
+    if (parts_.empty() || parts_.size() > most)
+      throw ShapeError(message("LoRALinearGroup: ", parts_.size(), " parts, expected 1 to ", most));
     for (const Part& part : parts_)
       if (part.in_features() != in_features())
-        throw ShapeError(message("LoRALinearGroup: a part has in_features = ", part.in_features(),
-                                 ", expected ", in_features(), " as the first"));
+        throw ShapeError(message(Place{"LoRALinearGroup", part.name()},
+                                 ": the part has in_features = ", part.in_features(), ", expected ",
+                                 in_features(), " as the first"));
   }
 
   [[nodiscard]] std::size_t size() const { return parts_.size(); }
@@ -59,109 +66,153 @@ class LoRALinearGroup {
     return all;
   }
 
-  /// Computes y[p] (N, out_p) of every part for x (N, in), without dropout; each is resized. Throws
-  /// ShapeError.
-  void forward(ConstMatrixRef<T> x, std::span<Matrix<T>> y) const {
-    check_input(x, y.size(), "LoRALinearGroup::forward");
+  /// Computes y[p] (N, out_p) of every part for x (N, in), without dropout. y is any list of
+  /// matrices, which are resized, or of memory of the caller's. Throws ShapeError.
+  void forward(ConstMatrixRef<T> x, OutputList<T> y) const {
+    constexpr const char* call = "LoRALinearGroup::forward";
+    check_outputs(x, y, call);
+    const Used used(*this);
+    const auto out = shaped(x, y, call);
     Scratch scratch;
-    MatrixRef<T> xa = scratch.matrix<T>(x.rows(), active_rank());
-    run_forward(x, {}, xa, y);
+    run_forward(x, used, {}, scratch.matrix<T>(x.rows(), used.rank), out);
   }
 
   /// Computes the same with dropout, and leaves on the tape what backward needs: every part's
-  /// drop(x) A^T. Throws ShapeError, and StateError while a part is merged.
-  void forward(ConstMatrixRef<T> x, Tape<T>& tape, std::span<Matrix<T>> y) const {
-    check_input(x, y.size(), "LoRALinearGroup::forward");
-    for (const Part& part : parts_)
-      if (part.merged())
-        throw StateError("LoRALinearGroup::forward(x, tape, y): a part is merged: unmerge() first");
+  /// drop(x) A^T. x stays as it is until backward. Throws ShapeError, and StateError while a part
+  /// is merged.
+  void forward(ConstMatrixRef<T> x, Tape<T>& tape, OutputList<T> y) const {
+    constexpr const char* call = "LoRALinearGroup::forward(x, tape, y)";
+    for (const Part& part : parts_) part.require_unmerged(Place{call, part.name()});
+    check_outputs(x, y, call);
+    const Used used(*this);
+    const auto out = shaped(x, y, call);
     auto& frame = tape.push(this, parts_.front().name(), x.rows());
-    run_forward(x, frame.mask_step(), frame.keep(x.rows(), active_rank()), y);
+    frame.note_input(x);
+    for (std::size_t p = 0; p < size(); ++p) frame.hold(used.sets[p]);
+    run_forward(x, used, frame.mask_step(), frame.keep(x.rows(), used.rank), out);
   }
 
-  /// Adds to the gradients of every part and computes dx (N, in), which is resized, from dy[p]
-  /// (N, out_p). Throws ShapeError and StateError, before anything changes.
-  void backward(ConstMatrixRef<T> x, std::span<const Matrix<T>> dy, Tape<T>& tape, Matrix<T>& dx) {
-    check_backward(x, dy, tape);
-    dx.resize(x.rows(), in_features());
-    run_backward(x, dy, tape, MatrixRef<T>(dx));
+  /// Adds to the gradients of every part and computes dx (N, in) from dy[p] (N, out_p). Every part
+  /// must be as it was in the forward. Throws ShapeError and StateError, before anything changes.
+  void backward(ConstMatrixRef<T> x, InputList<T> dy, Tape<T>& tape, Output<T> dx) {
+    run_backward(x, dy, tape, GradientTarget<T>::own(), &dx);
   }
 
   /// Does the same without dx.
-  void backward(ConstMatrixRef<T> x, std::span<const Matrix<T>> dy, Tape<T>& tape) {
-    check_backward(x, dy, tape);
-    run_backward(x, dy, tape, MatrixRef<T>(nullptr, 0, 0, 0));
+  void backward(ConstMatrixRef<T> x, InputList<T> dy, Tape<T>& tape) {
+    run_backward(x, dy, tape, GradientTarget<T>::own(), nullptr);
+  }
+
+  /// Does the same, but adds to `gradients`, made from parameters(): what threads that train one
+  /// group call.
+  void backward(ConstMatrixRef<T> x, InputList<T> dy, Tape<T>& tape, Gradients<T>& gradients,
+                Output<T> dx) const {
+    run_backward(x, dy, tape, gradients, &dx);
+  }
+
+  /// Does the same without dx.
+  void backward(ConstMatrixRef<T> x, InputList<T> dy, Tape<T>& tape,
+                Gradients<T>& gradients) const {
+    run_backward(x, dy, tape, gradients, nullptr);
   }
 
  private:
   static constexpr std::size_t most = low_rank_path::most_paths;
+  static constexpr std::array<const char*, most> y_names{"y[0]", "y[1]", "y[2]", "y[3]",
+                                                         "y[4]", "y[5]", "y[6]", "y[7]"};
+  static constexpr std::array<const char*, most> dy_names{"dy[0]", "dy[1]", "dy[2]", "dy[3]",
+                                                          "dy[4]", "dy[5]", "dy[6]", "dy[7]"};
+  static_assert(most <= InputList<T>::most);
 
-  [[nodiscard]] static bool active(const Part& part) {
-    return part.adapter_enabled() && !part.merged();
-  }
+  using Set = AdapterSet<LoRAAdapter<T>>;
+  using Entry = typename Set::Entry;
+  template <class Value>
+  using Each = std::array<std::optional<Value>, most>;
 
-  [[nodiscard]] Index active_rank() const {
-    Index sum = 0;
-    for (const Part& part : parts_) sum += active(part) ? part.rank() : 0;
-    return sum;
-  }
-
-  void check_input(const ConstMatrixRef<T>& x, std::size_t count, const char* where) const {
-    require_cols(x, in_features(), where, "x", "in_features");
-    if (count != size())
-      throw ShapeError(
-          message(where, ": ", count, " matrices, expected one for each of ", size(), " parts"));
-  }
-
-  void check_backward(const ConstMatrixRef<T>& x, std::span<const Matrix<T>> dy,
-                      Tape<T>& tape) const {
-    constexpr const char* where = "LoRALinearGroup::backward";
-    check_input(x, dy.size(), where);
-    for (std::size_t p = 0; p < size(); ++p) {
-      if (parts_[p].merged())
-        throw StateError(message(where, ": part ", p, " is merged: unmerge() first"));
-      require_shape(dy[p], x.rows(), parts_[p].out_features(), where, "dy");
-    }
-    const Index cols = tape.top(this, x.rows(), where).kept().cols();
-    if (cols != active_rank())
-      throw StateError(message(where, ": the ranks of the active parts were ", cols,
-                               " in forward and are ", active_rank(), " now"));
-  }
-
-  // Calls action(p, first) for every active part, whose xa begins with column `first`.
-  template <class Action>
-  void for_each_active(const Action& action) const {
-    Index first = 0;
-    for (std::size_t p = 0; p < size(); ++p)
-      if (active(parts_[p])) {
-        action(p, first);
-        first += parts_[p].rank();
+  // What one call uses of every part, whatever is replaced meanwhile.
+  struct Used {
+    explicit Used(const LoRALinearGroup& group) {
+      for (std::size_t p = 0; p < group.size(); ++p) {
+        sets[p] = group.parts_[p].adapters();
+        entries[p] = group.parts_[p].in_use(*sets[p]);
+        first[p] = rank;
+        rank += Part::rank_of(entries[p]);
       }
+    }
+
+    // Returns the columns of part p in a matrix (N, rank) of all parts.
+    template <class Ref>
+    [[nodiscard]] auto columns(Ref&& all, std::size_t p) const {
+      return all.middleCols(first[p], Part::rank_of(entries[p]));
+    }
+
+    std::array<std::shared_ptr<const Set>, most> sets;
+    std::array<const Entry*, most> entries{};  // null: the frozen weight alone
+    std::array<Index, most> first{};
+    Index rank = 0;
+  };
+
+  void check_count(std::size_t count, const char* call, const char* what) const {
+    if (count != size())
+      throw ShapeError(message(Place{call, parts_.front().name()}, ": ", what, " has ", count,
+                               " matrices, expected one for each of ", size(), " parts"));
   }
 
-  void run_forward(ConstMatrixRef<T> x, std::optional<std::uint64_t> mask_step, MatrixRef<T> xa,
-                   std::span<Matrix<T>> y) const {
+  void check_outputs(const ConstMatrixRef<T>& x, const OutputList<T>& y, const char* call) const {
+    require_cols(x, in_features(), Place{call, parts_.front().name()}, "x", "in_features");
+    check_count(y.size(), call, "y");
+    for (std::size_t p = 0; p < size(); ++p) {
+      const Place where{call, parts_[p].name()};
+      y[p].check(x.rows(), parts_[p].out_features(), where, y_names[p], {x});
+      for (std::size_t q = 0; q < p; ++q)
+        if (y[p].shares_memory_with(y[q]))
+          throw ShapeError(message(where, ": y[", p, "] overlaps y[", q,
+                                   "]: give each of them memory of its own"));
+    }
+  }
+
+  [[nodiscard]] Each<MatrixRef<T>> shaped(const ConstMatrixRef<T>& x, const OutputList<T>& y,
+                                          const char* call) const {
+    Each<MatrixRef<T>> out;
+    for (std::size_t p = 0; p < size(); ++p)
+      out[p].emplace(y[p].shaped(x.rows(), parts_[p].out_features(), call, "y"));
+    return out;
+  }
+
+  void run_forward(ConstMatrixRef<T> x, const Used& used, std::optional<std::uint64_t> mask_step,
+                   MatrixRef<T> xa, const Each<MatrixRef<T>>& y) const {
     std::array<low_rank_path::Input<T>, most> inputs = repeated<low_rank_path::Input<T>>(
         {ConstMatrixRef<T>(nullptr, 0, 0, 0), MatrixRef<T>(nullptr, 0, 0, 0), {}});
     std::size_t paths = 0;
-    std::array<ConstMatrixRef<T>, most> of_part =
-        repeated<ConstMatrixRef<T>>(ConstMatrixRef<T>(xa.leftCols(0)));
-    for_each_active([&](std::size_t p, Index first) {
-      const Part& part = parts_[p];
-      MatrixRef<T> own = xa.middleCols(first, part.rank());
+    for (std::size_t p = 0; p < size(); ++p) {
+      if (used.entries[p] == nullptr) continue;
+      const LoRAAdapter<T>& adapter = *used.entries[p]->adapter;
       std::construct_at(
           &inputs[paths++],
-          low_rank_path::Input<T>{part.lora_A().value, own,
-                                  mask_step ? part.dropout_mask(*mask_step) : std::nullopt});
-      std::construct_at(&of_part[p], own);
-    });
+          low_rank_path::Input<T>{adapter.a().value, used.columns(xa, p),
+                                  mask_step ? adapter.dropout_mask(*mask_step) : std::nullopt});
+    }
     low_rank_path::forward<T>(x, std::span<const low_rank_path::Input<T>>(inputs.data(), paths));
 
-    for (std::size_t p = 0; p < size(); ++p) y[p].resize(x.rows(), parts_[p].out_features());
+    const auto joins = [&](std::size_t p) {
+      return Part::joins_y(used.entries[p], used.columns(xa, p));
+    };
     if constexpr (PanelWeight<Frozen, T>)
-      if (share_packing(x)) return packed_forward(x, of_part, y);
+      if (share_packing(x))
+        return kernels::for_each_packed_band<T>(
+            x, [&](const kernels::PackedLeft<T>& packed, Index row) {
+              for (std::size_t p = 0; p < size(); ++p)
+                frozen_passes::forward_band<T>(parts_[p].weight(), packed, row,
+                                               parts_[p].bias_row(), joins(p), *y[p]);
+            });
     for (std::size_t p = 0; p < size(); ++p)
-      frozen_passes::forward<T>(parts_[p].weight(), x, bias_of(p), low_rank(p, of_part[p]), y[p]);
+      frozen_passes::forward<T>(parts_[p].weight(), x, parts_[p].bias_row(), joins(p), *y[p]);
+  }
+
+  [[nodiscard]] bool share_packing(const ConstMatrixRef<T>& x) const {
+    for (const Part& part : parts_)
+      if (!frozen_passes::forward_from_panels<T>(part.weight(), x)) return false;
+    return true;
   }
 
   template <class Value>
@@ -172,68 +223,80 @@ class LoRALinearGroup {
     (std::make_index_sequence<most>{});
   }
 
-  [[nodiscard]] const T* bias_of(std::size_t p) const {
-    return parts_[p].has_bias() ? parts_[p].bias().value.data() : nullptr;
+  // Where the gradients of a part go.
+  struct Targets {
+    std::optional<MatrixRef<T>> a, b, bias;
+  };
+
+  // Checks that every part is as it was in forward, and finds where its gradients go.
+  [[nodiscard]] std::array<Targets, most> check_parts(const ConstMatrixRef<T>& x,
+                                                      const typename Tape<T>::Frame& frame,
+                                                      const Used& used, GradientTarget<T> target,
+                                                      const char* call) const {
+    std::array<Targets, most> targets;
+    for (std::size_t p = 0; p < size(); ++p) {
+      const Part& part = parts_[p];
+      const Place where{call, part.name()};
+      Part::require_same(*static_cast<const Set*>(frame.held(p).get()), *used.sets[p], where);
+      if (used.entries[p] != nullptr) {
+        frame.require_input(x, where);
+        targets[p].a.emplace(target.of(used.entries[p]->adapter->a()));
+        targets[p].b.emplace(target.of(used.entries[p]->adapter->b()));
+      }
+      if (part.trains_bias(*used.sets[p])) targets[p].bias.emplace(target.of(part.bias()));
+    }
+    return targets;
   }
 
-  [[nodiscard]] frozen_passes::LowRankPart<T> low_rank(std::size_t p, ConstMatrixRef<T> xa) const {
-    const FixedMatrix<T>& b = parts_[p].lora_B().value;
-    return {xa, kernels::columns_of(b.data(), b.outerStride(), false),
-            static_cast<T>(parts_[p].scaling())};
-  }
-
-  [[nodiscard]] bool share_packing(const ConstMatrixRef<T>& x) const {
-    for (const Part& part : parts_)
-      if (!frozen_passes::forward_from_panels<T>(part.weight(), x)) return false;
-    return true;
-  }
-
-  void packed_forward(ConstMatrixRef<T> x, const std::array<ConstMatrixRef<T>, most>& xa,
-                      std::span<Matrix<T>> y) const {
-    kernels::for_each_packed_band<T>(x, [&](const kernels::PackedLeft<T>& packed, Index row) {
+  void run_backward(ConstMatrixRef<T> x, const InputList<T>& dy, Tape<T>& tape,
+                    GradientTarget<T> target, const Output<T>* dx) const {
+    constexpr const char* call = "LoRALinearGroup::backward";
+    const Place where{call, parts_.front().name()};
+    require_cols(x, in_features(), where, "x", "in_features");
+    check_count(dy.size(), call, "dy");
+    for (std::size_t p = 0; p < size(); ++p) {
+      const Place of_part{call, parts_[p].name()};
+      parts_[p].require_unmerged(of_part);
+      require_shape(dy[p], x.rows(), parts_[p].out_features(), of_part, dy_names[p], "N",
+                    "out_features");
+    }
+    auto& frame = tape.top(this, x.rows(), where);
+    const Used used(*this);
+    const std::array<Targets, most> targets = check_parts(x, frame, used, target, call);
+    std::optional<MatrixRef<T>> out;
+    if (dx != nullptr) {
       for (std::size_t p = 0; p < size(); ++p)
-        frozen_passes::forward_band<T>(parts_[p].weight(), packed, row, bias_of(p),
-                                       low_rank(p, xa[p]), y[p]);
-    });
-  }
+        dx->check(x.rows(), in_features(), where, "dx", {dy[p]});
+      out.emplace(dx->shaped(x.rows(), in_features(), where, "dx", {x}));
+    }
 
-  void run_backward(ConstMatrixRef<T> x, std::span<const Matrix<T>> dy, Tape<T>& tape,
-                    MatrixRef<T> dx) {
-    auto& frame = tape.top(this, x.rows(), "LoRALinearGroup::backward");
-    MatrixRef<T> xa = frame.kept();
+    const MatrixRef<T> xa = frame.kept(), none(nullptr, 0, 0, 0);
     Scratch scratch;
-    MatrixRef<T> g = scratch.matrix<T>(x.rows(), xa.cols());
-    std::array<Index, most> first_of{};
-    std::array<bool, most> is_active{};
-    for_each_active([&](std::size_t p, Index first) {
-      first_of[p] = first;
-      is_active[p] = true;
-      low_rank_path::gradient_of_xa<T>(dy[p], parts_[p].lora_B().value,
-                                       g.middleCols(first, parts_[p].rank()));
-    });
-    std::array<low_rank_path::Gradients<T>, most> paths = repeated<low_rank_path::Gradients<T>>(
-        {g, g, g, T(0), MatrixRef<T>(nullptr, 0, 0, 0), MatrixRef<T>(nullptr, 0, 0, 0)});
+    MatrixRef<T> g = scratch.matrix<T>(x.rows(), used.rank);
+    std::array<low_rank_path::Gradients<T>, most> paths =
+        repeated<low_rank_path::Gradients<T>>({g, g, g, T(0), none, none});
     std::size_t count = 0;
     for (std::size_t p = 0; p < size(); ++p) {
-      Part& part = parts_[p];
-      if (part.config().train_bias) add_bias_gradient<T>(dy[p], part.bias().grad);
-      const Index r = is_active[p] ? part.rank() : 0;
-      const auto mask = is_active[p] ? part.dropout_mask(frame.mask_step()) : std::nullopt;
-      MatrixRef<T> own_g = g.middleCols(first_of[p], r);
-      const FixedMatrix<T>& a = part.lora_A().value;
-      const T s = static_cast<T>(part.scaling());
-      if (dx.cols() > 0)
-        frozen_passes::backward<T>(
-            part.weight(), dy[p],
-            {own_g.leftCols(mask ? 0 : r), kernels::columns_of(a.data(), a.outerStride(), true), s},
-            dx, p > 0);
-      if (!is_active[p]) continue;
-      MatrixRef<T> da = part.lora_A().grad;
-      if (mask) low_rank_path::backward<T>(x, a, own_g, s, *mask, da, dx);
-      std::construct_at(
-          &paths[count++],
-          low_rank_path::Gradients<T>{own_g, dy[p], xa.middleCols(first_of[p], r), s,
-                                      da.leftCols(mask ? 0 : da.cols()), part.lora_B().grad});
+      const Part& part = parts_[p];
+      const Entry* const entry = used.entries[p];
+      if (targets[p].bias) add_bias_gradient<T>(dy[p], *targets[p].bias);
+      MatrixRef<T> own_g = used.columns(g, p);
+      if (entry != nullptr)
+        low_rank_path::gradient_of_xa<T>(dy[p], entry->adapter->b().value, own_g);
+      const auto mask = Part::mask_of(entry, frame.mask_step());
+      if (out)
+        frozen_passes::backward<T>(part.weight(), dy[p],
+                                   Part::joins_dx(entry, own_g.leftCols(mask ? 0 : own_g.cols())),
+                                   *out, p > 0);
+      if (entry == nullptr) continue;
+      const T s = static_cast<T>(entry->scaling());
+      MatrixRef<T> da = *targets[p].a;
+      if (mask)
+        low_rank_path::backward<T>(x, entry->adapter->a().value, own_g, s, *mask, da,
+                                   out ? *out : none);
+      std::construct_at(&paths[count++], low_rank_path::Gradients<T>{
+                                             own_g, dy[p], used.columns(xa, p), s,
+                                             da.leftCols(mask ? 0 : da.cols()), *targets[p].b});
     }
     low_rank_path::add_gradients<T>(
         x, std::span<const low_rank_path::Gradients<T>>(paths.data(), count));

@@ -1,0 +1,274 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lora/core/number_checks.hpp"
+#include "lora/core/place.hpp"
+#include "lora/core/published.hpp"
+#include "lora/layers/adapter_set.hpp"
+#include "lora/layers/lora_config.hpp"
+
+namespace lora {
+
+/// The name that PEFT gives to an adapter for which nobody chose one.
+inline constexpr const char* default_adapter = "default";
+
+/// The part that LoRA layers of every kind have in common: a name, and a set of adapters by name,
+/// with PEFT's verbs. None, one or many may be there; one of them is active, or none.
+///
+/// **Which calls may run at once.** Const members of the layer, forward first of all, and the verbs
+/// that change the set (add_adapter, set_adapter, unset_adapter, delete_adapter, replace_adapter,
+/// enable_adapter, disable_adapter, set_scale): a forward computes with the adapters as they were
+/// before the change or after it, never with a mixture, and what it uses stays until it is done. So
+/// a server may swap adapters under load. Everything else that is not const (merging, set_name, an
+/// optimizer's step on an adapter that others compute with) needs the layer for itself. References
+/// to an adapter and its parameters live until it is replaced or deleted; `adapters()` keeps what
+/// it returns alive.
+///
+/// `Layer` derives from this. It has `kind`, its class's name for messages; merged();
+/// check_adapter(config, where), which throws where such settings do not fit; check_shape(adapter,
+/// where); make_adapter(config, seed); and name_others(), which names what else it has.
+template <class Layer, class Adapter>
+class AdapterOwner {
+ public:
+  using Set = AdapterSet<Adapter>;
+
+  /// Returns the layer's path in the model, as PEFT has it, or an empty name.
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+  /// Names the layer by its path in the model, as PEFT does; parameters, files, messages and
+  /// dropout masks use it.
+  void set_name(std::string name) {
+    adapters_.update([&](Set& set) {
+      set.for_each([&](Adapter& adapter) { adapter.set_name(name); });
+      name_ = std::move(name);
+      layer().name_others(!set.empty());
+    });
+  }
+
+  // ---- The set ----
+
+  /// Returns the adapters as they are now, for whoever reads while others change them.
+  [[nodiscard]] std::shared_ptr<const Set> adapters() const { return adapters_.get(); }
+
+  /// Lists the names of the adapters in the order in which they were added.
+  [[nodiscard]] std::vector<std::string> adapter_names() const {
+    std::vector<std::string> names;
+    for (const auto& entry : adapters()->entries()) names.push_back(entry.name);
+    return names;
+  }
+
+  /// Returns the name of the active adapter, if there is one.
+  [[nodiscard]] std::optional<std::string> active_adapter() const {
+    const auto set = adapters();
+    if (set->active() == nullptr) return {};
+    return set->active()->name;
+  }
+
+  /// Tells whether an adapter is active, switched on or not.
+  [[nodiscard]] bool has_adapter() const { return adapters()->active() != nullptr; }
+
+  /// Adds a new adapter drawn from `seed`. The first adapter of a layer becomes the active one;
+  /// later ones wait for set_adapter. Throws ConfigError for settings out of range and a name that
+  /// is taken, StateError while merged.
+  void add_adapter(std::string name, const LoRAConfig& config, std::uint64_t seed) {
+    const std::string where = at("add_adapter");
+    layer().check_adapter(config, where);
+    add(std::move(name), layer().make_adapter(config, seed), where);
+  }
+
+  /// Adds an adapter that is there already, as one that was read from a file. Throws ShapeError if
+  /// it does not fit the weight, and as above.
+  void add_adapter(std::string name, Adapter adapter) {
+    const std::string where = at("add_adapter");
+    layer().check_adapter(adapter.config(), where);
+    layer().check_shape(adapter, where);
+    add(std::move(name), std::move(adapter), where);
+  }
+
+  /// Makes the adapter called `name` the active one. Throws ConfigError if there is none,
+  /// StateError while merged.
+  void set_adapter(std::string_view name) {
+    change("set_adapter", [&](Set& set, const std::string& where) { set.activate(name, where); });
+  }
+
+  /// Lets no adapter be active: the layer computes what its frozen weight does. Throws StateError
+  /// while merged.
+  void unset_adapter() {
+    change("unset_adapter", [](Set& set, const std::string&) { set.deactivate(); });
+  }
+
+  /// Deletes the adapter called `name`. If it was the active one, none is active afterwards (PEFT
+  /// would choose another). Throws ConfigError if there is none, StateError while merged.
+  void delete_adapter(std::string_view name) {
+    change("delete_adapter", [&](Set& set, const std::string& where) {
+      set.remove(name, where);
+      layer().name_others(!set.empty());
+    });
+  }
+
+  /// Switches the active adapter on (as it is from the start). Throws StateError while merged.
+  void enable_adapter() {
+    change("enable_adapter", [](Set& set, const std::string&) { set.set_enabled(true); });
+  }
+
+  /// Switches the active adapter off: the layer is its frozen weight. Throws StateError while
+  /// merged.
+  void disable_adapter() {
+    change("disable_adapter", [](Set& set, const std::string&) { set.set_enabled(false); });
+  }
+
+  [[nodiscard]] bool adapter_enabled() const { return adapters()->enabled(); }
+
+  /// Sets the active adapter's scaling to `factor` times alpha / rank (PEFT's set_scale): 0
+  /// silences it, 1 is as trained. Throws ConfigError for a factor that is not finite, StateError
+  /// while merged or without an active adapter.
+  void set_scale(double factor) {
+    change("set_scale", [&](Set& set, const std::string& where) {
+      require_finite(factor, where, "factor");
+      static_cast<void>(require_active(set, where));
+      set.set_factor(factor);
+    });
+  }
+
+  /// Replaces the active adapter by `adapter`, under the same name and with the factor of
+  /// set_scale: what loading does; the rank may change. Throws ConfigError, ShapeError, and
+  /// StateError while merged or without an active adapter; then nothing has changed.
+  void replace_adapter(Adapter adapter) {
+    change("replace_adapter", [&](Set& set, const std::string& where) {
+      static_cast<void>(require_active(set, where));
+      layer().check_adapter(adapter.config(), where);
+      layer().check_shape(adapter, where);
+      adapter.set_name(name_);
+      set.replace(std::make_shared<Adapter>(std::move(adapter)));
+    });
+  }
+
+  /// Throws what replace_adapter throws for `config` when the factors have the right shapes.
+  void check_replace(const LoRAConfig& config) const {
+    const std::string where = at("replace_adapter");
+    require_unmerged(where);
+    static_cast<void>(require_active(*adapters(), where));
+    layer().check_adapter(config, where);
+  }
+
+  // ---- The active adapter ----
+
+  /// Returns the active adapter. Throws StateError if there is none.
+  [[nodiscard]] const Adapter& adapter() const { return *active("adapter"); }
+
+  /// Returns the settings of the active adapter. Throws StateError if there is none.
+  [[nodiscard]] const LoRAConfig& config() const { return active("config")->config(); }
+
+  /// Returns the rank of the active adapter. Throws StateError if there is none.
+  [[nodiscard]] auto rank() const { return active("rank")->rank(); }
+
+  /// Returns the factor s of the active adapter as it is now. Throws StateError if there is none.
+  [[nodiscard]] double scaling() const {
+    const auto set = adapters();
+    return require_active(*set, Place{Layer::kind, name_}).scaling();
+  }
+
+ protected:
+  /// Begins without an adapter.
+  AdapterOwner() : adapters_(Set{}) {}
+
+  /// Begins with an adapter called "default".
+  explicit AdapterOwner(Adapter adapter) : AdapterOwner() {
+    adapters_.update([&](Set& set) {
+      set.add(default_adapter, std::make_shared<Adapter>(std::move(adapter)), Layer::kind);
+    });
+  }
+
+  /// Copies the adapters too; the copies are parameters of their own.
+  AdapterOwner(const AdapterOwner& other)
+      : name_(other.name_), adapters_(other.adapters()->clone()) {}
+  AdapterOwner(AdapterOwner&&) noexcept = default;
+  ~AdapterOwner() = default;
+
+  AdapterOwner& operator=(const AdapterOwner& other) {
+    if (this != &other) *this = AdapterOwner(other);
+    return *this;
+  }
+  AdapterOwner& operator=(AdapterOwner&& other) noexcept {
+    name_ = std::move(other.name_);
+    adapters_ = std::move(other.adapters_);
+    return *this;
+  }
+
+  /// Returns the active adapter to change it. Throws StateError if there is none.
+  [[nodiscard]] Adapter& own_adapter(const char* verb) {
+    // The layer is not const and made the adapter, which is const to all who only share it.
+    return const_cast<Adapter&>(*active(verb));
+  }
+
+  /// Throws StateError, naming `where`, while merged.
+  template <class Where>
+  void require_unmerged(const Where& where) const {
+    if (layer().merged())
+      throw StateError(message(where, ": the adapter is merged into the weight: unmerge() first"));
+  }
+
+  /// Throws StateError, naming `where`, if a forward with the set `now` is not what one with `then`
+  /// was.
+  template <class Where>
+  static void require_same(const Set& then, const Set& now, const Where& where) {
+    if (&then == &now) return;
+    const std::string difference = then.difference(now);
+    if (!difference.empty())
+      throw StateError(message(where, ": ", difference,
+                               ": backward needs the layer as it was in the forward on the tape"));
+  }
+
+  /// Returns the active adapter of `set`. Throws StateError, naming `where`, if there is none.
+  template <class Where>
+  static const typename Set::Entry& require_active(const Set& set, const Where& where) {
+    if (set.active() != nullptr) return *set.active();
+    throw StateError(message(where, ": no adapter is active: ",
+                             set.empty() ? "add_adapter makes one"
+                                         : "set_adapter chooses one of " + set.quoted_names()));
+  }
+
+  /// Returns "encoder.layer.7.value (LoRALinear::verb)" for messages.
+  [[nodiscard]] std::string at(const char* verb) const {
+    const std::string call = message(Layer::kind, "::", verb);
+    return message(Place{call, name_});
+  }
+
+ private:
+  [[nodiscard]] Layer& layer() { return static_cast<Layer&>(*this); }
+  [[nodiscard]] const Layer& layer() const { return static_cast<const Layer&>(*this); }
+
+  template <class Change>
+  void change(const char* verb, const Change& change_set) {
+    const std::string where = at(verb);
+    require_unmerged(where);
+    adapters_.update([&](Set& set) { change_set(set, where); });
+  }
+
+  void add(std::string name, Adapter adapter, const std::string& where) {
+    require_unmerged(where);
+    adapters_.update([&](Set& set) {
+      adapter.set_name(name_);
+      set.add(std::move(name), std::make_shared<Adapter>(std::move(adapter)), where);
+      layer().name_others(true);
+    });
+  }
+
+  [[nodiscard]] std::shared_ptr<const Adapter> active(const char* verb) const {
+    const auto set = adapters();
+    if (set->active() == nullptr) static_cast<void>(require_active(*set, at(verb)));
+    return set->active()->adapter;
+  }
+
+  std::string name_;
+  Published<Set> adapters_;
+};
+
+}  // namespace lora

@@ -1,0 +1,159 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lora/core/error.hpp"
+#include "lora/core/printable.hpp"
+
+namespace lora {
+
+/// The adapters of one layer by name, and what a forward uses of them: the active one, if any and
+/// if switched on. A value: a layer publishes each change of it as a whole, so that whoever
+/// computes meanwhile has the old set or the new one. Copies share the adapters; `clone` copies
+/// them too.
+///
+/// `Adapter` is a LoRAAdapter<T> or what has its config(), rank() and set_name().
+template <class Adapter>
+class AdapterSet {
+ public:
+  /// An adapter as it stands in the set.
+  struct Entry {
+    std::string name;
+    std::shared_ptr<const Adapter> adapter;
+    double factor = 1;  ///< of set_scale
+
+    /// Returns the factor s of the low-rank path.
+    [[nodiscard]] double scaling() const { return factor * adapter->config().scaling(); }
+  };
+
+  [[nodiscard]] bool empty() const { return entries_.empty(); }
+
+  /// Lists the adapters in the order in which they were added.
+  [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
+
+  /// Returns the adapter called `name`, or null.
+  [[nodiscard]] const Entry* find(std::string_view name) const {
+    const auto found = position(name);
+    return found == entries_.end() ? nullptr : &*found;
+  }
+
+  /// Returns the adapter that was activated, switched on or not, or null.
+  [[nodiscard]] const Entry* active() const { return active_ ? &entries_[*active_] : nullptr; }
+
+  /// Tells whether the active adapter is switched on.
+  [[nodiscard]] bool enabled() const { return enabled_; }
+
+  /// Returns what a forward uses: the active adapter unless switched off, or null.
+  [[nodiscard]] const Entry* in_use() const { return enabled_ ? active() : nullptr; }
+
+  /// Adds an adapter; the first of a set becomes active. Throws ConfigError, naming `where`, for an
+  /// empty name and one that is taken.
+  template <class Where>
+  void add(std::string name, std::shared_ptr<Adapter> adapter, const Where& where) {
+    if (name.empty()) throw ConfigError(message(where, ": an adapter needs a name"));
+    if (find(name) != nullptr)
+      throw ConfigError(
+          message(where, ": there is an adapter called \"", printable(name), "\" already"));
+    entries_.push_back({std::move(name), std::move(adapter), 1});
+    if (entries_.size() == 1) active_ = 0;
+  }
+
+  /// Takes the adapter called `name` out; none is active afterwards if it was. Throws ConfigError
+  /// if there is none.
+  template <class Where>
+  void remove(std::string_view name, const Where& where) {
+    const std::size_t place = place_of(name, where);
+    entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(place));
+    if (active_ == place)
+      active_.reset();
+    else if (active_ > place)
+      --*active_;
+  }
+
+  /// Makes the adapter called `name` the active one. Throws ConfigError if there is none.
+  template <class Where>
+  void activate(std::string_view name, const Where& where) {
+    active_ = place_of(name, where);
+  }
+
+  /// Lets no adapter be active.
+  void deactivate() { active_.reset(); }
+
+  /// Switches the active adapter on or off.
+  void set_enabled(bool enabled) { enabled_ = enabled; }
+
+  /// Scales the active adapter, which there must be.
+  void set_factor(double factor) { entries_[active_.value()].factor = factor; }
+
+  /// Puts `adapter` in the place of the active one, which there must be.
+  void replace(std::shared_ptr<Adapter> adapter) {
+    entries_[active_.value()].adapter = std::move(adapter);
+  }
+
+  /// Calls change(adapter) for every adapter: for the layer that owns them and may change them.
+  template <class Change>
+  void for_each(const Change& change) {
+    for (const Entry& entry : entries_) change(const_cast<Adapter&>(*entry.adapter));
+  }
+
+  /// Returns a set of copies of the adapters.
+  [[nodiscard]] AdapterSet clone() const {
+    AdapterSet copy(*this);
+    for (Entry& entry : copy.entries_) entry.adapter = std::make_shared<Adapter>(*entry.adapter);
+    return copy;
+  }
+
+  /// Says what a forward with `later` would use that one with this set did not; empty if both use
+  /// the same.
+  [[nodiscard]] std::string difference(const AdapterSet& later) const {
+    const Entry *before = in_use(), *after = later.in_use();
+    if (before == nullptr && after == nullptr) return {};
+    if (before == nullptr) return message("the adapter ", quoted(*after), " was switched on");
+    if (after == nullptr) return message("the adapter ", quoted(*before), " was switched off");
+    if (before->name != after->name)
+      return message("the adapter ", quoted(*before), " was active and ", quoted(*after),
+                     " is now");
+    if (before->adapter != after->adapter)
+      return message("the adapter ", quoted(*before), " was replaced: its rank was ",
+                     before->adapter->rank(), " and is ", after->adapter->rank());
+    if (before->scaling() != after->scaling())
+      return message("the scaling was ", before->scaling(), " and is ", after->scaling());
+    return {};
+  }
+
+  /// Returns the names for messages: `"default", "french"`.
+  [[nodiscard]] std::string quoted_names() const {
+    std::string all;
+    for (const Entry& entry : entries_) all += (all.empty() ? "" : ", ") + quoted(entry);
+    return all;
+  }
+
+ private:
+  static std::string quoted(const Entry& entry) { return "\"" + printable(entry.name) + "\""; }
+
+  [[nodiscard]] auto position(std::string_view name) const {
+    return std::find_if(entries_.begin(), entries_.end(),
+                        [&](const Entry& entry) { return entry.name == name; });
+  }
+
+  template <class Where>
+  [[nodiscard]] std::size_t place_of(std::string_view name, const Where& where) const {
+    const auto found = position(name);
+    if (found != entries_.end()) return static_cast<std::size_t>(found - entries_.begin());
+    throw ConfigError(message(where, ": there is no adapter called \"", printable(name), "\"",
+                              empty() ? "" : ", only ", quoted_names()));
+  }
+
+  std::vector<Entry> entries_;
+  std::optional<std::size_t> active_;
+  bool enabled_ = true;
+};
+
+}  // namespace lora
