@@ -2,6 +2,7 @@
 // library refuses, it refuses here as well, and padding is still not looked at.
 #include <algorithm>
 #include <cstddef>
+#include <filesystem>
 #include <iostream>
 #include <limits>
 #include <string>
@@ -114,6 +115,13 @@ void refuses_files() {
     std::cerr << "NaN became " << read << " on its way through a file\n";
     ++failures;
   }
+  auto spoilt = layer();
+  spoilt.set_name("spoilt");
+  spoilt.lora_A().value(0, 0) = nan32;
+  const auto folder = std::filesystem::temp_directory_path() / "lora-fast-math-adapter";
+  lora::peft::save_adapter(folder, spoilt);
+  refuses<FileError>("an adapter with NaN", [&] { lora::peft::load_adapter(folder, spoilt); });
+  std::filesystem::remove_all(folder);
   for (const char* number : {"1e39", "NaN", "-Infinity"})
     for (const char* key : {"lora_alpha", "lora_dropout"})
       refuses<FileError>(std::string(key) + " " + number, [&] {
