@@ -9,6 +9,7 @@
 #include "lora/core/parallel.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/kernels/low_rank_path.hpp"
+#include "lora/kernels/pack.hpp"
 #include "lora/kernels/panel_product.hpp"
 
 namespace lora::low_rank_path {
@@ -53,6 +54,18 @@ MatrixProduct<T> transposed_product(const ConstMatrixRef<T>& left, const ConstMa
           alpha};
 }
 
+// Adds c^T to out: c (R, columns), out (columns, R).
+template <class T>
+void add_transposed(ConstMatrixRef<T> c, MatrixRef<T> out) {
+  Scratch scratch;
+  T* const turned = scratch.take<T>(c.size());
+  kernels::pack_strips<T>({c.data(), c.outerStride(), 1}, c.rows(), c.rows(), c.cols(), turned);
+  for (Index j = 0; j < out.rows(); ++j) {
+    T* const to = out.data() + j * out.outerStride();
+    for (Index r = 0; r < out.cols(); ++r) to[r] += turned[j * c.rows() + r];
+  }
+}
+
 }  // namespace detail
 
 /// Adds the gradients of the factors of every path that begins at x (N, in), in one pass over x
@@ -95,9 +108,8 @@ void add_gradients(ConstMatrixRef<T> x, std::span<const Gradients<T>> paths) {
       const Index columns = std::min(dy_panels.width, paths[p].dy.cols() - column);
       const MatrixRef<T>& transposed = *work[p].db_transposed;
       detail::add_panel<T>(*work[p].b, column, {false, nullptr}, transposed);
-      MatrixRef<T> db = paths[p].db;
-      for (Index j = column; j < column + columns; ++j)
-        for (Index r = 0; r < db.cols(); ++r) db(j, r) += transposed(r, j);
+      detail::add_transposed<T>(transposed.middleCols(column, columns),
+                                MatrixRef<T>(paths[p].db).middleRows(column, columns));
       return;
     }
   });

@@ -72,12 +72,9 @@ void input_rows(ConstMatrixRef<T> x, const Input<T>& input, Index first, Index l
   T* const memory = scratch.take<T>(rows * std::min(tile_cols, in));
   for (Index col = 0; col < in; col += tile_cols) {
     const Index cols = std::min(tile_cols, in - col);
-    const ConstMatrixRef<T> dropped(memory, rows, cols, cols);
-    for (Index i = 0; i < rows; ++i) {
-      T* const row = memory + i * cols;
-      input.mask->fill(first + i, col, cols, row);
-      packets::transform(cols, row, multiply, row, x.data() + (first + i) * x.outerStride() + col);
-    }
+    MatrixRef<T> dropped(memory, rows, cols, cols);
+    for (Index i = 0; i < rows; ++i) input.mask->fill(first + i, col, cols, memory + i * cols);
+    dropped.array() *= x.block(first, col, rows, cols).array();
     kernels::add_dot_products<T>(dropped, input.a.middleCols(col, cols), T(1),
                                  {xa.data(), xa.outerStride(), 1}, 0, rows);
   }

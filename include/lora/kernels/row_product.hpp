@@ -19,7 +19,7 @@ void row_product(const T* x, Index depth, const std::array<const T*, row_product
   namespace ei = Eigen::internal;
   constexpr Index width = Simd<T>::width, vectors = TileShape<T>::vectors;
   constexpr Index columns = TileShape<T>::columns;
-  // In rows of a panel: a page or so.
+  // In rows of a panel: a page or so. (The builtin itself: see tile.hpp.)
   constexpr Index ahead = 24;
   Packet<T> sums[row_product_panels * vectors];
   unroll<row_product_panels * vectors>([&](Index i) __attribute__((always_inline)) {
@@ -31,7 +31,7 @@ void row_product(const T* x, Index depth, const std::array<const T*, row_product
       const T* const row = panels[static_cast<std::size_t>(p)] + k * columns;
       unroll<vectors>([&](Index v) __attribute__((always_inline)) {
         const Index i = p * vectors + v;
-        ei::prefetch(row + ahead * columns + v * width);
+        __builtin_prefetch(row + ahead * columns + v * width);
         sums[i] = ei::pmadd(l, ei::ploadu<Packet<T>>(row + v * width), sums[i]);
       });
     });

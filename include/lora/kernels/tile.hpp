@@ -19,13 +19,14 @@ EIGEN_ALWAYS_INLINE void add_products(Packet<T> (&sums)[Rows * Vectors], Operand
   namespace ei = Eigen::internal;
   constexpr Index width = Simd<T>::width;
   // Far enough that a line from memory arrives in time, near enough that it is still in the
-  // first-level cache when its turn comes.
+  // first-level cache when its turn comes. (The builtin itself: GCC takes Eigen's function around
+  // it for one without effect, and drops its calls.)
   constexpr Index ahead = 16;
   for (Index k = 0; k < from.depth; ++k) {
     Packet<T> r[Vectors];
     unroll<Vectors>([&](Index v) __attribute__((always_inline)) {
       r[v] = ei::ploadu<Packet<T>>(from.right + v * width);
-      ei::prefetch(from.right + ahead * from.right_stride + v * width);
+      __builtin_prefetch(from.right + ahead * from.right_stride + v * width);
     });
     unroll<Rows>([&](Index i) __attribute__((always_inline)) {
       const auto l = ei::pset1<Packet<T>>(from.left[i]);
@@ -52,15 +53,19 @@ void tile(const Operands<T>& product, const Epilogue<T>& epilogue) {
     unroll<Vectors>([&](Index v) __attribute__((always_inline)) {
       sums[i * Vectors + v] = ei::pset1<Packet<T>>(T(0));
       // The results of the tile below, whose turn is next.
-      ei::prefetch(epilogue.c + (Rows + i) * epilogue.stride + v * width);
+      __builtin_prefetch(epilogue.c + (Rows + i) * epilogue.stride + v * width);
     });
   });
   detail::add_products<T, Rows, Vectors>(sums, product);
+  Packet<T> scale[Vectors];
   unroll<Vectors>([&](Index v) __attribute__((always_inline)) {
-    const auto scale = ei::ploadu<Packet<T>>(epilogue.scale + v * width);
-    unroll<Rows>([&](Index i) __attribute__((always_inline)) {
-      const T* const start = epilogue.start + i * epilogue.start_stride + v * width;
-      sums[i * Vectors + v] = ei::pmadd(scale, sums[i * Vectors + v], ei::ploadu<Packet<T>>(start));
+    scale[v] = ei::ploadu<Packet<T>>(epilogue.scale + v * width);
+  });
+  unroll<Rows>([&](Index i) __attribute__((always_inline)) {
+    const T* const start = epilogue.start + i * epilogue.start_stride;
+    unroll<Vectors>([&](Index v) __attribute__((always_inline)) {
+      sums[i * Vectors + v] =
+          ei::pmadd(scale[v], sums[i * Vectors + v], ei::ploadu<Packet<T>>(start + v * width));
     });
   });
   detail::add_products<T, Rows, Vectors>(sums, epilogue.low_rank);
