@@ -92,6 +92,7 @@
 #include "lora/optim/adamw.hpp"
 #include "lora/optim/adamw_update.hpp"
 #include "lora/optim/clip.hpp"
+#include "lora/optim/group_matches.hpp"
 #include "lora/optim/optimizer_state.hpp"
 #include "lora/optim/parameter_group.hpp"
 #include "lora/optim/parameter_states.hpp"

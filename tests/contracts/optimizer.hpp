@@ -50,14 +50,46 @@ void check_identity(const Make& make) {
   CHECK(same_bits(a.value, before));
   if (!own_a.state().tensors.empty()) CHECK_THROWS_AS(shared.state(), ConfigError);
 
+  // A shape that does not fit what was restored is refused, and what was restored waits on.
+  if (const auto state = own_a.state(); !state.tensors.empty()) {
+    auto restored = make();
+    restored.set_state(state);
+    Parameter<T> misfit("lora_A.weight", random_matrix<T>(2, 2, 1));
+    CHECK_THROWS_AS(restored.step({&misfit}), ShapeError);
+    CHECK(restored.state().tensors == state.tensors);
+    alone_a.grad = random_matrix<T>(3, 5, 5);
+    Parameter<T> resumed = alone_a;
+    resumed.grad = alone_a.grad;
+    restored.step({&resumed});
+    own_a.step({&alone_a});
+    CHECK(same_bits(resumed.value, alone_a.value));
+  }
+
   // What takes another's place and name starts anew, and the state is that of what is there.
   Parameter<T> fresh("lora_A.weight", random_matrix<T>(3, 5, 1)), other = fresh;
-  a = std::move(fresh);
-  a.grad = other.grad = random_matrix<T>(3, 5, 3);
+  alone_a = std::move(fresh);
+  alone_a.grad = other.grad = random_matrix<T>(3, 5, 3);
   auto anew = make();
-  own_a.step({&a});
+  own_a.step({&alone_a});
   anew.step({&other});
-  CHECK(same_bits(a.value, other.value));
+  CHECK(same_bits(alone_a.value, other.value));
+
+  // Settings follow the name that a parameter has now; copies of an optimizer go on by themselves.
+  Parameter<T> renamed("x", random_matrix<T>(3, 5, 1));
+  auto of_renamed = make();
+  for (const char* name : {"x", "layer.lora_B.weight", "x"}) {
+    renamed.name = name;
+    renamed.grad = random_matrix<T>(3, 5, 6);
+    const Matrix<T> before_step = renamed.value;
+    auto copy = of_renamed;
+    Parameter<T> moved = std::move(renamed);
+    of_renamed.step({&moved});
+    const Matrix<T> stepped = moved.value;
+    moved.value = before_step;
+    copy.step({&moved});
+    CHECK(same_bits(moved.value, stepped));
+    renamed = std::move(moved);
+  }
 }
 
 /// Checks what every optimizer promises: state keyed by identity, and by name in files (order and

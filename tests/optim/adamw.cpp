@@ -1,8 +1,11 @@
 #include <lora/optim/adamw.hpp>
 
+#include <lora/optim/sgd.hpp>
+
 #include "contracts/optimizer.hpp"
 #include "optim/golden_runs.hpp"
 #include "support/threads.hpp"
+#include "support/throws.hpp"
 
 using namespace lora;
 using namespace lora::test;
@@ -40,8 +43,45 @@ TEST_CASE("parameter groups let B learn faster than A, as PyTorch's groups do") 
 
 TEMPLATE_TEST_CASE("AdamW keeps the contract of an optimizer", "", float, double) {
   check_optimizer<TestType>([] {
-    return AdamW<TestType>({.groups = {{.name_contains = "lora_B", .learning_rate_ratio = 4}}});
+    return AdamW<TestType>(
+        {.groups = {
+             {.name_contains = "lora_B", .learning_rate_ratio = 4, .may_match_nothing = true}}});
   });
+}
+
+TEST_CASE("a group that matches nothing is refused when parameters come again") {
+  const std::vector<ParameterGroup> groups{{.name_contains = "lora_b", .learning_rate_ratio = 16}};
+  Parameter<float> a("q.lora_A.weight", random_matrix<float>(2, 2, 1));
+  Parameter<float> b("q.lora_B.weight", random_matrix<float>(2, 2, 2));
+  a.grad = b.grad = a.value;
+  const auto check = [&](auto optimizer, const std::string& where) {
+    optimizer.step({&a});
+    optimizer.step({&b});
+    const Matrix<float> before = a.value;
+    check_throws<ConfigError>([&] { optimizer.step({&a}); },
+                              where + ": the group \"lora_b\" matches no parameter");
+    CHECK(same_bits(a.value, before));
+    // The name decides, as it is now.
+    b.name = "q.lora_b.weight";
+    CHECK_NOTHROW(optimizer.step({&b}));
+    CHECK_NOTHROW(optimizer.step({&a}));
+    b.name = "q.lora_B.weight";
+  };
+  check(AdamW<float>({.groups = groups}), "AdamW::step");
+  check(SGD<float>({.groups = groups}), "SGD::step");
+}
+
+TEST_CASE("AdamW's groups follow the names that parameters have now") {
+  // With a rate of 0 for the group, what belongs to it stands still.
+  AdamW<float> optimizer({.groups = {{.name_contains = "head", .learning_rate_ratio = 0}}});
+  Parameter<float> p("head.weight", random_matrix<float>(2, 2, 1));
+  p.grad = p.value;
+  const Matrix<float> start = p.value;
+  optimizer.step({&p});
+  CHECK(same_bits(p.value, start));
+  p.name = "body.weight";
+  optimizer.step({&p});
+  CHECK_FALSE(same_bits(p.value, start));
 }
 
 TEST_CASE("AdamW gives the same bits for any number of threads") {
@@ -81,6 +121,9 @@ TEST_CASE("AdamW refuses an incomplete state and keeps its own") {
   CHECK(optimizer.state().steps.at("p") == 1);
   state.tensors["p.exp_avg_sq"] = Matrix<float>::Zero(3, 2);
   CHECK_THROWS_AS(optimizer.set_state(state), ShapeError);
+  state = optimizer.state();
+  state.tensors["q.exp_avg"] = Matrix<float>::Zero(3, 2);
+  CHECK_THROWS_AS(optimizer.set_state(state), StateError);
 }
 
 TEST_CASE("AdamW with a beta1 of 1/2 or less computes as torch.lerp does near its end") {

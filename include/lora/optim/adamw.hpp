@@ -12,6 +12,7 @@
 #include "lora/core/parallel.hpp"
 #include "lora/core/parameter_list.hpp"
 #include "lora/optim/adamw_update.hpp"
+#include "lora/optim/group_matches.hpp"
 #include "lora/optim/optimizer_state.hpp"
 #include "lora/optim/parameter_group.hpp"
 #include "lora/optim/parameter_states.hpp"
@@ -53,11 +54,18 @@ class AdamW {
   }
 
   /// Updates every parameter from its gradient, which is left as it is. Throws ConfigError if one
-  /// is listed twice or two share a name, ShapeError for restored moments of another shape.
+  /// is listed twice, two share a name, or a group matches nothing (when parameters come for the
+  /// second time), ShapeError for restored moments of another shape; then nothing has changed.
   void step(const ParameterList<T>& parameters) {
     require_distinct(parameters, "AdamW::step");
-    for (const Parameter<T>* parameter : parameters)
-      require_same_shape(entry_of(*parameter).m, *parameter, "AdamW::step");
+    bool all_known = !parameters.empty();
+    for (const Parameter<T>* parameter : parameters) {
+      if (const Entry* entry = entries_.find(*parameter))
+        require_same_shape(entry->m, *parameter, "AdamW::step");
+      all_known = all_known && entries_.knows(*parameter);
+      matches_.note(config_.groups, parameter->name);
+    }
+    if (all_known) matches_.require_all(config_.groups, "AdamW::step");
     for (Parameter<T>* parameter : parameters) update(*parameter);
   }
 
@@ -93,15 +101,16 @@ class AdamW {
       if (m == state.tensors.end() || v == state.tensors.end())
         throw StateError(message("AdamW::set_state: no moments of ", name));
       require_shape(v->second, m->second.rows(), m->second.cols(), "AdamW::set_state", v->first);
-      entries[name] = {group_of(config_.groups, name), steps, m->second, v->second};
+      entries[name] = {steps, m->second, v->second};
     }
+    if (state.tensors.size() != 2 * entries.size())
+      throw StateError("AdamW::set_state: there are moments without a number of steps");
     set_learning_rate(state.learning_rate);
     entries_.restore(std::move(entries));
   }
 
  private:
   struct Entry {
-    ParameterGroup group;
     std::uint64_t steps = 0;
     Matrix<T> m;  // running mean of g
     Matrix<T> v;  // running mean of g^2
@@ -110,7 +119,7 @@ class AdamW {
   Entry& entry_of(const Parameter<T>& parameter) {
     return entries_.of(parameter, [&] {
       const auto zero = Matrix<T>::Zero(parameter.value.rows(), parameter.value.cols());
-      return Entry{group_of(config_.groups, parameter.name), 0, zero, zero};
+      return Entry{0, zero, zero};
     });
   }
 
@@ -119,8 +128,10 @@ class AdamW {
     ++entry.steps;
     // In double, as Python computes them, and rounded once where they meet the tensors.
     const auto t = static_cast<double>(entry.steps);
-    const double rate = learning_rate_ * entry.group.learning_rate_ratio;
-    const double decay = entry.group.weight_decay.value_or(config_.weight_decay);
+    const ParameterGroup* group = group_of(config_.groups, parameter.name);
+    const double rate = learning_rate_ * (group != nullptr ? group->learning_rate_ratio : 1);
+    const double decay = group != nullptr ? group->weight_decay.value_or(config_.weight_decay)
+                                          : config_.weight_decay;
     const T w1 = static_cast<T>(1 - config_.beta1);
     const AdamWStep<T> step{.shrink = static_cast<T>(1 - rate * decay),
                             .w1 = w1,
@@ -144,6 +155,7 @@ class AdamW {
   AdamWConfig config_;
   double learning_rate_;
   ParameterStates<Entry> entries_;
+  GroupMatches matches_;
 };
 
 }  // namespace lora

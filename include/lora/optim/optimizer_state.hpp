@@ -10,8 +10,8 @@
 
 namespace lora {
 
-/// Holds everything that an optimizer remembers, in a form that files can hold: checkpoints save
-/// and restore it. Keyed by parameter names, never by addresses.
+/// Everything that an optimizer remembers, in a form that files can hold: checkpoints save and
+/// restore it. Keyed by parameter names, never by addresses.
 template <class T>
 struct OptimizerState {
   std::string optimizer;                       ///< "AdamW", "SGD": whose state it is

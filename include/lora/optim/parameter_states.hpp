@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -29,12 +30,29 @@ class ParameterStates {
       if (found->second.name != parameter.name) found->second.name = parameter.name;
       return found->second.entry;
     }
+    // Nobody will ask again for what is gone: adapters come and go while the optimizer stays.
+    std::erase_if(known_, [](const auto& each) { return each.second.identity.expired(); });
     const auto waiting = restored_.find(parameter.name);
     Known known{parameter.identity().remember(), parameter.name,
                 waiting == restored_.end() ? make() : waiting->second};
     Entry& entry = known_.emplace(key, std::move(known)).first->second.entry;
     if (waiting != restored_.end()) restored_.erase(waiting);
     return entry;
+  }
+
+  /// Returns what `of` would find, known or waiting, or null, and changes nothing.
+  template <class T>
+  [[nodiscard]] const Entry* find(const Parameter<T>& parameter) const {
+    if (const auto found = known_.find(parameter.identity().key()); found != known_.end())
+      return &found->second.entry;
+    const auto waiting = restored_.find(parameter.name);
+    return waiting == restored_.end() ? nullptr : &waiting->second;
+  }
+
+  /// Tells whether `of` has seen the parameter.
+  template <class T>
+  [[nodiscard]] bool knows(const Parameter<T>& parameter) const {
+    return known_.contains(parameter.identity().key());
   }
 
   /// Calls use(name, entry) for everything that is remembered, in the order of names. Throws
@@ -49,6 +67,9 @@ class ParameterStates {
                                   "\": give their layers names of their own with set_name"));
     for (const auto& [name, entry] : by_name) use(std::string(name), *entry);
   }
+
+  /// Returns the number of entries, those of parameters that are gone and not yet forgotten too.
+  [[nodiscard]] std::size_t size() const { return known_.size() + restored_.size(); }
 
   /// Forgets everything and lets `entries` wait under their names.
   void restore(std::map<std::string, Entry> entries) {

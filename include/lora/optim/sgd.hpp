@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lora/core/parameter_list.hpp"
+#include "lora/optim/group_matches.hpp"
 #include "lora/optim/optimizer_state.hpp"
 #include "lora/optim/parameter_group.hpp"
 #include "lora/optim/parameter_states.hpp"
@@ -38,21 +39,26 @@ class SGD {
     require_non_negative(config_.learning_rate, "SGD", "learning_rate");
     require_non_negative(config_.momentum, "SGD", "momentum");
     require_non_negative(config_.weight_decay, "SGD", "weight_decay");
-    if (!is_finite(config_.dampening))
-      throw ConfigError(
-          message("SGD: dampening is ", config_.dampening, ", expected a finite number"));
+    require_finite(config_.dampening, "SGD", "dampening");
     if (config_.nesterov && (config_.momentum == 0 || config_.dampening != 0))
       throw ConfigError("SGD: nesterov needs momentum above 0 and dampening of 0");
     validate(config_.groups, "SGD");
   }
 
   /// Updates every parameter from its gradient, which is left as it is. Throws ConfigError if one
-  /// is listed twice or two share a name, ShapeError for restored momentum of another shape.
+  /// is listed twice, two share a name, or a group matches nothing (when parameters come for the
+  /// second time), ShapeError for restored momentum of another shape; then nothing has changed.
   void step(const ParameterList<T>& parameters) {
     require_distinct(parameters, "SGD::step");
-    for (const Parameter<T>* parameter : parameters)
-      if (const Entry& entry = entry_of(*parameter); entry.momentum.size() > 0)
-        require_same_shape(entry.momentum, *parameter, "SGD::step");
+    bool all_known = !parameters.empty();
+    for (const Parameter<T>* parameter : parameters) {
+      if (const Entry* entry = entries_.find(*parameter);
+          entry != nullptr && entry->momentum.size() > 0)
+        require_same_shape(entry->momentum, *parameter, "SGD::step");
+      all_known = all_known && entries_.knows(*parameter);
+      matches_.note(config_.groups, parameter->name);
+    }
+    if (all_known) matches_.require_all(config_.groups, "SGD::step");
     for (Parameter<T>* parameter : parameters) update(*parameter);
   }
 
@@ -86,28 +92,31 @@ class SGD {
       const auto momentum = state.tensors.find(name + ".momentum");
       if (momentum == state.tensors.end())
         throw StateError(message("SGD::set_state: no tensor ", name, ".momentum"));
-      entries[name] = {group_of(config_.groups, name), momentum->second};
+      entries[name] = {momentum->second};
     }
+    if (state.tensors.size() != entries.size())
+      throw StateError("SGD::set_state: there is momentum without a number of steps");
     set_learning_rate(state.learning_rate);
     entries_.restore(std::move(entries));
   }
 
  private:
   struct Entry {
-    ParameterGroup group;
     Matrix<T> momentum;  // empty before the first step
   };
 
   Entry& entry_of(const Parameter<T>& parameter) {
-    return entries_.of(parameter, [&] {
-      return Entry{group_of(config_.groups, parameter.name), {}};
-    });
+    return entries_.of(parameter, [] { return Entry{}; });
   }
 
   void update(Parameter<T>& parameter) {
     Entry& entry = entry_of(parameter);
-    const T rate = static_cast<T>(learning_rate_ * entry.group.learning_rate_ratio);
-    const T decay = static_cast<T>(entry.group.weight_decay.value_or(config_.weight_decay));
+    const ParameterGroup* group = group_of(config_.groups, parameter.name);
+    const double ratio = group != nullptr ? group->learning_rate_ratio : 1;
+    const T rate = static_cast<T>(learning_rate_ * ratio);
+    const T decay =
+        static_cast<T>(group != nullptr ? group->weight_decay.value_or(config_.weight_decay)
+                                        : config_.weight_decay);
     const T mu = static_cast<T>(config_.momentum);
     const auto g = parameter.grad + decay * parameter.value;
     if (config_.momentum == 0) {
@@ -127,6 +136,7 @@ class SGD {
   SGDConfig config_;
   double learning_rate_;
   ParameterStates<Entry> entries_;
+  GroupMatches matches_;
 };
 
 }  // namespace lora
