@@ -9,6 +9,7 @@
 #include "lora/io/git_lfs.hpp"
 #include "lora/io/json.hpp"
 #include "lora/io/json_builder.hpp"
+#include "lora/io/json_text.hpp"
 #include "lora/io/json_value.hpp"
 #include "lora/io/mapped_file.hpp"
 #include "lora/io/model_reader.hpp"

@@ -60,12 +60,12 @@ TEST_CASE("settings that are true of the layers are kept") {
   start.rank_pattern.add("m.0.q", 4);
   start.target_modules = "m.*q";
   start.task_type = "SEQ_CLS";
-  start.other["revision"] = "main";
+  start.other["revision"] = "\"main\"";
   PeftConfig kept = describe_adapters<float>({a, b}, {}, start);
   CHECK(kept.rank_pattern.entries()[0].pattern == "m.0.q");
   CHECK(std::get<std::string>(kept.target_modules) == "m.*q");
   CHECK(kept.task_type == "SEQ_CLS");
-  CHECK(kept.other.at("revision") == "main");
+  CHECK(kept.other.at("revision") == "\"main\"");
   CHECK(kept.lora_alpha == 5);
 
   // A file sorts patterns: "^m..." would come before "m.0.q" and win.

@@ -42,7 +42,7 @@ TEST_CASE("every setting that is honoured is read") {
   CHECK(config.use_rslora);
   CHECK(config.lora_dropout == 0.25);
   CHECK(config.bias == "lora_only");
-  CHECK(config.init_lora_weights == "gaussian");
+  CHECK(config.init_lora_weights == InitLoraWeights("gaussian"));
   CHECK(std::get<std::vector<std::string>>(config.target_modules) ==
         std::vector<std::string>{"q", "v"});
   CHECK(std::get<std::string>(config.exclude_modules) == "x.*");
@@ -56,9 +56,10 @@ TEST_CASE("every setting that is honoured is read") {
   CHECK(config.rank_pattern.entries()[0].pattern == "z");  // the order of the file
   CHECK(config.rank_pattern.entries()[1].value == 2);
   CHECK(config.alpha_pattern.entries()[0].value == 1.5);
-  CHECK(config.other == parse_json(R"({"fan_in_fan_out": true, "future": {"deep": [1]},
-                                       "revision": "main"})",
-                                   "expected"));
+  CHECK(config.other ==
+        std::map<std::string, std::string>{{"fan_in_fan_out", "true"},
+                                           {"future", "{\n  \"deep\": [\n    1\n  ]\n}"},
+                                           {"revision", "\"main\""}});
 }
 
 TEST_CASE("keys that are absent have PEFT's defaults, and null is nothing") {
@@ -75,7 +76,7 @@ TEST_CASE("keys that are absent have PEFT's defaults, and null is nothing") {
     CHECK(config.r == 8);
     CHECK(config.lora_alpha == 8);
     CHECK(config.bias == "none");
-    CHECK(config.init_lora_weights == true);
+    CHECK(config.init_lora_weights == InitLoraWeights(true));
     CHECK(std::holds_alternative<std::monostate>(config.target_modules));
     CHECK(config.layers_to_transform.empty());
     CHECK(config.modules_to_save.empty());
@@ -90,7 +91,7 @@ TEST_CASE("keys that are absent have PEFT's defaults, and null is nothing") {
 }
 
 TEST_CASE("what Python reads without a word is read as Python does") {
-  CHECK(parse(R"("init_lora_weights": null)").init_lora_weights.is_null());
+  CHECK(parse(R"("init_lora_weights": null)").init_lora_weights == InitLoraWeights());
   CHECK(parse(R"("r": 8, "r": 9)").r == 9);
   CHECK(parse(R"("note": NaN, "more": [-Infinity])").other.size() == 2);
   // A key that comes again keeps its place; a whole object that does, nothing of the first.
@@ -113,7 +114,7 @@ TEST_CASE("a key that nobody reads may be as large as the file") {
   // Half a minute each, were the neighbours of each element looked at again; see io/json.
   std::string list = "{}";
   for (int i = 1; i < 1'000'000; ++i) list += ",{}";
-  CHECK(parse("\"note\": [" + list + "]").other.at("note").size() == 1'000'000);
+  CHECK(parse("\"note\": [" + list + "]").other.at("note").size() > 2'000'000);
   std::string patterns = "\"p0\": 1";
   for (int i = 1; i < 20'000; ++i) patterns += message(", \"p", i, "\": ", i);
   CHECK(parse("\"rank_pattern\": {" + patterns + "}").rank_pattern.entries().size() == 20'000);

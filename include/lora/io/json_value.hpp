@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "lora/core/error.hpp"
+#include "lora/io/json_text.hpp"
 
 namespace lora::io {
 
@@ -28,16 +29,6 @@ using Json = nlohmann::json;
   if (value.is_number_float() && text == "null") text = message(value.get<double>());
   if (text.size() > most) text.replace(most, std::string::npos, " ...");
   return text;
-}
-
-/// Returns the JSON text of a string, quoted and escaped. Throws FileError, naming `where`, unless
-/// it is UTF-8.
-[[nodiscard]] inline std::string quoted(const std::string& text, const std::string& where) {
-  try {
-    return Json(text).dump();
-  } catch (const Json::exception&) {
-    throw FileError(message(where, ": a name or a value is not UTF-8"));
-  }
 }
 
 }  // namespace lora::io

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
-#include "lora/io/json.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/peft/pattern_map.hpp"
 
@@ -16,26 +16,31 @@ namespace lora::peft {
 /// that matches whole names. See module_selection.hpp.
 using ModuleNames = std::variant<std::monostate, std::vector<std::string>, std::string>;
 
-/// Holds an adapter_config.json of PEFT 0.21: the settings that are honoured here, by PEFT's names,
-/// and every other key as it came. An empty string or list stands for null.
+/// How the factors started: null and false leave it to torch, true is PEFT's default, and a word
+/// names another start ("gaussian", "eva", "orthogonal", "mica").
+using InitLoraWeights = std::variant<std::monostate, bool, std::string>;
+
+/// The settings in an adapter_config.json of PEFT 0.21: those that are honoured here, by PEFT's
+/// names, and every other key as it came. An empty string or list stands for null.
 struct PeftConfig {
-  Index r = 8;                            ///< rank of layers that no rank_pattern names
-  double lora_alpha = 8;                  ///< alpha of layers that no alpha_pattern names
-  bool use_rslora = false;                ///< scaling alpha / sqrt(rank)
-  PatternMap<Index> rank_pattern = {};    ///< ranks of layers by pattern
-  PatternMap<double> alpha_pattern = {};  ///< alphas of layers by pattern
-  double lora_dropout = 0;                ///< in [0, 1)
-  std::string bias = "none";              ///< base biases that train: "none", "lora_only", "all"
-  io::Json init_lora_weights = true;      ///< true, false or a word
-  ModuleNames target_modules = {};        ///< the modules that are adapted, or "all-linear"
-  ModuleNames exclude_modules = {};       ///< those of them that are not
+  Index r = 8;                               ///< rank of layers that no rank_pattern names
+  double lora_alpha = 8;                     ///< alpha of layers that no alpha_pattern names
+  bool use_rslora = false;                   ///< scaling alpha / sqrt(rank)
+  PatternMap<Index> rank_pattern = {};       ///< ranks of layers by pattern
+  PatternMap<double> alpha_pattern = {};     ///< alphas of layers by pattern
+  double lora_dropout = 0;                   ///< in [0, 1)
+  std::string bias = "none";                 ///< base biases that train: "none", "lora_only", "all"
+  InitLoraWeights init_lora_weights = true;  ///< how the factors started
+  ModuleNames target_modules = {};           ///< the modules that are adapted, or "all-linear"
+  ModuleNames exclude_modules = {};          ///< those of them that are not
   std::vector<Index> layers_to_transform = {};    ///< only in these layers; empty: in all
   std::vector<std::string> layers_pattern = {};   ///< names of lists of layers; empty: any
   std::vector<std::string> modules_to_save = {};  ///< modules that are trained and stored whole
   std::string task_type = {};                     ///< "SEQ_CLS" ...
   std::string base_model_name_or_path = {};
   std::string peft_version = "0.21.2";  ///< of the release whose format a new config has
-  io::Json other = io::Json::object();  ///< keys that are kept and not interpreted
+  /// Keys that are kept and not interpreted, each with its value as JSON text.
+  std::map<std::string, std::string> other = {};
 
   /// Returns the settings of the layer called `name`: its rank and alpha by the patterns.
   /// train_bias is set for bias = "lora_only" or "all"; for a layer without a bias the caller
@@ -47,7 +52,8 @@ struct PeftConfig {
             .alpha = alpha != nullptr ? *alpha : lora_alpha,
             .dropout = lora_dropout,
             .use_rslora = use_rslora,
-            .init = init_lora_weights == "gaussian" ? LoRAInit::gaussian : LoRAInit::kaiming,
+            .init = init_lora_weights == InitLoraWeights("gaussian") ? LoRAInit::gaussian
+                                                                     : LoRAInit::kaiming,
             .train_bias = bias != "none"};
   }
 };

@@ -13,6 +13,7 @@
 
 #include "lora/core/finite.hpp"
 #include "lora/core/printable.hpp"
+#include "lora/io/json.hpp"
 #include "lora/peft/name_pattern.hpp"
 #include "lora/peft/pattern_list.hpp"
 #include "lora/peft/peft_config.hpp"
@@ -74,7 +75,7 @@ class PeftConfigParser {
     refuse_what_is_not_built();
     keys_.erase("inference_mode");  // says how it was saved, not what it is
     keys_.erase("runtime_config");  // as PEFT does
-    config.other = std::move(keys_);
+    for (const auto& [key, value] : keys_.items()) config.other[key] = value.dump(2, ' ', true);
     return config;
   }
 
@@ -227,13 +228,14 @@ class PeftConfigParser {
   }
 
   // Those that leave the base weights as they are: a loaded adapter is then B A beside W.
-  io::Json initialisation() {
-    io::Json value = take("init_lora_weights", true);
+  InitLoraWeights initialisation() {
+    const io::Json value = take("init_lora_weights", true);
     // Null leaves the factors as torch made them, as false does; those of a file replace them.
-    if (value.is_boolean() || value.is_null()) return value;
+    if (value.is_null()) return {};
+    if (value.is_boolean()) return value.get<bool>();
     const std::string word = value.is_string() ? value.get<std::string>() : "";
     for (const char* known : {"gaussian", "eva", "orthogonal", "mica"})
-      if (word == known) return value;
+      if (word == known) return word;
     for (const char* changed : {"pissa", "olora", "corda", "loftq", "lora_ga"})
       if (word.starts_with(changed))
         fail("init_lora_weights", value,

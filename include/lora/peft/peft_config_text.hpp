@@ -1,93 +1,125 @@
 #pragma once
 
-#include <cmath>
+#include <map>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
+#include "lora/io/json_text.hpp"
 #include "lora/peft/peft_config.hpp"
 
 namespace lora::peft {
 namespace detail {
 
-/// Returns null for an empty list or string, and otherwise the value itself.
-template <class Value>
-[[nodiscard]] io::Json null_if_empty(const Value& value) {
-  return value.empty() ? io::Json() : io::Json(value);
-}
+/// Writes the values of an adapter_config.json, which stand one step inside of it.
+struct PeftConfigWriter {
+  static constexpr const char* where = "adapter_config.json";
 
-/// Returns null, a list or a string.
-[[nodiscard]] inline io::Json json_of(const ModuleNames& names) {
-  if (const auto* list = std::get_if<std::vector<std::string>>(&names)) return *list;
-  if (const auto* pattern = std::get_if<std::string>(&names)) return *pattern;
-  return nullptr;
-}
+  [[nodiscard]] static std::string text(const std::string& value) {
+    return io::quoted(value, where, io::JsonEscapes::non_ascii);
+  }
 
-/// Returns an integer where the number is one, as PEFT writes alphas.
-[[nodiscard]] inline io::Json json_of(double number) {
-  if (std::trunc(number) == number && std::abs(number) < 0x1p53)
-    return static_cast<std::int64_t>(number);
-  return number;
-}
+  /// Returns null for an empty string.
+  [[nodiscard]] static std::string text_or_null(const std::string& value) {
+    return value.empty() ? "null" : text(value);
+  }
 
-/// Returns {pattern: number, ...}.
-template <class Value>
-[[nodiscard]] io::Json json_of(const PatternMap<Value>& patterns) {
-  io::Json object = io::Json::object();
-  for (const auto& [pattern, value] : patterns.entries()) object[pattern] = json_of(double(value));
-  return object;
-}
+  [[nodiscard]] static std::string list(const std::vector<std::string>& values) {
+    std::vector<std::string> elements;
+    for (const std::string& value : values) elements.push_back(text(value));
+    return io::json_array(elements, 1);
+  }
+
+  [[nodiscard]] static std::string list(const std::vector<Index>& values) {
+    std::vector<std::string> elements;
+    for (const Index value : values) elements.push_back(std::to_string(value));
+    return io::json_array(elements, 1);
+  }
+
+  /// Returns null for an empty list.
+  template <class Value>
+  [[nodiscard]] static std::string list_or_null(const std::vector<Value>& values) {
+    return values.empty() ? "null" : list(values);
+  }
+
+  [[nodiscard]] static std::string names(const ModuleNames& names) {
+    if (const auto* some = std::get_if<std::vector<std::string>>(&names)) return list(*some);
+    if (const auto* pattern = std::get_if<std::string>(&names)) return text(*pattern);
+    return "null";
+  }
+
+  [[nodiscard]] static std::string start(const InitLoraWeights& start) {
+    if (const auto* word = std::get_if<std::string>(&start)) return text(*word);
+    if (const auto* yes = std::get_if<bool>(&start)) return *yes ? "true" : "false";
+    return "null";
+  }
+
+  template <class Value>
+  [[nodiscard]] static std::string patterns(const PatternMap<Value>& patterns) {
+    std::map<std::string, std::string> members;
+    for (const auto& [pattern, value] : patterns.entries())
+      members[text(pattern)] = io::json_number(static_cast<double>(value));
+    return io::json_object(members, 1);
+  }
+
+  /// Returns JSON text with the lines after its first a step further inside.
+  [[nodiscard]] static std::string inside(const std::string& value) {
+    std::string out;
+    for (const char character : value) {
+      out += character;
+      if (character == '\n') out += "  ";
+    }
+    return out;
+  }
+};
 
 /// Returns the keys of PEFT 0.21.2 that are not PeftConfig's own, with their defaults.
-[[nodiscard]] inline io::Json other_peft_keys() {
-  io::Json keys = io::Json::object();
+[[nodiscard]] inline std::map<std::string, std::string> other_peft_keys() {
+  std::map<std::string, std::string> keys;
   for (const char* key : {"alora_invocation_tokens", "arrow_config", "auto_mapping", "corda_config",
                           "eva_config", "kasa_config", "layer_replication", "lora_ga_config",
                           "megatron_config", "monteclora_config", "revision", "target_parameters",
                           "trainable_token_indices", "use_bdlora", "velora_config"})
-    keys[key] = nullptr;
+    keys[key] = "null";
   for (const char* key :
        {"ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_dora", "use_qalora"})
-    keys[key] = false;
-  keys["loftq_config"] = io::Json::object();
-  keys["megatron_core"] = "megatron.core";
-  keys["qalora_group_size"] = 16;
+    keys[key] = "false";
+  keys["loftq_config"] = "{}";
+  keys["megatron_core"] = "\"megatron.core\"";
+  keys["qalora_group_size"] = "16";
   return keys;
 }
 
 }  // namespace detail
 
 inline std::string peft_config_text(const PeftConfig& config) {
-  using detail::json_of;
-  using detail::null_if_empty;
-  io::Json keys = detail::other_peft_keys();
-  if (config.other.is_object()) keys.update(config.other);
-  keys["peft_type"] = "LORA";
-  keys["inference_mode"] = true;
-  keys["r"] = config.r;
-  keys["lora_alpha"] = json_of(config.lora_alpha);
-  keys["use_rslora"] = config.use_rslora;
-  keys["rank_pattern"] = json_of(config.rank_pattern);
-  keys["alpha_pattern"] = json_of(config.alpha_pattern);
-  keys["lora_dropout"] = config.lora_dropout;
-  keys["bias"] = config.bias;
-  keys["init_lora_weights"] = config.init_lora_weights;
-  keys["target_modules"] = json_of(config.target_modules);
-  keys["exclude_modules"] = json_of(config.exclude_modules);
-  keys["layers_to_transform"] = null_if_empty(config.layers_to_transform);
+  using Write = detail::PeftConfigWriter;
+  std::map<std::string, std::string> keys = detail::other_peft_keys();
+  for (const auto& [key, value] : config.other) keys[key] = Write::inside(value);
+  keys["peft_type"] = "\"LORA\"";
+  keys["inference_mode"] = "true";
+  keys["r"] = std::to_string(config.r);
+  keys["lora_alpha"] = io::json_number(config.lora_alpha);
+  keys["use_rslora"] = config.use_rslora ? "true" : "false";
+  keys["rank_pattern"] = Write::patterns(config.rank_pattern);
+  keys["alpha_pattern"] = Write::patterns(config.alpha_pattern);
+  keys["lora_dropout"] = io::json_float(config.lora_dropout);
+  keys["bias"] = Write::text(config.bias);
+  keys["init_lora_weights"] = Write::start(config.init_lora_weights);
+  keys["target_modules"] = Write::names(config.target_modules);
+  keys["exclude_modules"] = Write::names(config.exclude_modules);
   // PEFT takes layers_pattern only beside a list, which may be empty.
-  if (!config.layers_pattern.empty()) keys["layers_to_transform"] = config.layers_to_transform;
-  keys["layers_pattern"] = null_if_empty(config.layers_pattern);
-  keys["modules_to_save"] = null_if_empty(config.modules_to_save);
-  keys["task_type"] = null_if_empty(config.task_type);
-  keys["base_model_name_or_path"] = null_if_empty(config.base_model_name_or_path);
-  keys["peft_version"] = null_if_empty(config.peft_version);
-  try {
-    return keys.dump(2, ' ', /*ensure_ascii=*/true);
-  } catch (const io::Json::exception&) {
-    throw FileError("adapter_config.json: a string of the settings is not UTF-8");
-  }
+  keys["layers_to_transform"] = config.layers_pattern.empty()
+                                    ? Write::list_or_null(config.layers_to_transform)
+                                    : Write::list(config.layers_to_transform);
+  keys["layers_pattern"] = Write::list_or_null(config.layers_pattern);
+  keys["modules_to_save"] = Write::list_or_null(config.modules_to_save);
+  keys["task_type"] = Write::text_or_null(config.task_type);
+  keys["base_model_name_or_path"] = Write::text_or_null(config.base_model_name_or_path);
+  keys["peft_version"] = Write::text_or_null(config.peft_version);
+  std::map<std::string, std::string> members;
+  for (auto& [key, value] : keys) members[Write::text(key)] = std::move(value);
+  return io::json_object(members);
 }
 
 }  // namespace lora::peft

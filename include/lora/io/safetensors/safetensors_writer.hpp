@@ -14,7 +14,7 @@
 #include "lora/core/printable.hpp"
 #include "lora/io/atomic_file.hpp"
 #include "lora/io/convert.hpp"
-#include "lora/io/json.hpp"
+#include "lora/io/json_text.hpp"
 #include "lora/io/safetensors/safetensors_header.hpp"
 #include "lora/io/tensor_view.hpp"
 
