@@ -22,7 +22,7 @@
 
 namespace lora {
 
-/// Sets up an Attention.
+/// Settings of an Attention.
 struct AttentionConfig {
   Index heads = 1;                     ///< H, of the queries
   Index head_features = 1;             ///< D, columns of one head
@@ -33,8 +33,8 @@ struct AttentionConfig {
   std::optional<double> scaling = {};  ///< of q k^T; 1 / sqrt(D) if left out
 };
 
-/// Computes softmax attention within each sequence of a batch (Vaswani et al., "Attention is all
-/// you need", 2017; torch's scaled_dot_product_attention):
+/// Softmax attention within each sequence of a batch (Vaswani et al., "Attention is all you need",
+/// 2017; torch's scaled_dot_product_attention):
 ///
 ///     y_h = drop(P) v_g,  P = softmax(s q_h k_g^T) over the tokens that a token sees,
 ///

@@ -11,13 +11,14 @@
 
 namespace lora {
 
-/// Says how the losses of the rows become one number.
+/// The ways in which the losses of the rows become one number.
 enum class Reduction {
   mean,  ///< the sum over the total weight of the rows' labels
   sum,   ///< the sum: to be divided by the caller, as over several small batches
 };
 
-/// Sets up a cross_entropy; the words and defaults are those of torch.nn.functional.cross_entropy.
+/// Settings of a cross_entropy; the words and defaults are those of
+/// torch.nn.functional.cross_entropy.
 template <class T>
 struct CrossEntropyOptions {
   std::span<const T> class_weights = {};   ///< w (C), none negative; all 1 if empty

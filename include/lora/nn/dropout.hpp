@@ -16,8 +16,8 @@
 
 namespace lora {
 
-/// Sets each element to zero with probability p in training and scales the others by 1 / (1 - p):
-/// y = x * mask (Srivastava et al., "Dropout", 2014; torch.nn.Dropout).
+/// A layer that in training sets each element to zero with probability p and scales the others by
+/// 1 / (1 - p): y = x * mask (Srivastava et al., "Dropout", 2014; torch.nn.Dropout).
 ///
 /// The mask is a function of (seed, substream, tape's step, element): it is drawn again in
 /// backward, never stored, and a forward that runs again from the same random state of a tape draws

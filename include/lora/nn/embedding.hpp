@@ -10,7 +10,8 @@
 
 namespace lora {
 
-/// Views a table (entries, D) and the N entries that are asked of it; `name` stands in messages.
+/// A view of a table (entries, D) and of the N entries that are asked of it; `name` stands in
+/// messages.
 template <class T>
 struct EmbeddingLookup {
   ConstMatrixRef<T> table;

@@ -6,7 +6,7 @@
 
 namespace lora {
 
-/// Chooses between the two functions that the field calls GELU (Hendrycks and Gimpel, "Gaussian
+/// The two functions that the field calls GELU (Hendrycks and Gimpel, "Gaussian
 /// error linear units", 2016).
 enum class GeluForm {
   exact,  ///< x Phi(x): "gelu" in a config.json, torch's approximate="none"

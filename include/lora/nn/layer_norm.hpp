@@ -14,13 +14,14 @@
 
 namespace lora {
 
-/// Sets up a LayerNorm.
+/// Settings of a LayerNorm.
 struct LayerNormConfig {
   double epsilon = 1e-5;   ///< added to the variance: PyTorch's default; BERT's files say 1e-12
   bool trainable = false;  ///< gamma and beta get gradients
 };
 
-/// Normalises each row (Ba, Kiros, Hinton, "Layer normalization", 2016; torch.nn.LayerNorm):
+/// A layer that normalises each row (Ba, Kiros, Hinton, "Layer normalization", 2016;
+/// torch.nn.LayerNorm):
 ///
 ///     y = gamma (x - mean) r + beta,  r = 1 / sqrt(variance + epsilon)
 ///

@@ -8,7 +8,7 @@
 
 namespace lora {
 
-/// Sets up a mean_squared_error.
+/// Settings of a mean_squared_error.
 struct MeanSquaredErrorOptions {
   /// The number of elements that the mean is over: those of y where it is empty. Where a batch goes
   /// through the model in parts, the number of the whole batch: losses and gradients of the parts

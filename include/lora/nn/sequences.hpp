@@ -9,8 +9,8 @@
 
 namespace lora {
 
-/// Says where the sequences of a batch lie among the rows of its activations, and which rows hold
-/// tokens and which are padding.
+/// The layout of a batch: where its sequences lie among the rows of its activations, and which rows
+/// hold tokens and which are padding.
 ///
 /// Two layouts: padded, where every sequence has the same number of rows, as Hugging Face's
 /// tokenizers give; and packed, where the sequences follow each other without padding, so that no

@@ -19,7 +19,7 @@
 
 namespace lora {
 
-/// Sets up AdamW; the words and defaults are torch.optim.AdamW's.
+/// Settings of AdamW; the words and defaults are torch.optim.AdamW's.
 struct AdamWConfig {
   double learning_rate = 1e-3;
   double beta1 = 0.9;
@@ -29,8 +29,9 @@ struct AdamWConfig {
   std::vector<ParameterGroup> groups = {};
 };
 
-/// Adapts the step of each element to its gradient's moments, with decoupled weight decay
-/// (Loshchilov and Hutter, 2019; torch.optim.AdamW, whose order of operations it follows):
+/// An optimizer that adapts the step of each element to its gradient's moments, with decoupled
+/// weight decay (Loshchilov and Hutter, 2019; torch.optim.AdamW, whose order of operations it
+/// follows):
 ///
 ///     p = p (1 - lr weight_decay)
 ///     m = m + (1 - beta1) (g - m),   v = beta2 v + (1 - beta2) g^2
@@ -47,9 +48,8 @@ class AdamW {
     require_non_negative(config_.learning_rate, "AdamW", "learning_rate");
     require_non_negative(config_.epsilon, "AdamW", "epsilon");
     require_non_negative(config_.weight_decay, "AdamW", "weight_decay");
-    for (const double beta : {config_.beta1, config_.beta2})
-      if (!(is_finite(beta) && beta >= 0 && beta < 1))
-        throw ConfigError(message("AdamW: a beta is ", beta, ", expected 0 <= beta < 1"));
+    require_below_one(config_.beta1, "AdamW", "beta1");
+    require_below_one(config_.beta2, "AdamW", "beta2");
     validate(config_.groups, "AdamW");
   }
 

@@ -9,7 +9,7 @@
 
 namespace lora {
 
-/// Says what clip_grad_norm does with gradients whose norm is infinite or NaN.
+/// What clip_grad_norm does with gradients whose norm is infinite or NaN.
 enum class NonFinite {
   refuse,  ///< throws StateError and leaves the gradients as they are: a step would spoil the run
   scale,   ///< scales all the same, as torch's error_if_nonfinite=False: everything becomes NaN

@@ -10,14 +10,14 @@
 
 namespace lora {
 
-/// Says how the learning rate falls after the warm-up.
+/// The ways in which the learning rate falls after the warm-up.
 enum class Decay {
   constant,  ///< not at all
   linear,    ///< on a straight line to zero at the last step
   cosine,    ///< along half a cosine to zero at the last step
 };
 
-/// Sets up a Schedule.
+/// Settings of a Schedule.
 struct ScheduleConfig {
   Decay decay = Decay::constant;
   double peak = 1e-3;              ///< learning rate after the warm-up
@@ -27,8 +27,8 @@ struct ScheduleConfig {
   friend bool operator==(const ScheduleConfig&, const ScheduleConfig&) = default;
 };
 
-/// Computes the learning rate as a function of the step, so that there is nothing to save but the
-/// step. The formulas are those of transformers' get_constant_schedule_with_warmup,
+/// The learning rate as a function of the step, so that there is nothing to save but the step. The
+/// formulas are those of transformers' get_constant_schedule_with_warmup,
 /// get_linear_schedule_with_warmup and get_cosine_schedule_with_warmup (4.x):
 ///
 ///     step < warmup:  peak * step / max(1, warmup)

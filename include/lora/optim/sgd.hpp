@@ -14,7 +14,7 @@
 
 namespace lora {
 
-/// Sets up SGD; the words and defaults are torch.optim.SGD's.
+/// Settings of SGD; the words and defaults are torch.optim.SGD's.
 struct SGDConfig {
   double learning_rate = 1e-3;
   double momentum = 0;
@@ -24,7 +24,7 @@ struct SGDConfig {
   std::vector<ParameterGroup> groups = {};
 };
 
-/// Steps down the gradient, with momentum (torch.optim.SGD):
+/// An optimizer that steps down the gradient, with momentum (torch.optim.SGD):
 ///
 ///     g = grad + weight_decay p
 ///     m = momentum m + (1 - dampening) g      (m = g in a parameter's first step)
