@@ -75,6 +75,7 @@
 #include "lora/nn/mean_squared_error.hpp"
 #include "lora/nn/normal_cdf.hpp"
 #include "lora/nn/relu.hpp"
+#include "lora/nn/rms_norm.hpp"
 #include "lora/nn/sequences.hpp"
 #include "lora/nn/tanh.hpp"
 
