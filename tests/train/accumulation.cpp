@@ -91,6 +91,21 @@ TEST_CASE("a loss that is not finite is refused before its gradients are added")
                              "over a count of ");
 }
 
+TEST_CASE("one part needs no count, several do") {
+  Linear<double> layer(2, 2, 1);
+  Accumulation one(layer.parameters());
+  one.add({.loss = 0.5});
+  CHECK(one.finish() == 0.5);
+  const std::string what = "the loss of a part has no count";
+  check_throws<StateError>([&] { one.add({.loss = 0.5}); }, what);
+  check_throws<StateError>([&] { one.add({.loss = 0.5, .count = 3}); }, what);
+  for (const double count : {0.0, 3.0}) {
+    Accumulation other(layer.parameters());
+    other.add({.loss = 0.5, .count = count});
+    check_throws<StateError>([&] { other.add({.loss = 0.5}); }, what);
+  }
+}
+
 TEST_CASE("a batch is cut into parts in its order") {
   CHECK(parts_of({5, 3, 9, 1, 7}, 2) == std::vector<Batch>{{5, 3}, {9, 1}, {7}});
   CHECK(parts_of({5, 3}, 0) == std::vector<Batch>{{5, 3}});

@@ -82,7 +82,7 @@ TEST_CASE("texts are scored from the longest to the shortest") {
 
 TEST_CASE("a limit of tokens bounds what padding makes of a batch") {
   const auto lengths = some_lengths(1000);
-  for (const std::uint64_t epoch : {0, 1}) {
+  for (const std::uint64_t epoch : {0U, 1U}) {
     const auto batches = batches_by_length(lengths, {.size = 16, .tokens = 100}, 1, epoch);
     std::set<Index> seen;
     for (const Batch& batch : batches) {

@@ -25,7 +25,7 @@ TEST_CASE("data is split 70 : 15 : 15, every sentence in one part, always the sa
 }
 
 TEST_CASE("too few sentences are refused") {
-  for (const std::size_t few : {0, 1, 2, 3})
+  for (const std::size_t few : {0U, 1U, 2U, 3U})
     lora::test::check_throws<lora::FileError>(
         [few] { static_cast<void>(train::split(std::vector<int>(few))); },
         "too few to be split in three");

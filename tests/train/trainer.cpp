@@ -115,7 +115,7 @@ TEST_CASE("a batch in parts is the batch in one piece, also where labels are mis
 TEST_CASE("a run that is killed and resumed ends bit for bit where one without a break does") {
   const std::vector<double> scores{10, 20, 15, 30, 25};
   const TrainerOptions plain{.epochs = 5, .part_size = 5, .early_stopping = {.patience = 5}};
-  for (const std::uint64_t every_steps : {0, 2}) {
+  for (const std::uint64_t every_steps : {0U, 2U}) {
     CAPTURE(every_steps);
     const TemporaryDirectory folder, other;
     TrainerOptions options = plain;

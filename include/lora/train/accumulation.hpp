@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "lora/core/error.hpp"
@@ -14,8 +14,10 @@ namespace lora::train {
 
 /// What the forward of a batch gave.
 struct BatchLoss {
-  double loss = 0;   ///< the mean of its losses, as cross_entropy and mean_squared_error return it
-  double count = 1;  ///< how many they are: the labels that count, or their total weight
+  double loss = 0;  ///< the mean of its losses, as cross_entropy and mean_squared_error return it
+  /// How many they are: the labels that count, or their total weight. Needed where a batch goes
+  /// through the model in parts, whose means are not the mean of the whole.
+  std::optional<double> count = {};
   Index tokens = 0;  ///< that were read, padding left out; for the report of speed
 };
 
@@ -55,19 +57,26 @@ class Accumulation {
   }
 
   /// Prepares the gradients for the backward of a part whose forward gave `part`; call it between
-  /// the two. Throws StateError for a loss or a count that is not finite, or a count below 0.
+  /// the two. Throws StateError for a loss or a count that is not finite, a count below 0, and for
+  /// one of several parts that has no count.
   void add(const BatchLoss& part) {
     if (!is_finite(part.loss))
       throw StateError(message("the loss is ", part.loss, ", expected a finite number"));
-    if (!is_finite(part.count) || part.count < 0)
-      throw StateError(message("a loss is over a count of ", part.count,
-                               ", expected a finite number of at least 0"));
-    if (part.count == 0) return;  // adds zeros
+    if (uncounted_ || (begun_ && !part.count))
+      throw StateError(
+          "the loss of a part has no count, expected how many losses its mean is over");
+    const double count = part.count.value_or(1);
+    if (!is_finite(count) || count < 0)
+      throw StateError(
+          message("a loss is over a count of ", count, ", expected a finite number of at least 0"));
+    begun_ = true;
+    uncounted_ = !part.count;
+    if (count == 0) return;  // adds zeros
     // The gradients so far stand in units of one over the count of the last part.
-    if (last_ > 0) scale(last_ / part.count);
-    last_ = part.count;
-    count_ += part.count;
-    sum_ += part.loss * part.count;
+    if (last_ > 0) scale(last_ / count);
+    last_ = count;
+    count_ += count;
+    sum_ += part.loss * count;
     only_loss_ = part.loss;
     ++parts_;
   }
@@ -80,7 +89,7 @@ class Accumulation {
     return sum_ / count_;
   }
 
-  /// Returns how many losses all parts together had.
+  /// Returns how many losses all parts together had; 1 for a single part that did not say.
   [[nodiscard]] double count() const { return count_; }
 
  private:
@@ -94,7 +103,9 @@ class Accumulation {
   double count_ = 0;
   double sum_ = 0;
   double only_loss_ = 0;
-  int parts_ = 0;
+  int parts_ = 0;  // that counted
+  bool begun_ = false;
+  bool uncounted_ = false;
 };
 
 template <class T>

@@ -21,8 +21,8 @@ namespace lora::train {
 ///     Tape<float>& tape();                             // whose random state a checkpoint keeps
 ///     double validate();                               // optional: a score on validation data
 ///
-/// loss() is the mean over what it counts, and says how much that is; nothing else is needed for
-/// batches that go through the model in parts.
+/// loss() is the mean over what it counts, and says how much that is, without which no batch goes
+/// through the model in parts.
 template <class Task>
 concept TrainingTask = requires(Task& task, const Batch& batch, std::uint64_t epoch) {
   { task.parameters() } -> ParameterRange;
