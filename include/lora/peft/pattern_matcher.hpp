@@ -31,8 +31,8 @@ class PatternMatcher {
     for (const PatternLook& look : program.looks) {
       std::vector<bool> holds(size() + 1, !look.wanted);
       // From each place, read towards the places that may lie at its other end.
-      run(
-          look.steps, look.ahead ? size() : 0, look.ahead, [](std::size_t) { return true; },
+      const auto everywhere = [](std::size_t) { return true; };
+      run(look.steps, look.ahead ? size() : 0, look.ahead, everywhere, everywhere,
           [&](std::size_t at) { holds[at] = look.wanted; });
       looks_.push_back(std::move(holds));
     }
@@ -44,6 +44,7 @@ class PatternMatcher {
     const auto first = static_cast<std::size_t>(
         std::lower_bound(offsets_.begin(), offsets_.end(), begin) - offsets_.begin());
     const std::size_t line = std::min(characters_.find(U'\n'), size());
+    const std::size_t dot = after_dots ? characters_.rfind(U'.') : std::u32string::npos;
     std::vector<std::size_t> found;
     if (first > size()) return found;
     run(
@@ -51,6 +52,7 @@ class PatternMatcher {
         [&](std::size_t at) {
           return at == first || (after_dots && at <= line && characters_[at - 1] == U'.');
         },
+        [&](std::size_t at) { return dot != std::u32string::npos && at <= dot; },
         [&](std::size_t at) { found.push_back(offsets_[at]); });
     return found;
   }
@@ -67,16 +69,17 @@ class PatternMatcher {
   [[nodiscard]] std::size_t size() const { return characters_.size(); }
 
   // Reads from `first` to the end of the name, or backwards to its beginning, with a new match at
-  // each place that `starts` says; calls found(place) where one is complete.
-  template <class Starts, class Found>
+  // each place that `starts` says, as long as `more_start` behind the place at hand; calls
+  // found(place) where one is complete.
+  template <class Starts, class MoreStart, class Found>
   void run(const std::vector<PatternStep>& steps, std::size_t first, bool backwards,
-           const Starts& starts, const Found& found) {
+           const Starts& starts, const MoreStart& more_start, const Found& found) {
     Front now, then;
     now.seen.resize(steps.size());
     for (std::size_t at = first;;) {
       if (starts(at)) advance(steps, 0, at, now);
       if (now.seen.back()) found(at);  // the last step is the match
-      if (at == (backwards ? 0 : size())) return;
+      if (at == (backwards ? 0 : size()) || (now.steps.empty() && !more_start(at))) return;
       const std::size_t next = backwards ? at - 1 : at + 1;
       const char32_t c = characters_[std::min(at, next)];
       std::fill(in_set_.begin(), in_set_.end(), std::int8_t{-1});
