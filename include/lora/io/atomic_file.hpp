@@ -17,10 +17,10 @@
 
 namespace lora::io {
 
-/// Writes a file so that a reader, and whoever comes after a crash, finds the old one or the new
-/// one and never a part: the bytes go to a temporary file in the same directory, which is brought
-/// to the disk and renamed over the target. Without commit() the temporary is removed and the
-/// target untouched; a process that is killed leaves the temporary (`.lora-*.tmp`) behind.
+/// A file that is written so that a reader, and whoever comes after a crash, finds the old one or
+/// the new one and never a part: the bytes go to a temporary file in the same directory, which is
+/// brought to the disk and renamed over the target. Without commit() the temporary is removed and
+/// the target untouched; a process that is killed leaves the temporary (`.lora-*.tmp`) behind.
 class AtomicFile {
  public:
   /// Opens the temporary. Throws FileError.

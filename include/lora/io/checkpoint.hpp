@@ -22,7 +22,7 @@
 
 namespace lora::io {
 
-/// Holds everything that a training run must get back to go on, bit for bit, where it was:
+/// Everything that a training run must get back to go on, bit for bit, where it was:
 ///
 ///     save_checkpoint<float>("run.safetensors", {.parameters = values_of<float>(parameters),
 ///                                                .optimizer = optimizer.state(),
@@ -99,7 +99,7 @@ template <class Value>
   return {std::move(name), dtype, std::move(shape), {bytes.begin(), bytes.end()}};
 }
 
-/// Reads the tensors of a checkpoint into the place that the first word of their names says.
+/// A reader of tensors into the place that the first word of their names says.
 template <class T>
 class CheckpointReader {
  public:

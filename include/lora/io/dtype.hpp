@@ -9,7 +9,7 @@
 
 namespace lora::io {
 
-/// Names the element types of the safetensors format, in the order of its reference
+/// The element types of the safetensors format, in the order of its reference
 /// implementation, by which files sort their tensors. F64, F32, F16 and BF16 can be computed with;
 /// the others can be listed, passed on as bytes and written.
 enum class DType : std::uint8_t {
@@ -37,13 +37,13 @@ enum class DType : std::uint8_t {
   U64,
 };
 
-/// Describes a DType: its name in files and the bits of one element.
+/// What is known of a DType: its name in files and the bits of one element.
 struct DTypeInfo {
   std::string_view name;
   unsigned bits;
 };
 
-/// Lists the types in the order of DType.
+/// The types in the order of DType.
 inline constexpr std::array<DTypeInfo, 22> dtype_table{{
     {"BOOL", 8},        {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8},
     {"I8", 8},          {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
@@ -74,7 +74,7 @@ inline constexpr std::array<DTypeInfo, 22> dtype_table{{
   return dtype == DType::F64 || dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16;
 }
 
-/// Is the type that holds T, float or double, bit for bit.
+/// The type that holds T, float or double, bit for bit.
 template <class T>
 requires(std::is_same_v<T, float> ||
          std::is_same_v<T, double>) inline constexpr DType dtype_of = std::is_same_v<T, float>

@@ -15,7 +15,7 @@
 
 namespace lora::io {
 
-/// Says what is accepted of a JSON text that nobody has vouched for.
+/// What is accepted of a JSON text that nobody has vouched for.
 struct JsonRules {
   std::size_t depth = 32;  ///< objects and arrays inside each other
   bool repeated_keys =
@@ -26,7 +26,8 @@ struct JsonRules {
 /// What Python's json module accepts, for files that Python writes.
 inline constexpr JsonRules python_json{.repeated_keys = true, .not_finite = true};
 
-/// Is told every key in the order of the text, with the depth of its object: 1 for the outermost.
+/// A function that is told every key in the order of the text, with the depth of its object: 1 for
+/// the outermost.
 using JsonKeyObserver = std::function<void(std::size_t depth, const std::string& key)>;
 
 namespace detail {
@@ -36,8 +37,9 @@ namespace detail {
 inline constexpr std::string_view nan_spelling = "0.00e-0000999";
 inline constexpr std::string_view infinity_spelling = "0.00e-0000998";
 
-/// Builds a value from the events of nlohmann's parser, each in constant time but for finding a key
-/// in its object; the parser's own callbacks look at all of an array for each of its elements.
+/// A builder of a value from the events of nlohmann's parser, each in constant time but for finding
+/// a key in its object; the parser's own callbacks look at all of an array for each of its
+/// elements.
 class JsonBuilder {
  public:
   using number_integer_t = Json::number_integer_t;

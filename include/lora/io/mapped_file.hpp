@@ -35,8 +35,9 @@ namespace lora::io {
   return std::filesystem::exists(path, error) || error;
 }
 
-/// Maps a whole file into memory for reading; without mmap it is read into a buffer. The file must
-/// not be cut short by others while it is mapped: the system kills whoever reads the lost part.
+/// A whole file, mapped into memory for reading; without mmap it is read into a buffer. The file
+/// must not be cut short by others while it is mapped: the system kills whoever reads the lost
+/// part.
 class MappedFile {
  public:
   /// Throws FileError if the file cannot be opened, is not a regular file, is empty, or is a Git

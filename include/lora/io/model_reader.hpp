@@ -44,7 +44,7 @@ inline constexpr std::size_t model_index_limit = 100'000'000;
   return shards;
 }
 
-/// Finds the tensors of a model in its directory: in model.safetensors, or where there is none in
+/// The tensors of a model, found in its directory: in model.safetensors, or where there is none in
 /// the shards that model.safetensors.index.json lists. A shard is mapped when a tensor of it is
 /// first asked for. Views live as long as this object, which may be moved.
 class ModelReader {

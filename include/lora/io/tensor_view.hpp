@@ -24,7 +24,7 @@ using Shape = std::vector<Index>;
   return text + (shape.size() == 1 ? ",)" : ")");
 }
 
-/// Views a tensor of a mapped file without copying; the file must outlive it.
+/// A view of a tensor of a mapped file; the file must outlive it.
 struct TensorView {
   DType dtype = DType::F32;
   Shape shape;

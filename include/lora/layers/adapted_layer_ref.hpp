@@ -18,7 +18,7 @@
 
 namespace lora {
 
-/// Is satisfied by a layer that describes its adapter itself. `adapter_tensors(config)` lists the
+/// A layer that describes its adapter itself. `adapter_tensors(config)` lists the
 /// tensors that an adapter of these settings has; `replace_adapter` takes one matrix for each.
 template <class Layer>
 concept DescribesAdapter = requires(const Layer& layer, const LoRAConfig& config) {
@@ -30,7 +30,7 @@ concept DescribesAdapter = requires(const Layer& layer, const LoRAConfig& config
   layer.check_replace(config);
 };
 
-/// Is satisfied by a layer over a weight (out, in) with factors A (rank, in) and B (out, rank).
+/// A layer over a weight (out, in) with factors A (rank, in) and B (out, rank).
 template <class Layer>
 concept HasLoRAFactors = requires(const Layer& layer, const LoRAConfig& config) {
   { layer.name() } -> std::convertible_to<const std::string&>;
@@ -42,7 +42,7 @@ concept HasLoRAFactors = requires(const Layer& layer, const LoRAConfig& config) 
   layer.check_replace(config);
 };
 
-/// Is satisfied by layers whose adapters can be saved and loaded.
+/// A layer whose adapter can be saved and loaded.
 template <class Layer, class T>
 concept AdaptedLayer = std::same_as<typename std::remove_const_t<Layer>::Scalar, T> &&
     (DescribesAdapter<Layer> || HasLoRAFactors<Layer>);
@@ -78,8 +78,8 @@ void replace_adapter(Layer& layer, const LoRAConfig& config, std::vector<Matrix<
 
 }  // namespace detail
 
-/// Views an adapted layer of any kind, so that layers of different types can stand in one list to
-/// be saved. The layer must outlive the view and stay where it is.
+/// A view of an adapted layer of any kind, so that layers of different types can stand in one list
+/// to be saved. The layer must outlive the view and stay where it is.
 template <class T>
 class AdaptedLayerView {
  public:
@@ -120,8 +120,8 @@ class AdaptedLayerView {
   void (*check_replace_)(const void*, const LoRAConfig&);
 };
 
-/// Refers to an adapted layer of any kind, to be loaded too. The layer must outlive the reference
-/// and stay where it is.
+/// A reference to an adapted layer of any kind, to be loaded too. The layer must outlive the
+/// reference and stay where it is.
 template <class T>
 class AdaptedLayerRef : public AdaptedLayerView<T> {
  public:
@@ -150,7 +150,7 @@ class AdaptedLayerRef : public AdaptedLayerView<T> {
   void (*replace_)(void*, const LoRAConfig&, std::vector<Matrix<T>>);
 };
 
-/// Is satisfied by a group of layers that are computed together: part(p) is the p-th.
+/// A group of layers that are computed together: part(p) is the p-th.
 template <class Group>
 concept AdaptedLayerGroup = requires(Group& group, std::size_t p) {
   { group.size() } -> std::convertible_to<std::size_t>;
@@ -158,7 +158,7 @@ concept AdaptedLayerGroup = requires(Group& group, std::size_t p) {
   typename Group::Scalar > ;
 };
 
-/// Is satisfied by what can be saved on its own: an adapted layer, or a group of them.
+/// What can be saved on its own: an adapted layer, or a group of them.
 template <class Layer>
 concept LayerOrGroup =
     AdaptedLayer<Layer, typename std::remove_const_t<Layer>::Scalar> || AdaptedLayerGroup<Layer>;

@@ -18,7 +18,7 @@
 
 namespace lora::peft {
 
-/// Sets up load_adapter.
+/// The settings of load_adapter.
 template <class T>
 struct AdapterLoadOptions {
   ParameterList<T> parameters = {};  ///< of modules that are stored whole: a new head's
@@ -33,7 +33,7 @@ struct AdapterLoadOptions {
 
 namespace detail {
 
-/// Reads what one layer or parameter gets, without changing it.
+/// A reader of what each layer and parameter gets, which changes none of them.
 template <class T>
 class AdapterLoader {
  public:

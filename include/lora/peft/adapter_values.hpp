@@ -49,7 +49,7 @@ struct AdapterValues {
   std::map<std::string, StoredTensor<T>> others;  ///< biases, modules stored whole ..., by name
 };
 
-/// Sets up read_adapter.
+/// The settings of read_adapter.
 struct AdapterReadOptions {
   bool allow_not_finite = false;  ///< reads NaN and infinity, which are refused otherwise
 };

@@ -21,7 +21,7 @@
 
 namespace lora::peft {
 
-/// Finds the base model's tensor of that name, or returns null.
+/// A function that returns the base model's tensor of a name, or null.
 using BaseTensors = std::function<const io::TensorView*(const std::string& name)>;
 
 /// The tensors in an adapter's directory under the names that they have in the base model, and

@@ -21,7 +21,7 @@
 
 namespace lora::peft {
 
-/// Sets up save_adapter.
+/// The settings of save_adapter.
 template <class T>
 struct AdapterSaveOptions {
   std::optional<PeftConfig> config = {};  ///< what to keep: see describe_adapters

@@ -15,7 +15,7 @@
 
 namespace lora::peft {
 
-/// Names the modules that PEFT adapts in models of one type when target_modules is left out.
+/// The modules that PEFT adapts in models of one type when target_modules is left out.
 struct DefaultTargets {
   std::string_view model_type;              ///< of the model's config.json
   std::array<std::string_view, 6> names{};  ///< a list, as far as it is not empty

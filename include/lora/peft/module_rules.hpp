@@ -36,8 +36,8 @@ namespace detail {
   return R"((?:(^|.*\.))" + entry + R"(($|\..*))[\s\S]*)";
 }
 
-/// Chooses names as ModuleNames says: by one pattern that matches all of a name, or by PEFT's rule
-/// for a list: the name itself, or a dot and the entry at its end.
+/// A choice of names, as ModuleNames says: by one pattern that matches all of a name, or by PEFT's
+/// rule for a list: the name itself, or a dot and the entry at its end.
 class NameChooser {
  public:
   explicit NameChooser(const ModuleNames& names) {
@@ -106,7 +106,7 @@ class NameChooser {
 
 }  // namespace detail
 
-/// Tells which modules a PeftConfig adapts and which it takes out, by their names: PEFT's
+/// The rules by which a PeftConfig adapts modules or takes them out, by their names: PEFT's
 /// check_target_module_exists, with the patterns translated once for all names.
 class ModuleRules {
  public:

@@ -14,20 +14,20 @@
 
 namespace lora::peft {
 
-/// Says what a module of a model is, as far as adapters care.
+/// What a module of a model is, as far as adapters care.
 enum class ModuleKind {
   linear,       ///< nn.Linear, and GPT-2's Conv1D
   other_layer,  ///< another that adapters are made for: an embedding, a convolution
   no_layer,     ///< one that cannot be adapted: a norm, an activation, a block of others
 };
 
-/// Names a module by its path in the model: `encoder.layer.0.attention.self.query`.
+/// A module's path in the model and its kind: `encoder.layer.0.attention.self.query`.
 struct ModuleName {
   std::string name;
   ModuleKind kind = ModuleKind::linear;
 };
 
-/// Lists what select_modules chose, in the model's order.
+/// What select_modules chose, in the model's order.
 struct ModuleSelection {
   std::vector<std::string> adapted;  ///< get A and B
   std::vector<std::string> saved;    ///< are trained and stored whole

@@ -17,8 +17,8 @@
 
 namespace lora::peft::detail {
 
-/// Translates a pattern into a program. Throws ConfigError, which names the construct that is not
-/// known and its place, in characters.
+/// The translator of a pattern into a program. Throws ConfigError, which names the construct that
+/// is not known and its place, in characters.
 class NamePatternParser {
  public:
   /// The longest pattern, in bytes: that of two thousand full names.

@@ -11,7 +11,7 @@
 
 namespace lora::peft {
 
-/// Holds the patterns of a list in adapter_config.json: modules_to_save, layers_pattern. Their
+/// The patterns of a list in adapter_config.json: modules_to_save, layers_pattern. Their
 /// length together is bounded, because each is tried on every module of a model.
 class PatternList {
  public:

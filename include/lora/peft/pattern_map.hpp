@@ -11,8 +11,9 @@
 
 namespace lora::peft {
 
-/// Maps module names to values by patterns: rank_pattern and alpha_pattern of adapter_config.json.
-/// The first pattern, in order of insertion, that matches the end of a name (NamePattern) decides.
+/// A map from module names to values by patterns: rank_pattern and alpha_pattern of
+/// adapter_config.json. The first pattern, in order of insertion, that matches the end of a name
+/// (NamePattern) decides.
 template <class Value>
 class PatternMap {
  public:

@@ -14,9 +14,9 @@
 
 namespace lora::peft::detail {
 
-/// Runs a program over one name, its steps all at once: time is proportional to name times program
-/// (Thompson, "Regular expression search algorithm", 1968). Lookarounds are answered first, each by
-/// one pass for all places. Views the program.
+/// A run of a program over one name, all steps at once: its time is proportional to name times
+/// program (Thompson, "Regular expression search algorithm", 1968). Lookarounds are answered first,
+/// each by one pass for all places. Views the program.
 class PatternMatcher {
  public:
   PatternMatcher(const PatternProgram& program, std::string_view name) : program_(program) {

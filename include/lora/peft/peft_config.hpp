@@ -12,8 +12,8 @@
 
 namespace lora::peft {
 
-/// Chooses modules by name: nothing (null), a list of names or of their last parts, or a pattern
-/// that matches whole names. See module_selection.hpp.
+/// A choice of modules by name: nothing (null), a list of names or of their last parts, or a
+/// pattern that matches whole names. See module_selection.hpp.
 using ModuleNames = std::variant<std::monostate, std::vector<std::string>, std::string>;
 
 /// How the factors started: null and false leave it to torch, true is PEFT's default, and a word

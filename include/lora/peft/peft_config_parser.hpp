@@ -21,8 +21,8 @@
 namespace lora::peft {
 namespace detail {
 
-/// Reads an adapter_config.json key by key; `where` begins every message. Keys that were read are
-/// taken out, so that what is left at the end is what PeftConfig::other keeps.
+/// A reader of adapter_config.json, key by key; `where` begins every message. Keys that were read
+/// are taken out, so that what is left at the end is what PeftConfig::other keeps.
 class PeftConfigParser {
  public:
   PeftConfigParser(std::string_view text, const std::string& where) : where_(where) {

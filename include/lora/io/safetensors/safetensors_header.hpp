@@ -17,7 +17,7 @@
 
 namespace lora::io {
 
-/// Holds what a safetensors header says; the views look at the bytes that it was read from.
+/// What a safetensors header says; the views look at the bytes that it was read from.
 struct SafetensorsHeader {
   std::map<std::string, std::string> metadata;
   std::map<std::string, TensorView> tensors;
@@ -28,7 +28,7 @@ inline constexpr std::uint64_t safetensors_header_limit = 100'000'000;
 
 namespace detail {
 
-/// Reads a header field by field; `where` begins every message.
+/// A reader of a header, field by field; `where` begins every message.
 class SafetensorsHeaderReader {
  public:
   SafetensorsHeaderReader(std::span<const std::byte> file, const std::string& where)

@@ -12,8 +12,8 @@
 
 namespace lora::io {
 
-/// Reads a safetensors file: its tensors in place, or converted into matrices. The whole header is
-/// checked at once; see read_safetensors_header.
+/// A safetensors file that is read: its tensors in place, or converted into matrices. The whole
+/// header is checked at once; see read_safetensors_header.
 class SafetensorsReader {
  public:
   /// Maps the file. Throws FileError, naming it, for whatever is wrong with it.

@@ -20,7 +20,7 @@
 
 namespace lora::io {
 
-/// Holds a tensor to be written: bytes.size() is that of shape and dtype.
+/// A tensor to be written: bytes.size() is that of shape and dtype.
 struct Tensor {
   std::string name;
   DType dtype = DType::F32;
