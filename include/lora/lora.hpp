@@ -76,6 +76,8 @@
 #include "lora/nn/normal_cdf.hpp"
 #include "lora/nn/relu.hpp"
 #include "lora/nn/rms_norm.hpp"
+#include "lora/nn/rotary.hpp"
+#include "lora/nn/rotary_frequencies.hpp"
 #include "lora/nn/sequences.hpp"
 #include "lora/nn/tanh.hpp"
 
