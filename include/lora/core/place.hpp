@@ -1,6 +1,6 @@
 #pragma once
 
-#include <ostream>
+#include <string>
 #include <string_view>
 
 namespace lora {
@@ -11,9 +11,10 @@ struct Place {
   std::string_view call;        ///< "LoRALinear::forward"
   std::string_view layer = {};  ///< the layer's name, or empty
 
-  friend std::ostream& operator<<(std::ostream& out, const Place& place) {
-    if (place.layer.empty()) return out << place.call;
-    return out << place.layer << " (" << place.call << ")";
+  /// Returns what messages begin with.
+  [[nodiscard]] std::string text() const {
+    if (layer.empty()) return std::string(call);
+    return std::string(layer).append(" (").append(call).append(")");
   }
 };
 
