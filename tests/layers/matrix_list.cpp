@@ -27,6 +27,10 @@ TEST_CASE("a list of outputs is made from matrices and from memory of the caller
 
 TEST_CASE("a list of inputs views matrices, and knows the size of one that is too long") {
   const std::vector<Matrix<float>> matrices(9, Matrix<float>::Ones(2, 2));
+  InputList<float> one;
+  CHECK(one.size() == 0);
+  one.add(matrices[3]);
+  CHECK(one[0].data() == matrices[3].data());
   const InputList<float> list = matrices;
   CHECK(list.size() == 9);
   CHECK(list[7].data() == matrices[7].data());

@@ -76,9 +76,9 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
   /// Computes y (N, out) for x (N, in), without dropout. Throws ShapeError.
   void forward(ConstMatrixRef<T> x, Output<T> y) const {
     const Place where{"LoRALinear::forward", this->name()};
-    const MatrixRef<T> out = checked_output(x, y, where);
     const auto adapters = this->adapters();
-    const Entry* const used = in_use(*adapters);
+    const Entry* const used = in_use(*adapters, where);
+    const MatrixRef<T> out = checked_output(x, y, where);
     Scratch scratch;
     const MatrixRef<T> xa = scratch.matrix<T>(x.rows(), rank_of(used));
     run_forward(x, used, {}, xa, out);
@@ -90,9 +90,9 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
   void forward(ConstMatrixRef<T> x, Tape<T>& tape, Output<T> y) const {
     const Place where{"LoRALinear::forward(x, tape, y)", this->name()};
     this->require_unmerged(where);
-    const MatrixRef<T> out = checked_output(x, y, where);
     const auto adapters = this->adapters();
-    const Entry* const used = in_use(*adapters);
+    const Entry* const used = in_use(*adapters, where);
+    const MatrixRef<T> out = checked_output(x, y, where);
     auto& frame = tape.push(this, this->name(), x.rows());
     frame.note_input(x);
     frame.hold(adapters);
@@ -118,16 +118,16 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
     run_backward(x, dy, tape, GradientTarget<T>::own(), nullptr);
   }
 
-  /// Does the same, but adds to `gradients`, made from parameters(): what threads that train one
-  /// layer call.
-  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, Gradients<T>& gradients,
-                Output<T> dx) const {
+  /// Does the same, but adds to `gradients`, a `Gradients<T>` made from parameters(): what threads
+  /// that train one layer call, each with its own.
+  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
+                GradientTarget<T> gradients, Output<T> dx) const {
     run_backward(x, dy, tape, gradients, &dx);
   }
 
   /// Does the same without the gradient of x.
   void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
-                Gradients<T>& gradients) const {
+                GradientTarget<T> gradients) const {
     run_backward(x, dy, tape, gradients, nullptr);
   }
 
@@ -180,14 +180,14 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
 
   [[nodiscard]] bool merged() const { return record_.merged(); }
 
-  /// Writes W + s B A (out, in) to `merged`; leaves the layer as it is, so it serves read-only
+  /// Writes W + s B A (out, in) to `matrix`; leaves the layer as it is, so it serves read-only
   /// weights too. While merged: W as it is. Throws ShapeError, and StateError without an adapter
   /// that is switched on.
-  void merged_weight(Output<T> merged) const {
+  void merged_weight(Output<T> matrix) const {
     const Place where{"LoRALinear::merged_weight", this->name()};
     const auto adapters = this->adapters();
-    const Entry* const entry = record_.merged() ? nullptr : &require_in_use(*adapters, where);
-    MatrixRef<T> out = merged.shaped(out_features(), in_features(), where, "the matrix");
+    const Entry* const entry = merged() ? nullptr : &require_in_use(*adapters, where);
+    MatrixRef<T> out = matrix.shaped(out_features(), in_features(), where, "the matrix");
     out = weight_.dense();
     if (entry != nullptr)
       add_product(out, static_cast<T>(entry->scaling()), entry->adapter->b().value,
@@ -306,14 +306,19 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
     return Parameter<T>("", Matrix<T>(bias.transpose()), {bias.size()});
   }
 
-  // What a forward adds to the frozen product, or null.
-  [[nodiscard]] const Entry* in_use(const Set& adapters) const {
-    return merged() ? nullptr : adapters.in_use();
+  // What a forward adds to the frozen product, or null. Throws ShapeError if somebody assigned
+  // whole parameters of other shapes to lora_A() or lora_B().
+  template <class Where>
+  [[nodiscard]] const Entry* in_use(const Set& adapters, const Where& where) const {
+    const Entry* const used = merged() ? nullptr : adapters.in_use();
+    if (used != nullptr) check_shape(*used->adapter, where);
+    return used;
   }
 
   template <class Where>
-  static const Entry& require_in_use(const Set& adapters, const Where& where) {
+  const Entry& require_in_use(const Set& adapters, const Where& where) const {
     const Entry& active = Owner::require_active(adapters, where);
+    check_shape(*active.adapter, where);
     if (!adapters.enabled())
       throw StateError(message(where, ": the adapter is switched off: enable_adapter() first"));
     return active;
@@ -379,7 +384,7 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
     auto& frame = tape.top(this, dy.rows(), where);
     const auto adapters = this->adapters();
     Owner::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
-    const Entry* const used = adapters->in_use();
+    const Entry* const used = in_use(*adapters, where);
     if (used != nullptr) frame.require_input(x, where);
     const bool with_bias = trains_bias(*adapters);
     const MatrixRef<T> none(nullptr, 0, 0, 0);

@@ -71,7 +71,7 @@ class LoRALinearGroup {
   void forward(ConstMatrixRef<T> x, OutputList<T> y) const {
     constexpr const char* call = "LoRALinearGroup::forward";
     check_outputs(x, y, call);
-    const Used used(*this);
+    const Used used(*this, call);
     const auto out = shaped(x, y, call);
     Scratch scratch;
     run_forward(x, used, {}, scratch.matrix<T>(x.rows(), used.rank), out);
@@ -84,7 +84,7 @@ class LoRALinearGroup {
     constexpr const char* call = "LoRALinearGroup::forward(x, tape, y)";
     for (const Part& part : parts_) part.require_unmerged(Place{call, part.name()});
     check_outputs(x, y, call);
-    const Used used(*this);
+    const Used used(*this, call);
     const auto out = shaped(x, y, call);
     auto& frame = tape.push(this, parts_.front().name(), x.rows());
     frame.note_input(x);
@@ -103,16 +103,16 @@ class LoRALinearGroup {
     run_backward(x, dy, tape, GradientTarget<T>::own(), nullptr);
   }
 
-  /// Does the same, but adds to `gradients`, made from parameters(): what threads that train one
-  /// group call.
-  void backward(ConstMatrixRef<T> x, InputList<T> dy, Tape<T>& tape, Gradients<T>& gradients,
+  /// Does the same, but adds to `gradients`, a `Gradients<T>` made from parameters(): what threads
+  /// that train one group call, each with its own.
+  void backward(ConstMatrixRef<T> x, InputList<T> dy, Tape<T>& tape, GradientTarget<T> gradients,
                 Output<T> dx) const {
     run_backward(x, dy, tape, gradients, &dx);
   }
 
   /// Does the same without dx.
   void backward(ConstMatrixRef<T> x, InputList<T> dy, Tape<T>& tape,
-                Gradients<T>& gradients) const {
+                GradientTarget<T> gradients) const {
     run_backward(x, dy, tape, gradients, nullptr);
   }
 
@@ -131,10 +131,11 @@ class LoRALinearGroup {
 
   // What one call uses of every part, whatever is replaced meanwhile.
   struct Used {
-    explicit Used(const LoRALinearGroup& group) {
+    Used(const LoRALinearGroup& group, const char* call) {
       for (std::size_t p = 0; p < group.size(); ++p) {
-        sets[p] = group.parts_[p].adapters();
-        entries[p] = group.parts_[p].in_use(*sets[p]);
+        const Part& part = group.parts_[p];
+        sets[p] = part.adapters();
+        entries[p] = part.in_use(*sets[p], Place{call, part.name()});
         first[p] = rank;
         rank += Part::rank_of(entries[p]);
       }
@@ -261,7 +262,7 @@ class LoRALinearGroup {
                     "out_features");
     }
     auto& frame = tape.top(this, x.rows(), where);
-    const Used used(*this);
+    const Used used(*this, call);
     const std::array<Targets, most> targets = check_parts(x, frame, used, target, call);
     std::optional<MatrixRef<T>> out;
     if (dx != nullptr) {

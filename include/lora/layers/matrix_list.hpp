@@ -20,14 +20,20 @@ class MatrixList {
   /// The most that a list holds. The size of a longer one is right, and what is beyond is left out.
   static constexpr std::size_t most = 8;
 
+  /// Makes an empty list.
+  MatrixList() = default;
+
   /// Views the matrices of `range`.
   template <std::ranges::input_range Range>
   requires(std::convertible_to<std::ranges::range_reference_t<Range>, View> &&
            !std::same_as<std::remove_cvref_t<Range>, MatrixList>) MatrixList(Range&& range) {
-    for (auto&& matrix : range) {
-      if (size_ < most) views_[size_].emplace(matrix);
-      ++size_;
-    }
+    for (auto&& matrix : range) add(View(matrix));
+  }
+
+  /// Appends a view.
+  void add(const View& view) {
+    if (size_ < most) views_[size_].emplace(view);
+    ++size_;
   }
 
   [[nodiscard]] std::size_t size() const { return size_; }
