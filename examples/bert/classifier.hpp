@@ -65,7 +65,8 @@ class Classifier {
     for (const Batch& batch :
          lora::train::batches_by_length(texts.lengths, {.size = batch_size_})) {
       batch_.assign(texts, batch, *tokenizer_);
-      model_.forward(batch_.tokens(), tape_.buffers, logits_);
+      packed_.assign(batch_.tokens());
+      model_.forward(packed_, logits_);
       const std::vector<int> all = lora::metrics::predicted_classes(logits_);
       auto from = all.begin();
       for (const Index text : batch) {
@@ -85,6 +86,7 @@ class Classifier {
   Index batch_size_;
   std::uint64_t seed_;
   PaddedBatch batch_;
+  lora::models::PackedBatch packed_;
   lora::models::BertTape<float> tape_;
   lora::Matrix<float> logits_;
   lora::Matrix<float> dlogits_;

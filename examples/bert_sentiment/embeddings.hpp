@@ -17,12 +17,13 @@ template <class Model>
                                              const lora::text::BertTokenizer& tokenizer,
                                              bert::Index batch_size) {
   lora::Matrix<float> all(static_cast<bert::Index>(texts.size()), model.config().hidden_size), some;
-  lora::models::BertBuffers<float> buffers;
+  lora::models::PackedBatch packed;
   bert::PaddedBatch padded;
   for (const bert::Batch& batch :
        lora::train::batches_by_length(texts.lengths, {.size = batch_size})) {
     padded.assign(texts, batch, tokenizer);
-    model.embed(padded.tokens(), buffers, some);
+    packed.assign(padded.tokens());
+    model.embed(packed, some);
     for (std::size_t i = 0; i < batch.size(); ++i)
       all.row(batch[i]) = some.row(static_cast<bert::Index>(i));
   }

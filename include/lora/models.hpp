@@ -16,6 +16,7 @@
 #include "lora/models/common/adapted_model.hpp"
 #include "lora/models/common/bottleneck.hpp"
 #include "lora/models/common/config_fields.hpp"
+#include "lora/models/common/layer_stack.hpp"
 #include "lora/models/common/model_builder.hpp"
 #include "lora/models/common/model_outline.hpp"
 #include "lora/models/common/model_parameters.hpp"
@@ -25,6 +26,8 @@
 #include "lora/models/common/packed_batch.hpp"
 #include "lora/models/common/pretrained_weights.hpp"
 #include "lora/models/common/query_key_value.hpp"
+#include "lora/models/common/token_rows.hpp"
+#include "lora/models/common/token_tape.hpp"
 #include "lora/models/common/tuning.hpp"
 #include "lora/models/common/tuning_plan.hpp"
 

@@ -139,3 +139,33 @@ TEST_CASE("a tape goes on from a random state that was saved") {
   again.set_random_state(state);
   CHECK(again.push(&owner, "", 1).mask_step() == next);
 }
+
+TEST_CASE("a tape finds the frame of a composite below those of its layers, and the newest one") {
+  Tape<float> tape;
+  const int composite = 0, inner = 0;
+  check_throws<StateError>([&] { static_cast<void>(tape.newest()); }, "the tape is empty");
+  tape.push(&composite, "composite", 2).keep(2, 3).setConstant(1);
+  static_cast<void>(tape.push(&inner, "inner", 5));
+  CHECK(tape.find(&composite, "here").kept().sum() == 6);
+  CHECK(tape.newest().rows() == 5);
+  tape.clear();
+  check_throws<StateError>([&] { static_cast<void>(tape.find(&composite, "here")); },
+                           "here: the tape is empty");
+  static_cast<void>(tape.push(&inner, "inner", 5));
+  check_throws<StateError>([&] { static_cast<void>(tape.find(&composite, "here")); },
+                           "here: it is not on the tape");
+}
+
+TEST_CASE("a caller that computes an input again may give a copy of it to backward") {
+  Tape<float> tape;
+  const int layer = 0;
+  const Matrix<float> x = random_matrix<float>(3, 4, 1), copy = x;
+  const Matrix<float> other = random_matrix<float>(3, 4, 2);
+  tape.push(&layer, "layer", 3).note_input(x);
+  check_throws<StateError>([&] { tape.newest().require_input(copy, "here"); }, "lies elsewhere");
+  tape.newest().allow_copies();
+  tape.newest().require_input(copy, "here");
+  tape.newest().require_input(x, "here");
+  check_throws<StateError>([&] { tape.newest().require_input(other, "here"); },
+                           "the elements of x");
+}

@@ -73,3 +73,26 @@ TEST_CASE("Linear starts as torch's does and refuses empty shapes") {
   CHECK_THROWS_AS((Linear<float>(0, 4, 1)), ShapeError);
   CHECK_THROWS_AS((Linear<float>(4, -1, 1)), ShapeError);
 }
+
+TEST_CASE("a layer is made of a weight and a bias, or none") {
+  const Matrix<double> w = random_matrix<double>(5, 4, 1);
+  const Vector<double> b = random_matrix<double>(5, 1, 2).col(0);
+  Linear<double> with(w, b), without(w);
+  CHECK(with.has_bias());
+  CHECK(!without.has_bias());
+  CHECK(with.parameters().size() == 2);
+  CHECK(without.parameters().size() == 1);
+  CHECK(without.total_parameters() == 20);
+  const Matrix<double> x = random_matrix<double>(3, 4, 3);
+  Matrix<double> y, y_without;
+  with.forward(x, y);
+  without.forward(x, y_without);
+  Matrix<double> expected = x * w.transpose();
+  CHECK(largest_difference(y_without, expected) <= Tolerance<double>(4).value);
+  expected.rowwise() += b.transpose();
+  CHECK(largest_difference(y, expected) <= Tolerance<double>(4).value);
+  check_gradients(with, 3, 4);
+  check_gradients(without, 3, 4);
+  CHECK_THROWS_AS(Linear<double>(w, Vector<double>::Zero(4)), ShapeError);
+  CHECK_THROWS_AS(Linear<double>(Matrix<double>(0, 4)), ShapeError);
+}

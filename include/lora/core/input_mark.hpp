@@ -27,13 +27,16 @@ class InputMark {
   void require(ConstMatrixRef<T> x, const Where& where, const char* what = "x") const {
     if (!marked_) return;
     require_shape_of(x, where, what);
-    if (x.data() != data_ && x.size() > 0)
+    if (data_ != nullptr && x.data() != data_ && x.size() > 0)
       throw StateError(message(where, ": ", what,
                                " lies elsewhere than in the forward on the tape: backward takes "
                                "the ",
                                what, " of its own forward, in the reverse order of the forwards"));
     require_sample_of(x, where, what);
   }
+
+  /// Lets `require` pass a copy of what was marked too.
+  void allow_copies() { data_ = nullptr; }
 
   /// Does the same for what may also be a copy of what was marked.
   template <class Where>
@@ -71,7 +74,7 @@ class InputMark {
     return hash;
   }
 
-  const T* data_ = nullptr;
+  const T* data_ = nullptr;  // null: anywhere
   Index rows_ = 0, cols_ = 0;
   std::uint64_t sample_ = 0;
   bool marked_ = false;

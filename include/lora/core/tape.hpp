@@ -37,7 +37,10 @@ class Tape {
       if (count_ == matrices_.size()) matrices_.emplace_back();
       Kept& kept = matrices_[count_++];
       const auto needed = static_cast<std::size_t>(rows * cols);
-      if (kept.memory.size() < needed) kept.memory.resize(needed);
+      if (kept.memory.size() < needed) {
+        kept.memory = {};  // before the new one is made, which is no larger than needed
+        kept.memory.resize(needed);
+      }
       kept.rows = rows;
       kept.cols = cols;
       return {kept.memory.data(), rows, cols, cols};
@@ -62,6 +65,12 @@ class Tape {
 
     /// Returns what the call number `i` of note_input saw. Throws std::out_of_range.
     [[nodiscard]] const InputMark<T>& mark(std::size_t i) const { return inputs_.at(i); }
+
+    /// Lets backward be given copies of the inputs that were noted: the caller computes them again
+    /// instead of keeping them.
+    void allow_copies() {
+      for (InputMark<T>& input : inputs_) input.allow_copies();
+    }
 
     /// Notes a number that is the same as long as what backward must find unchanged is: the layout
     /// of a batch, for instance.
@@ -91,7 +100,7 @@ class Tape {
     friend class Tape;
 
     struct Kept {
-      std::vector<T> memory;  // only grows
+      std::vector<T, Eigen::aligned_allocator<T>> memory;  // only grows
       Index rows = 0, cols = 0;
     };
 
@@ -152,6 +161,23 @@ class Tape {
       throw ShapeError(message(where, ": dy has ", rows, " rows, expected the ", frame.rows_,
                                " tokens of the forward on the tape"));
     return frame;
+  }
+
+  /// Returns the newest frame of `owner`, which may lie below those of the layers that it is made
+  /// of. Throws StateError, naming `where`, if there is none.
+  template <class Where>
+  [[nodiscard]] Frame& find(const void* owner, const Where& where) {
+    for (std::size_t i = depth_; i-- > 0;)
+      if (frames_[i].owner_ == owner) return frames_[i];
+    throw StateError(message(where, depth_ == 0 ? ": the tape is empty" : ": it is not on the tape",
+                             ": run forward with this tape first"));
+  }
+
+  /// Returns the newest frame, for whoever called the forward that pushed it. Throws StateError on
+  /// an empty tape.
+  [[nodiscard]] Frame& newest() {
+    if (depth_ == 0) throw StateError("Tape::newest: the tape is empty");
+    return frames_[depth_ - 1];
   }
 
   /// Takes the newest frame off; its memory is kept for the next push. The last one ends the pass.

@@ -15,8 +15,8 @@
 
 namespace lora {
 
-/// A linear layer y = x W^T + b with W (out, in) and b (out) both trained: a new head (PEFT's
-/// modules_to_save), or a layer of full fine-tuning to compare LoRA with.
+/// A linear layer y = x W^T + b with W (out, in) and b (out), which may be left out, both trained:
+/// a new head (PEFT's modules_to_save), or a layer of full fine-tuning to compare LoRA with.
 ///
 /// Const calls may come from several threads at once, each with a tape and Gradients of its own. A
 /// second call of the same shapes allocates nothing.
@@ -42,12 +42,28 @@ class Linear {
     set_name("");
   }
 
+  /// Takes W (out, in) and b (out), or none. Throws ShapeError.
+  explicit Linear(Matrix<T> weight, const Vector<T>& bias = {}) {
+    if (weight.rows() < 1 || weight.cols() < 1)
+      throw ShapeError(
+          message("Linear: the weight is ", shape_of(weight), ", expected sizes of at least 1"));
+    if (bias.size() != 0 && bias.size() != weight.rows())
+      throw ShapeError(message("Linear: bias has ", bias.size(),
+                               " elements, expected none or out_features = ", weight.rows()));
+    weight_ = Parameter<T>("", std::move(weight));
+    bias_ = Parameter<T>("", Matrix<T>(bias.transpose()), {bias.size()});
+    set_name("");
+  }
+
   /// Computes y (N, out) for x (N, in). y is no part of x. Throws ShapeError.
   void forward(ConstMatrixRef<T> x, Output<T> y) const {
     const Place where = place("Linear::forward");
     require_cols(x, in_features(), where, "x", "in_features");
     MatrixRef<T> out = y.shaped(x.rows(), out_features(), where, "y", {x});
-    out.rowwise() = bias_.value.row(0);
+    if (has_bias())
+      out.rowwise() = bias_.value.row(0);
+    else
+      out.setZero();
     add_product(out, T(1), x, weight_.value.transpose());
   }
 
@@ -87,14 +103,16 @@ class Linear {
   void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
                 GradientTarget<T> gradients) const {
     check_backward(x, dy, tape, place("Linear::backward"));
-    MatrixRef<T> dw = gradients.of(weight_), db = gradients.of(bias_);
+    MatrixRef<T> dw = gradients.of(weight_);
+    if (has_bias()) add_bias_gradient<T>(dy, gradients.of(bias_));
     add_product(dw, T(1), dy.transpose(), x);
-    add_bias_gradient<T>(dy, db);
     tape.pop();
   }
 
   [[nodiscard]] Index in_features() const { return weight_.value.cols(); }
   [[nodiscard]] Index out_features() const { return weight_.value.rows(); }
+
+  [[nodiscard]] bool has_bias() const { return bias_.value.size() != 0; }
 
   [[nodiscard]] Parameter<T>& weight() { return weight_; }
   [[nodiscard]] const Parameter<T>& weight() const { return weight_; }
@@ -114,7 +132,7 @@ class Linear {
   [[nodiscard]] ParameterList<T> parameters() {
     ParameterList<T> list;
     list.add(weight_);
-    list.add(bias_);
+    if (has_bias()) list.add(bias_);
     return list;
   }
 

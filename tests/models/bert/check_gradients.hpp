@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "contracts/model.hpp"
 #include "models/bert/golden_bert.hpp"
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"
@@ -21,18 +22,6 @@ namespace lora::test {
   config.target_modules = "all-linear";
   config.task_type = "SEQ_CLS";
   return config;
-}
-
-/// Gives B, which starts at zero and would hide A's gradient, random numbers; other adapters too.
-template <class Model>
-void randomise(Model& model) {
-  using T = typename Model::Scalar;
-  std::uint64_t seed = 1;
-  for (Parameter<T>* parameter : model.parameters())
-    if (parameter->name.find("lora_B") != std::string::npos ||
-        parameter->name.find("adapter") != std::string::npos)
-      parameter->value =
-          T(0.2) * random_matrix<T>(parameter->value.rows(), parameter->value.cols(), seed++);
 }
 
 /// Compares some elements of every gradient of the model in `directory` with central differences.

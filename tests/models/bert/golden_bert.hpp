@@ -38,6 +38,35 @@ struct GoldenBatch {
   std::vector<int> token_labels;  // of the tokens
 };
 
+/// Returns two batches of the same texts, the second of the last two alone.
+[[nodiscard]] inline std::vector<text::TokenBatch> two_batches() {
+  const GoldenBatch all;
+  const auto last = [](const Matrix<int>& m) { return Matrix<int>(m.bottomRows(2)); };
+  return {all.tokens,
+          {last(all.tokens.ids), last(all.tokens.type_ids), last(all.tokens.attention_mask)}};
+}
+
+/// Returns the adapters that the contract of models is checked with.
+[[nodiscard]] inline peft::PeftConfig contract_lora(const std::string& task) {
+  peft::PeftConfig config;
+  config.r = 3;
+  config.lora_alpha = 4;
+  config.lora_dropout = 0.2;
+  config.target_modules = std::vector<std::string>{"query", "value", "dense"};
+  config.task_type = task;
+  return config;
+}
+
+/// Returns options with dropout for a model of that contract.
+[[nodiscard]] inline models::BertOptions contract_options(const peft::PeftConfig& lora) {
+  return {.tuning = lora, .seed = 5, .hidden_dropout = 0.1, .attention_dropout = 0.1};
+}
+
+/// Returns options that train nothing below the head, with dropout of probability p.
+[[nodiscard]] inline models::BertOptions with_dropout_of(double p) {
+  return {.hidden_dropout = p, .attention_dropout = p};
+}
+
 /// Returns options without dropout, as the golden files were made.
 [[nodiscard]] inline models::BertOptions without_dropout(models::Tuning tuning) {
   return {.tuning = std::move(tuning),

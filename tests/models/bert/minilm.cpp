@@ -24,15 +24,14 @@ TEST_CASE("all-MiniLM-L6-v2 has transformers' hidden states and sentence embeddi
   const auto directory = test::folder_or_skip("LORA_MINILM_DIR");
   if (!directory) return;
   const io::SafetensorsReader golden(bert_data("minilm/base.safetensors"));
-  const text::TokenBatch batch = golden_batch(golden).tokens;
-  models::BertBuffers<float> buffers;
+  const models::PackedBatch batch(golden_batch(golden).tokens);
   Matrix<float> hidden, mean;
   const auto check = [&](const auto& model) {
-    model.forward(batch, buffers, hidden);
+    model.forward(batch, hidden);
     REQUIRE(hidden.rows() == 11);
     REQUIRE(hidden.cols() == 384);
     CHECK(test::largest_difference(hidden, golden.read<float>("hidden")) < 1e-4);
-    model.embed(batch, buffers, mean);
+    model.embed(batch, mean);
     CHECK(test::largest_difference(mean, golden.read<float>("mean")) < 1e-4);
   };
   check(models::BertModel<float>(*directory));

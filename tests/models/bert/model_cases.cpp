@@ -88,10 +88,9 @@ TEST_CASE("a model without head computes hidden states of a base without pooler"
   const auto base = case_path("base-without-pooler/base");
   const models::BertModel<float> model(base);
   Matrix<float> hidden;
-  models::BertBuffers<float> buffers;
   model.forward(one_text(), hidden);
   CHECK(hidden.rows() == 4);
-  check_throws<StateError>([&] { model.pooler_output(one_text(), buffers, hidden); },
+  check_throws<StateError>([&] { model.pooler_output(models::PackedBatch(one_text()), hidden); },
                            "the model's files have no pooler");
   peft::PeftConfig config;
   config.target_modules = "all-linear";
@@ -122,9 +121,10 @@ TEST_CASE("a text that begins with padding is refused by a pooler, and computed 
   models::BertTape<float> tape;
   check_throws<ShapeError>([&] { pooled.forward(one_text(2), tape, logits); }, "pad on the right");
   CHECK(tape.empty());
-  models::BertBuffers<float> buffers;
   check_throws<ShapeError>(
-      [&] { models::BertModel<float>(tiny).pooler_output(one_text(2), buffers, logits); },
+      [&] {
+        models::BertModel<float>(tiny).pooler_output(models::PackedBatch(one_text(2)), logits);
+      },
       "begins with padding");
   Sentiment(tiny, {.pooling = models::BertPooling::mean}).forward(one_text(2), logits);
   CHECK(logits.allFinite());

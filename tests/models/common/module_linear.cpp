@@ -33,7 +33,7 @@ TEST_CASE("a frozen module computes its weight, trains nothing and needs no inpu
   constexpr Index out = 6, in = 4, n = 5;
   const ModelFiles files = linear_files();
   Workbench bench(files, models::HeadOnly{}, linear_outline({"a"}));
-  DenseModule module(bench.builder, "a", out, in);
+  DenseModule module(bench.builder, "a", {out, in});
   const Matrix<double> x = random_matrix<double>(n, in, 1), dy = random_matrix<double>(n, out, 2);
   Matrix<double> y, trained, dx;
   module.forward(x, nullptr, y);
@@ -45,7 +45,7 @@ TEST_CASE("a frozen module computes its weight, trains nothing and needs no inpu
   CHECK(same_bits(trained, y));
   CHECK(!module.needs_input());
   const Matrix<double> unseen = Matrix<double>::Constant(n, in, std::nan(""));
-  module.backward(unseen, dy, tape, dx);
+  module.backward(unseen, dy, tape, GradientTarget<double>::own(), dx);
   CHECK(largest_difference(dx, dy * files["a.weight"]) <= Tolerance<double>(out).value);
   CHECK(tape.empty());
   const auto list = parameters_of_module(module);
@@ -58,7 +58,7 @@ TEST_CASE("an adapted module has its adapter, and stores nothing whole") {
   constexpr Index out = 6, in = 4, n = 5;
   const ModelFiles files = linear_files();
   Workbench bench(files, lora_of({"a"}), linear_outline({"a"}));
-  DenseModule module(bench.builder, "a", out, in);
+  DenseModule module(bench.builder, "a", {out, in});
   CHECK(module.needs_input());
   auto list = parameters_of_module(module);
   REQUIRE(list.slots.size() == 1);
@@ -72,7 +72,7 @@ TEST_CASE("an adapted module has its adapter, and stores nothing whole") {
   list.trained[1]->value = random_matrix<double>(out, 2, 3);
   module.forward(x, nullptr, adapted);
   CHECK(largest_difference(adapted, base) > 1e-3);
-  module.set_adapter_enabled(false);
+  module.for_each_adapted([](auto& layer) { layer.disable_adapter(); });
   module.forward(x, nullptr, off);
   CHECK(same_bits(off, base));
 }
@@ -81,7 +81,7 @@ TEST_CASE("a module that trains as a whole has the file's numbers, or where it m
   constexpr Index out = 6, in = 4;
   const ModelFiles files = linear_files();
   Workbench bench(files, models::FullTuning{}, linear_outline({"a", "head"}));
-  DenseModule module(bench.builder, "a", out, in, true);
+  DenseModule module(bench.builder, "a", {.out = out, .in = in, .may_be_new = true});
   auto list = parameters_of_module(module);
   REQUIRE(list.trained.size() == 2);
   CHECK(list.stored.size() == 2);
@@ -90,13 +90,16 @@ TEST_CASE("a module that trains as a whole has the file's numbers, or where it m
   CHECK(same_bits(list.trained[1]->value, files["a.bias"]));
   CHECK(list.total == out * in + out);
 
-  DenseModule head(bench.builder, "head", 100, 50, true);
+  DenseModule head(bench.builder, "head", {.out = 100, .in = 50, .may_be_new = true});
   const auto fresh = parameters_of_module(head);
   CHECK(fresh.trained[1]->value.isZero());
   // 5000 normal numbers of standard deviation 0.02, the builder's initializer_range.
   CHECK(std::sqrt(fresh.trained[0]->value.squaredNorm() / 5000) == Approx(0.02).epsilon(0.05));
-  check_throws<FileError>([&] { DenseModule(bench.builder, "head", out, in); },
-                          "tensor \"head.weight\" is missing");
+  check_throws<FileError>(
+      [&] {
+        DenseModule(bench.builder, "head", {out, in});
+      },
+      "tensor \"head.weight\" is missing");
 }
 
 TEST_CASE("bias = \"all\" trains the bias of a frozen module") {
@@ -109,7 +112,7 @@ TEST_CASE("bias = \"all\" trains the bias of a frozen module") {
   peft::PeftConfig config = lora_of({"b"});
   config.bias = "all";
   Workbench bench(files, config, linear_outline({"a", "b"}));
-  DenseModule module(bench.builder, "a", out, in);
+  DenseModule module(bench.builder, "a", {out, in});
   auto list = parameters_of_module(module);
   REQUIRE(list.trained.size() == 1);
   CHECK(list.stored.size() == 1);
@@ -118,7 +121,7 @@ TEST_CASE("bias = \"all\" trains the bias of a frozen module") {
   Matrix<double> y;
   Tape<double> tape;
   module.forward(x, &tape, y);
-  module.backward(x, dy, tape);
+  module.backward(x, dy, tape, GradientTarget<double>::own());
   CHECK(largest_difference(list.trained[0]->grad, dy.colwise().sum()) <=
         Tolerance<double>(n).value);
 }
@@ -129,6 +132,9 @@ TEST_CASE("no rank makes an adapter many times larger than its layer") {
   CHECK(models::rank_limit(4096, 1024) == 4096);
   const ModelFiles files = linear_files();
   Workbench bench(files, lora_of({"a"}, 1025), linear_outline({"a"}));
-  check_throws<ConfigError>([&] { DenseModule(bench.builder, "a", out, in); },
-                            "the rank of \"a\" is 1025, expected at most 1024");
+  check_throws<ConfigError>(
+      [&] {
+        DenseModule(bench.builder, "a", {out, in});
+      },
+      "the rank of \"a\" is 1025, expected at most 1024");
 }

@@ -36,10 +36,10 @@ TEST_CASE("a norm of a model works in place, with gradients of finite difference
   ModuleNorm<double> norm(bench.builder, "norm", d, 1e-5);
   Matrix<double> x = random_matrix<double>(n, d, 3);
   const Matrix<double> c = random_matrix<double>(n, d, 4);
-  Matrix<double> y = x, kept, dy = c;
+  Matrix<double> y = x, kept(n, d), dy = c;
   Tape<double> tape;
   norm.forward(y, &tape, kept);
-  norm.backward(y, kept, tape, dy);
+  norm.backward(y, kept, tape, GradientTarget<double>::own(), dy);
   CHECK(tape.empty());
   const auto loss = [&] {
     Matrix<double> out = x;

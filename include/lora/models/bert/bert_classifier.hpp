@@ -24,13 +24,15 @@ enum class BertTask {
 ///
 /// Logits are (B, labels) for texts. For tokens they are (N, labels), a row for each token of the
 /// batch where attention_mask is 1, text after text: pack_labels puts labels in that order. Const
-/// calls may come from several threads at once; a second call with the same buffers or tape and
-/// the same shapes allocates nothing.
+/// calls may come from several threads at once, each with a tape and Gradients of its own where
+/// they take them; a second call of the same shapes allocates nothing.
 template <class T, BertTask task, class Frozen = PackedWeight<T>>
 class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, BertConfig> {
   using Base = AdaptedModel<T, BertClassifier<T, task, Frozen>, BertConfig>;
 
  public:
+  using FrozenStorage = Frozen;
+
   /// Loads the model. A classifier and a pooler that train as a whole and that the files do not
   /// have are drawn from options.seed: normal numbers of initializer_range, no bias. Throws
   /// FileError for whatever is wrong with the files, ConfigError for options that do not fit the
@@ -40,73 +42,56 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
 
   [[nodiscard]] Index labels() const { return this->config().num_labels; }
 
-  /// Computes the logits without dropout. Throws ShapeError for a batch whose parts do not fit, for
-  /// an id or a length that the model does not have, and where a pooler would have to read padding:
-  /// of a text that begins with it.
-  void forward(const text::TokenBatch& batch, Matrix<T>& logits) const {
-    BertBuffers<T> buffers;
-    forward(batch, buffers, logits);
+  /// Computes the logits without dropout. Throws ShapeError for an id or a length that the model
+  /// does not have, and where a pooler would have to read padding: of a text that begins with it.
+  /// A second call of the same shapes allocates nothing.
+  void forward(const PackedBatch& batch, Output<T> logits) const {
+    check(batch);
+    Scratch scratch;
+    head(encoder_.forward(batch, encoder_.read(), nullptr, scratch), batch, nullptr, logits);
   }
 
-  /// Does the same with memory that the next call uses again.
-  void forward(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& logits) const {
-    assign(batch, buffers.batch);
-    head(encoder_.forward_read(buffers), nullptr, buffers, logits);
+  /// Packs the batch and does the same. Throws ShapeError also for a batch whose parts do not fit.
+  void forward(const text::TokenBatch& batch, Output<T> logits) const {
+    forward(PackedBatch(batch), logits);
   }
 
-  /// Computes the same with dropout, and keeps what backward needs. Throws ShapeError.
-  void forward(const text::TokenBatch& batch, BertTape<T>& tape, Matrix<T>& logits) const {
+  /// Computes the same with dropout, and keeps on the tape what backward needs.
+  void forward(const text::TokenBatch& batch, BertTape<T>& tape, Output<T> logits) const {
     tape.clear();
-    assign(batch, tape.buffers.batch);
-    head(encoder_.forward(tape), &tape.frames, tape.buffers, logits);
-    tape.waits = true;
+    tape.batch.assign(batch);
+    check(tape.batch);
+    Scratch scratch;
+    head(encoder_.forward(tape.batch, encoder_.read(), &tape, scratch), tape.batch, &tape.frames,
+         logits);
   }
 
   /// Adds to the gradients of all that trains, from dlogits. Throws ShapeError, and StateError
   /// without a forward, before anything changes.
-  void backward(const Matrix<T>& dlogits, BertTape<T>& tape) {
-    if (tape.empty())
-      throw StateError(
-          "BertClassifier::backward: the tape is empty: run forward(batch, tape, logits)");
-    auto& [first, pooled, dropped, dpooled, dfirst] = tape.buffers.pooled;
-    if (!encoder_.trains() && !pooler_trains_) {
-      classifier_.backward(dropped, dlogits, tape.frames);
-      return tape.clear();
-    }
-    Matrix<T>& d = encoder_.dhidden(tape);
-    Matrix<T>& dfeatures = per_token ? d : dpooled;
-    classifier_.backward(dropped, dlogits, tape.frames, dfeatures);
-    dropout_.backward(dfeatures, tape.frames, dfeatures);
-    if constexpr (!per_token) {
-      const Sequences& sequences = encoder_.rows(tape.buffers.batch);
-      if (pooler_) {
-        tanh_activation_backward<T>(pooled, dpooled, dpooled);
-        if (!encoder_.trains()) {
-          pooler_->backward(first, dpooled, tape.frames);
-          return tape.clear();
-        }
-        pooler_->backward(first, dpooled, tape.frames, dfirst);
-        first_token_pooling_backward<T>(dfirst, sequences, d);
-      } else {
-        mean_pooling_backward<T>(dpooled, sequences, d);
-      }
-    }
-    encoder_.backward(tape);
-    tape.clear();
+  void backward(ConstMatrixRef<T> dlogits, BertTape<T>& tape) {
+    run_backward(dlogits, tape, GradientTarget<T>::own());
+  }
+
+  /// Does the same, but adds to `gradients`, made from parameters(): what threads that train one
+  /// model call, each with a tape and gradients of its own.
+  void backward(ConstMatrixRef<T> dlogits, BertTape<T>& tape, Gradients<T>& gradients) const {
+    run_backward(dlogits, tape, gradients);
   }
 
   /// Computes sentence embeddings y (B, D), without dropout and head: the mean of each text's last
   /// hidden states, not normalised. Throws ShapeError.
-  void embed(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& y) const {
-    buffers.batch.assign(batch);
-    mean_pooling<T>(encoder_.forward(buffers), buffers.batch.sequences(), y);
+  void embed(const PackedBatch& batch, Output<T> y) const {
+    Scratch scratch;
+    const MatrixRef<T> hidden = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
+    mean_pooling<T>(hidden, batch.sequences(), y);
   }
 
-  /// Switches all LoRA adapters on or off: off is the base model, but for what trains whole.
-  void set_adapters_enabled(bool enabled) {
-    encoder_.set_adapters_enabled(enabled);
-    if (pooler_) pooler_->set_adapter_enabled(enabled);
-    classifier_.set_adapter_enabled(enabled);
+  /// Calls action(layer) with each LoRALinear that has an adapter.
+  template <class Action>
+  void for_each_adapted(const Action& action) {
+    encoder_.for_each_adapted(action);
+    if (pooler_) pooler_->for_each_adapted(action);
+    classifier_.for_each_adapted(action);
   }
 
   /// Adds what trains; see AdaptedModel.
@@ -117,32 +102,85 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
   }
 
  private:
-  void assign(const text::TokenBatch& batch, PackedBatch& packed) const {
-    packed.assign(batch);
-    if (pooler_) packed.require_first_columns("BertClassifier::forward");
-  }
-
-  // Computes the logits from the hidden states that are read; with a tape with dropout.
-  void head(const Matrix<T>& hidden, Tape<T>* tape, BertBuffers<T>& buffers,
-            Matrix<T>& logits) const {
-    auto& [first, pooled, dropped, dpooled, dfirst] = buffers.pooled;
-    const Matrix<T>* features = &pooled;
-    if constexpr (per_token) {
-      features = &hidden;
-    } else if (pooler_) {
-      first_token_pooling<T>(hidden, encoder_.rows(buffers.batch), first);
-      pooler_->forward(first, tape, pooled);
-      tanh_activation<T>(pooled, pooled);
-    } else {
-      mean_pooling<T>(hidden, encoder_.rows(buffers.batch), pooled);
-    }
-    if (tape == nullptr) return classifier_.forward(*features, tape, logits);
-    // Always through `dropped`: backward finds the classifier's input there.
-    dropout_.forward(*features, *tape, dropped);
-    classifier_.forward(dropped, tape, logits);
-  }
-
   static constexpr bool per_token = task == BertTask::token_classification;
+
+  // The activations of the head: B texts, N tokens, Q rows that the head reads, D features.
+  struct Activations {
+    MatrixRef<T> first;    // (B, D), the first tokens' hidden states, for a pooler
+    MatrixRef<T> pooled;   // (B, D), after tanh or the mean; empty for tokens
+    MatrixRef<T> dropped;  // (B, D) or (N, D), the classifier's input
+  };
+
+  // As in BertLayer: without a backward what is read no more is written over.
+  template <class Place>
+  [[nodiscard]] Activations laid_out(Index texts, Index rows, Index d, const Place& place) const {
+    return {.first = place(pooler_ ? texts : 0, d),
+            .pooled = place(per_token ? 0 : texts, d),
+            .dropped = place(per_token ? rows : texts, d)};
+  }
+
+  void check(const PackedBatch& batch) const {
+    if (pooler_) batch.require_first_columns("BertClassifier::forward");
+  }
+
+  // Computes the logits from the hidden states (Q, D) that are read; with a tape with dropout.
+  void head(MatrixRef<T> hidden, const PackedBatch& batch, Tape<T>* tape, Output<T> logits) const {
+    const Sequences& sequences = batch.sequences(encoder_.read());
+    Scratch scratch;
+    auto* const frame =
+        tape == nullptr ? nullptr : &tape->push(this, "BertClassifier", hidden.rows());
+    const Activations a =
+        laid_out(sequences.size(), hidden.rows(), hidden.cols(), [&](Index rows, Index cols) {
+          return frame == nullptr ? scratch.matrix<T>(rows, cols) : frame->keep(rows, cols);
+        });
+    if (pooler_) {
+      first_token_pooling<T>(hidden, sequences, a.first);
+      pooler_->forward(a.first, tape, a.pooled);
+      tanh_activation<T>(a.pooled, a.pooled);
+    } else if (!per_token) {
+      mean_pooling<T>(hidden, sequences, a.pooled);
+    }
+    const MatrixRef<T>& features = per_token ? hidden : a.pooled;
+    if (tape == nullptr) return classifier_.forward(features, tape, logits);
+    dropout_.forward(features, *tape, a.dropped);
+    classifier_.forward(a.dropped, tape, logits);
+  }
+
+  void run_backward(ConstMatrixRef<T> dlogits, BertTape<T>& tape, GradientTarget<T> target) const {
+    constexpr const char* where = "BertClassifier::backward";
+    Tape<T>& frames = tape.frames;
+    auto& frame = frames.find(this, where);
+    const Index d = this->config().hidden_size, rows = frame.rows();
+    const Sequences& sequences = tape.batch.sequences(encoder_.read());
+    std::size_t next = 0;
+    const Activations a =
+        laid_out(sequences.size(), rows, d, [&](Index, Index) { return frame.kept(next++); });
+    if (!encoder_.trains() && !pooler_trains_) {
+      classifier_.backward(a.dropped, dlogits, frames, target);
+      return tape.clear();
+    }
+    Scratch scratch;
+    const MatrixRef<T> dhidden = scratch.matrix<T>(rows, d);
+    const MatrixRef<T> dfeatures =
+        per_token ? MatrixRef<T>(dhidden) : scratch.matrix<T>(sequences.size(), d);
+    classifier_.backward(a.dropped, dlogits, frames, target, dfeatures);
+    dropout_.backward(dfeatures, frames, dfeatures);
+    if (pooler_) {
+      tanh_activation_backward<T>(a.pooled, dfeatures, dfeatures);
+      if (!encoder_.trains()) {
+        pooler_->backward(a.first, dfeatures, frames, target);
+      } else {
+        const MatrixRef<T> dfirst = scratch.matrix<T>(sequences.size(), d);
+        pooler_->backward(a.first, dfeatures, frames, target, dfirst);
+        first_token_pooling_backward<T>(dfirst, sequences, dhidden);
+      }
+    } else if (!per_token) {
+      mean_pooling_backward<T>(dfeatures, sequences, dhidden);
+    }
+    static_cast<void>(frames.top(this, rows, where));
+    frames.pop();
+    if (encoder_.trains()) encoder_.backward(tape, target, dhidden);
+  }
 
   static BertParts parts(const BertOptions& options) {
     return {.prefix = "bert.",
@@ -160,12 +198,14 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
                  options.recompute_activations),
         dropout_(source.config.classifier_dropout.value_or(source.config.hidden_dropout_prob),
                  builder.next_seed()),
-        classifier_(builder, "classifier", source.config.num_labels, source.config.hidden_size,
-                    true) {
+        classifier_(builder, "classifier",
+                    {.out = source.config.num_labels,
+                     .in = source.config.hidden_size,
+                     .may_be_new = true}) {
     if (source.parts.pooler) {
       source.require_pooler();
       const Index d = source.config.hidden_size;
-      pooler_.emplace(builder, source.pooler(), d, d, true);
+      pooler_.emplace(builder, source.pooler(), LinearSizes{.out = d, .in = d, .may_be_new = true});
       ModelParameters<T> parameters;
       pooler_->list(parameters);
       pooler_trains_ = !parameters.trained.empty();

@@ -9,8 +9,8 @@
 
 #include "lora/core/scratch.hpp"
 #include "lora/models/bert/bert_config.hpp"
-#include "lora/models/bert/bert_tape.hpp"
 #include "lora/models/common/module_norm.hpp"
+#include "lora/models/common/packed_batch.hpp"
 #include "lora/nn/dropout.hpp"
 #include "lora/nn/embedding.hpp"
 
@@ -23,7 +23,8 @@ class BertEmbeddings {
  public:
   /// Loads the embeddings called `name`. Throws FileError.
   BertEmbeddings(ModelBuilder<T>& builder, const BertConfig& config, const std::string& name)
-      : tables_{{{builder, name + ".word_embeddings", config.vocab_size, config.hidden_size},
+      : name_(name),
+        tables_{{{builder, name + ".word_embeddings", config.vocab_size, config.hidden_size},
                  {builder, name + ".position_embeddings", config.max_position_embeddings,
                   config.hidden_size},
                  {builder, name + ".token_type_embeddings", config.type_vocab_size,
@@ -39,36 +40,64 @@ class BertEmbeddings {
   /// Tells whether anything here trains, so that backward is to be called.
   [[nodiscard]] bool trains() const { return trains_; }
 
-  /// Computes y (N, D); with a tape with dropout, and it keeps what backward needs if anything
-  /// trains. Throws ShapeError for an id that a table does not have.
-  void forward(const PackedBatch& batch, BertTape<T>* tape, Matrix<T>& y) const {
-    look_up(batch, y);
-    Matrix<T> unused;
-    const bool keeps = tape != nullptr && trains_;
-    norm_.forward(y, keeps ? &tape->frames : nullptr, keeps ? tape->embedded[0] : unused);
-    if (tape == nullptr || dropout_.p() == 0) return;
-    if (keeps) tape->embedded[1] = y;
-    dropout_.forward(y, tape->frames, y);
-    if (!keeps) tape->frames.discard();
+  /// Throws ShapeError for an id that a table does not have, and for a text with more tokens than
+  /// positions.
+  void check(const PackedBatch& batch) const {
+    batch.require_positions(tables_[1].values().rows(), "BertEmbeddings::forward");
+    for (std::size_t i = 0; i < tables_.size(); ++i) {
+      const std::span<const int> all = ids(batch, i);
+      const Index entries = tables_[i].values().rows();
+      for (std::size_t at = 0; at < all.size(); ++at)
+        if (all[at] < 0 || all[at] >= entries)
+          throw ShapeError(message("BertEmbeddings::forward: id ", at, " of ", table_names[i],
+                                   " is ", all[at], ", expected an entry in [0, ", entries, ")"));
+    }
   }
 
-  /// Adds to the gradients of what trains, from that of y: `d` (N, D), which is
-  /// working memory afterwards.
-  void backward(const PackedBatch& batch, ConstMatrixRef<T> y, BertTape<T>& tape, Matrix<T>& d) {
-    if (dropout_.p() > 0) {
-      dropout_.backward(d, tape.frames, d);
-      norm_.backward(tape.embedded[1], tape.embedded[0], tape.frames, d);
+  /// Computes y (N, D); with a tape with dropout, and it keeps what backward needs if anything
+  /// trains. Throws what `check` throws.
+  void forward(const PackedBatch& batch, Tape<T>* tape, MatrixRef<T> y) const {
+    check(batch);
+    embedding<T>({{tables_[0].values(), batch.ids(), table_names[0]},
+                  {tables_[1].values(), batch.positions(), table_names[1]},
+                  {tables_[2].values(), batch.type_ids(), table_names[2]}},
+                 y);
+    const bool keeps = tape != nullptr && trains_;
+    if (!keeps) {
+      norm_.forward(y, nullptr, y);
     } else {
-      norm_.backward(y, tape.embedded[0], tape.frames, d);
+      auto& frame = tape->push(this, name_, y.rows());
+      const MatrixRef<T> sum = frame.keep(norm_.needs_input() ? y.rows() : 0, y.cols());
+      MatrixRef<T> normed = frame.keep(dropout_.p() > 0 ? y.rows() : 0, y.cols());
+      norm_.forward(y, tape, sum);
+      if (dropout_.p() > 0) normed = y;
     }
-    MatrixRef<T> words = tables_[0].parameter.grad;
-    const Index fixed = tables_[0].trained ? padding_.value_or(-1) : -1;
-    Scratch scratch;
-    MatrixRef<T> before = scratch.matrix<T>(1, d.cols());
-    if (fixed >= 0) before = words.row(fixed);
-    for (std::size_t i = 0; i < tables_.size(); ++i)
-      if (tables_[i].trained) embedding_backward<T>(ids(batch, i), d, tables_[i].parameter.grad);
-    if (fixed >= 0) words.row(fixed) = before;
+    if (tape == nullptr || dropout_.p() == 0) return;
+    dropout_.forward(y, *tape, y);
+    if (!keeps) tape->discard();
+  }
+
+  /// Adds to the gradients of what trains, from y (N, D) of the forward and its gradient d, which
+  /// is working memory afterwards.
+  void backward(const PackedBatch& batch, ConstMatrixRef<T> y, Tape<T>& tape,
+                GradientTarget<T> target, MatrixRef<T> d) const {
+    constexpr const char* where = "BertEmbeddings::backward";
+    auto& frame = tape.find(this, where);
+    const MatrixRef<T> sum = frame.kept(0), normed = frame.kept(1);
+    if (dropout_.p() > 0) dropout_.backward(d, tape, d);
+    norm_.backward(dropout_.p() > 0 ? ConstMatrixRef<T>(normed) : y, sum, tape, target, d);
+    for (std::size_t i = 0; i < tables_.size(); ++i) {
+      if (!tables_[i].trained) continue;
+      MatrixRef<T> dtable = target.of(tables_[i].parameter);
+      const Index fixed = i == 0 ? padding_.value_or(-1) : -1;
+      Scratch scratch;
+      MatrixRef<T> before = scratch.matrix<T>(1, d.cols());
+      if (fixed >= 0) before = dtable.row(fixed);
+      embedding_backward<T>(ids(batch, i), d, dtable);
+      if (fixed >= 0) dtable.row(fixed) = before;
+    }
+    static_cast<void>(tape.top(this, y.rows(), where));
+    tape.pop();
   }
 
   /// Adds what trains.
@@ -104,14 +133,10 @@ class BertEmbeddings {
     return table == 0 ? batch.ids() : table == 1 ? batch.positions() : batch.type_ids();
   }
 
-  void look_up(const PackedBatch& batch, Matrix<T>& y) const {
-    batch.require_positions(tables_[1].values().rows(), "BertEmbeddings::forward");
-    embedding<T>({{tables_[0].values(), batch.ids(), "word_embeddings"},
-                  {tables_[1].values(), batch.positions(), "position_embeddings"},
-                  {tables_[2].values(), batch.type_ids(), "token_type_embeddings"}},
-                 y);
-  }
+  static constexpr std::array<const char*, 3> table_names{"word_embeddings", "position_embeddings",
+                                                          "token_type_embeddings"};
 
+  std::string name_;
   std::array<Table, 3> tables_;
   std::optional<Index> padding_;  // the word whose embedding never trains
   ModuleNorm<T> norm_;

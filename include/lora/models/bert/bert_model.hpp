@@ -19,74 +19,86 @@ namespace lora::models {
 /// leaves them in the file's pages and copies nothing where the file's numbers are of type T.
 ///
 /// N is the number of tokens of a batch: rows are its tokens where attention_mask is 1, text after
-/// text. Const calls may come from several threads at once.
+/// text. Const calls may come from several threads at once, each with a tape and Gradients of its
+/// own where they take them.
 template <class T, class Frozen = PackedWeight<T>>
 class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   using Base = AdaptedModel<T, BertModel<T, Frozen>, BertConfig>;
 
  public:
+  using FrozenStorage = Frozen;
+
   /// Loads the model; options.labels and options.pooling mean nothing to it. Throws FileError for
   /// whatever is wrong with the files, ConfigError for options that do not fit the model.
   explicit BertModel(const std::filesystem::path& directory, const BertOptions& options = {})
       : BertModel(BertSource<T>(directory, options, BertParts{}), options) {}
 
-  /// Computes the last hidden states (N, D) without dropout. Throws ShapeError for a batch whose
-  /// parts do not fit, and for an id or a length that the model does not have.
-  void forward(const text::TokenBatch& batch, Matrix<T>& hidden) const {
-    BertBuffers<T> buffers;
-    forward(batch, buffers, hidden);
+  /// Computes the last hidden states (N, D) without dropout. Throws ShapeError for an id or a
+  /// length that the model does not have. A second call of the same shapes allocates nothing.
+  void forward(const PackedBatch& batch, Output<T> hidden) const {
+    Scratch scratch;
+    const MatrixRef<T> result = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
+    copy(result, hidden, "BertModel::forward");
   }
 
-  /// Does the same with memory that the next call uses again.
-  void forward(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& hidden) const {
-    buffers.batch.assign(batch);
-    hidden = encoder_.forward(buffers);
+  /// Packs the batch and does the same. Throws ShapeError also for a batch whose parts do not fit.
+  void forward(const text::TokenBatch& batch, Output<T> hidden) const {
+    forward(PackedBatch(batch), hidden);
   }
 
-  /// Computes the same with dropout, and keeps what backward needs.
-  void forward(const text::TokenBatch& batch, BertTape<T>& tape, Matrix<T>& hidden) const {
+  /// Computes the same with dropout, and keeps on the tape what backward needs.
+  void forward(const text::TokenBatch& batch, BertTape<T>& tape, Output<T> hidden) const {
     tape.clear();
-    tape.buffers.batch.assign(batch);
-    hidden = encoder_.forward(tape);
-    tape.waits = true;
+    tape.batch.assign(batch);
+    Scratch scratch;
+    const MatrixRef<T> result = encoder_.forward(tape.batch, ReadRows::all, &tape, scratch);
+    copy(result, hidden, "BertModel::forward");
+    // So that the tape holds a forward also where nothing trains.
+    static_cast<void>(tape.frames.push(this, "BertModel", result.rows()));
   }
 
   /// Adds to the gradients of all that trains but the pooler, from dhidden (N, D). Throws
   /// ShapeError, and StateError without a forward, before anything changes.
-  void backward(const Matrix<T>& dhidden, BertTape<T>& tape) {
-    if (tape.empty())
-      throw StateError("BertModel::backward: the tape is empty: run forward(batch, tape, hidden)");
-    require_shape(dhidden, tape.buffers.batch.sequences().rows(), this->config().hidden_size,
-                  "BertModel::backward", "dhidden");
-    encoder_.dhidden(tape) = dhidden;
-    encoder_.backward(tape);
-    tape.clear();
+  void backward(ConstMatrixRef<T> dhidden, BertTape<T>& tape) {
+    run_backward(dhidden, tape, GradientTarget<T>::own());
   }
 
-  /// Computes the pooler's output (B, D), without dropout: tanh of a dense layer of each text's
+  /// Does the same, but adds to `gradients`, made from parameters(): what threads that train one
+  /// model call, each with a tape and gradients of its own.
+  void backward(ConstMatrixRef<T> dhidden, BertTape<T>& tape, Gradients<T>& gradients) const {
+    run_backward(dhidden, tape, gradients);
+  }
+
+  /// Computes the pooler's output y (B, D), without dropout: tanh of a dense layer of each text's
   /// first token. Throws ShapeError, also for a text that begins with padding, and StateError where
   /// the files have no pooler.
-  void pooler_output(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& y) const {
-    if (!pooler_)
-      throw StateError("BertModel::pooler_output: the model's files have no pooler: see embed");
-    buffers.batch.assign(batch);
-    buffers.batch.require_first_columns("BertModel::pooler_output");
-    first_token_pooling<T>(encoder_.forward(buffers), buffers.batch.sequences(), buffers.pooled[0]);
-    pooler_->forward(buffers.pooled[0], nullptr, y);
-    tanh_activation<T>(y, y);
+  void pooler_output(const PackedBatch& batch, Output<T> y) const {
+    constexpr const char* where = "BertModel::pooler_output";
+    if (!pooler_) throw StateError(message(where, ": the model's files have no pooler: see embed"));
+    batch.require_first_columns(where);
+    Scratch scratch;
+    const MatrixRef<T> hidden = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
+    const Index texts = batch.sequences().size(), d = hidden.cols();
+    const MatrixRef<T> first = scratch.matrix<T>(texts, d);
+    first_token_pooling<T>(hidden, batch.sequences(), first);
+    const MatrixRef<T> out = y.shaped(texts, d, where, "y");
+    pooler_->forward(first, nullptr, out);
+    tanh_activation<T>(out, out);
   }
 
   /// Computes sentence embeddings y (B, D), without dropout: the mean of each text's last hidden
   /// states, not normalised. Throws ShapeError.
-  void embed(const text::TokenBatch& batch, BertBuffers<T>& buffers, Matrix<T>& y) const {
-    buffers.batch.assign(batch);
-    mean_pooling<T>(encoder_.forward(buffers), buffers.batch.sequences(), y);
+  void embed(const PackedBatch& batch, Output<T> y) const {
+    Scratch scratch;
+    const MatrixRef<T> hidden = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
+    mean_pooling<T>(hidden, batch.sequences(), y);
   }
 
-  /// Switches all LoRA adapters on or off: off is the base model.
-  void set_adapters_enabled(bool enabled) {
-    encoder_.set_adapters_enabled(enabled);
-    if (pooler_) pooler_->set_adapter_enabled(enabled);
+  /// Calls action(layer) with each LoRALinear that has an adapter.
+  template <class Action>
+  void for_each_adapted(const Action& action) {
+    encoder_.for_each_adapted(action);
+    if (pooler_) pooler_->for_each_adapted(action);
   }
 
   /// Adds what trains; see AdaptedModel.
@@ -96,6 +108,23 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   }
 
  private:
+  static void copy(const MatrixRef<T>& from, const Output<T>& to, const char* where) {
+    MatrixRef<T> out = to.shaped(from.rows(), from.cols(), where, "hidden");
+    out = from;
+  }
+
+  void run_backward(ConstMatrixRef<T> dhidden, BertTape<T>& tape, GradientTarget<T> target) const {
+    constexpr const char* where = "BertModel::backward";
+    require_shape(dhidden, tape.frames.find(this, where).rows(), this->config().hidden_size, where,
+                  "dhidden");
+    tape.frames.pop();
+    if (!encoder_.trains()) return;
+    Scratch scratch;
+    MatrixRef<T> d = scratch.matrix<T>(dhidden.rows(), dhidden.cols());
+    d = dhidden;
+    encoder_.backward(tape, target, d);
+  }
+
   BertModel(const BertSource<T>& source, const BertOptions& options)
       : BertModel(source, source.builder(options.seed), options) {}
 
@@ -105,7 +134,8 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
     const Index d = source.config.hidden_size;
     const bool frozen = source.plan[source.pooler()].role == ModuleRole::frozen;
     if (!frozen) source.require_pooler();
-    if (!frozen || source.has_pooler()) pooler_.emplace(builder, source.pooler(), d, d, true);
+    if (!frozen || source.has_pooler())
+      pooler_.emplace(builder, source.pooler(), LinearSizes{.out = d, .in = d, .may_be_new = true});
     this->release_pages();
   }
 

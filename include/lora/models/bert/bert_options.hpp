@@ -8,13 +8,13 @@
 
 namespace lora::models {
 
-/// Chooses what a sentence's classifier looks at.
+/// The features that a sentence's classifier looks at.
 enum class BertPooling {
   pooler,  ///< tanh of a dense layer of the first token, as BertForSequenceClassification
   mean,    ///< the mean of the tokens, as sentence-transformers' models (MiniLM) are trained for
 };
 
-/// Sets up a model that is loaded from files.
+/// The settings of a model that is loaded from files.
 struct BertOptions {
   Tuning tuning = HeadOnly{};                     ///< what trains
   std::optional<Index> labels = {};               ///< classes; the file's if left out

@@ -6,6 +6,9 @@
 #include <vector>
 
 #include "lora/core/parameter_list.hpp"
+#include "lora/core/place.hpp"
+#include "lora/frozen/frozen_weight.hpp"
+#include "lora/layers/merge_record.hpp"
 #include "lora/models/common/model_parameters.hpp"
 #include "lora/models/common/model_source.hpp"
 #include "lora/peft/adapter.hpp"
@@ -14,7 +17,8 @@
 namespace lora::models {
 
 /// The part that models which can be adapted have in common: their parameters, and their adapters
-/// as files. `Model` derives from it and has list(ModelParameters<T>&); `Config` is its family's.
+/// as files. `Model` derives from it and has list(ModelParameters<T>&), for_each_adapted(action)
+/// and FrozenStorage; `Config` is its family's.
 ///
 /// Pointers and slots stay valid until the model is moved or destroyed.
 template <class T, class Model, class Config>
@@ -45,6 +49,37 @@ class AdaptedModel {
 
   /// Returns the LoRA settings with their module names resolved; meaningless under other tunings.
   [[nodiscard]] const peft::PeftConfig& peft_config() const { return peft_; }
+
+  /// Switches all adapters on or off: off is the base model, but for what trains whole. Throws
+  /// StateError while merged.
+  void set_adapters_enabled(bool enabled) {
+    model().for_each_adapted(
+        [&](auto& layer) { enabled ? layer.enable_adapter() : layer.disable_adapter(); });
+  }
+
+  /// Merges all adapters into their weights, after which forward costs what the frozen model's
+  /// does; see LoRALinear::merge. Throws StateError, and then nothing is merged.
+  template <class M = Model>
+  requires MergeableWeight<typename M::FrozenStorage, T>
+  void merge_adapters(MergeMode mode = MergeMode::reversible) {
+    model().for_each_adapted([](auto& layer) {
+      const char* why = layer.merged()               ? "is merged already"
+                        : !layer.adapter_enabled()   ? "is switched off"
+                        : !layer.weight().writable() ? "lies over memory that is read-only"
+                                                     : nullptr;
+      if (why != nullptr)
+        throw StateError(message(Place{"merge_adapters", layer.name()}, ": the adapter ", why));
+    });
+    model().for_each_adapted([&](auto& layer) { layer.merge(mode); });
+  }
+
+  /// Gives all weights back the bits that they had before merge_adapters. Throws StateError unless
+  /// they were merged reversibly.
+  template <class M = Model>
+  requires MergeableWeight<typename M::FrozenStorage, T>
+  void unmerge_adapters() {
+    model().for_each_adapted([](auto& layer) { layer.unmerge(); });
+  }
 
   /// Saves the adapters and what is stored whole beside them as PEFT does. Throws StateError under
   /// another tuning than LoRA, and what peft::save_adapter throws.
@@ -79,9 +114,11 @@ class AdaptedModel {
   void release_pages() const { weights_->release_pages(); }
 
  private:
+  [[nodiscard]] Model& model() { return static_cast<Model&>(*this); }
+
   [[nodiscard]] ModelParameters<T> listed() {
     ModelParameters<T> list;
-    static_cast<Model*>(this)->list(list);
+    model().list(list);
     return list;
   }
 

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <array>
 #include <string>
+#include <utility>
 
+#include "lora/core/scratch.hpp"
 #include "lora/init/gaussian.hpp"
 #include "lora/models/common/model_builder.hpp"
 #include "lora/models/common/model_parameters.hpp"
@@ -17,41 +18,51 @@ namespace lora::models {
 template <class T>
 class Bottleneck {
  public:
-  /// What backward needs of one forward.
-  struct Kept {
-    Matrix<T> input;  // (N, D)
-    Matrix<T> inner;  // (N, M), before gelu
-
-    [[nodiscard]] Index size() const { return input.size() + inner.size(); }
-  };
-  using Buffers = std::array<Matrix<T>, 3>;
-
   /// Makes the adapter called `name` for h of `features` columns, `width` in between.
   Bottleneck(ModelBuilder<T>& builder, const std::string& name, Index features, Index width)
-      : down_(start(builder, name + ".down", width, features)),
+      : name_(name),
+        down_(start(builder, name + ".down", width, features)),
         up_(start(builder, name + ".up", features, width)) {}
 
-  /// Changes h in place; with a tape keeps what backward needs, there and in `kept`.
-  void forward(Matrix<T>& h, Tape<T>* tape, Kept& kept, Buffers& buffers) const {
+  /// Changes h (N, D) in place; with a tape keeps what backward needs.
+  void forward(MatrixRef<T> h, Tape<T>* tape) const {
+    const Index n = h.rows(), width = down_.out_features();
+    Scratch scratch;
+    const MatrixRef<T> active = scratch.matrix<T>(n, width);
+    const MatrixRef<T> change = scratch.matrix<T>(n, h.cols());
     if (tape == nullptr) {
-      down_.forward(h, kept.inner);
+      down_.forward(h, active);
+      gelu<T>(active, active);
+      up_.forward(active, change);
     } else {
-      kept.input = h;
-      down_.forward(kept.input, *tape, kept.inner);
+      auto& frame = tape->push(this, name_, n);
+      MatrixRef<T> input = frame.keep(n, h.cols());
+      const MatrixRef<T> inner = frame.keep(n, width);  // before gelu
+      input = h;
+      down_.forward(input, *tape, inner);
+      gelu<T>(inner, active);
+      up_.forward(active, *tape, change);
+      tape->newest().allow_copies();
     }
-    gelu<T>(kept.inner, buffers[0]);
-    tape == nullptr ? up_.forward(buffers[0], buffers[1])
-                    : up_.forward(buffers[0], *tape, buffers[1]);
-    h += buffers[1];
+    h += change;
   }
 
   /// Computes the gradient of the forward's h in place of dh (N, D).
-  void backward(const Kept& kept, Tape<T>& tape, Matrix<T>& dh, Buffers& buffers) {
-    gelu<T>(kept.inner, buffers[0]);
-    up_.backward(buffers[0], dh, tape, buffers[2]);
-    gelu_backward<T>(kept.inner, buffers[2], buffers[2]);
-    down_.backward(kept.input, buffers[2], tape, buffers[1]);
-    dh += buffers[1];
+  void backward(Tape<T>& tape, GradientTarget<T> target, MatrixRef<T> dh) const {
+    constexpr const char* where = "Bottleneck::backward";
+    auto& frame = tape.find(this, where);
+    const MatrixRef<T> input = frame.kept(0), inner = frame.kept(1);
+    Scratch scratch;
+    const MatrixRef<T> active = scratch.matrix<T>(inner.rows(), inner.cols());
+    const MatrixRef<T> dinner = scratch.matrix<T>(inner.rows(), inner.cols());
+    const MatrixRef<T> through = scratch.matrix<T>(dh.rows(), dh.cols());
+    gelu<T>(inner, active);
+    up_.backward(active, dh, tape, target, dinner);
+    gelu_backward<T>(inner, dinner, dinner);
+    down_.backward(input, dinner, tape, target, through);
+    dh += through;
+    static_cast<void>(tape.top(this, dh.rows(), where));
+    tape.pop();
   }
 
   /// Adds what trains: all of it.
@@ -64,14 +75,14 @@ class Bottleneck {
 
  private:
   static Linear<T> start(ModelBuilder<T>& builder, const std::string& name, Index out, Index in) {
-    const std::uint64_t seed = builder.next_seed();
-    Linear<T> layer(out, in, seed);
-    gaussian<T>(layer.weight().value, Random(seed, RandomStream::initialisation), 1e-3);
-    layer.bias().value.setZero();
+    Matrix<T> weight(out, in);
+    gaussian<T>(weight, Random(builder.next_seed(), RandomStream::initialisation), 1e-3);
+    Linear<T> layer(std::move(weight), Vector<T>::Zero(out));
     layer.set_name(name);
     return layer;
   }
 
+  std::string name_;
   Linear<T> down_;
   Linear<T> up_;
 };

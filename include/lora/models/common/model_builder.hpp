@@ -8,7 +8,7 @@
 
 namespace lora::models {
 
-/// Hands a model's modules what they are built from: weights, plans, and a seed for each. Views
+/// The things that a model's modules are built from: weights, plans, and a seed for each. Views
 /// weights and plan, which must outlive it.
 template <class T>
 struct ModelBuilder {

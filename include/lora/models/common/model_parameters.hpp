@@ -7,7 +7,7 @@
 
 namespace lora::models {
 
-/// Gathers a model's parameters: each module adds its own.
+/// A model's parameters, to which each module adds its own.
 template <class T>
 struct ModelParameters {
   ParameterList<T> trained = {};               ///< all that trains

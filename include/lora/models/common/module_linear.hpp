@@ -19,60 +19,68 @@ namespace lora::models {
   return std::max<Index>(1024, 4 * std::min(out, in));
 }
 
-/// Makes the frozen or adapted layer (out, in) called `name`: one that is frozen has a low-rank
-/// path that is switched off. Throws FileError, and ConfigError for a rank above rank_limit.
+/// The sizes of a linear module of a model.
+struct LinearSizes {
+  Index out = 0;
+  Index in = 0;
+  bool bias = true;         ///< whether it has one
+  bool may_be_new = false;  ///< whether one that trains as a whole may be absent in the files
+};
+
+/// Makes the frozen or adapted layer called `name`. Throws FileError, and ConfigError for a rank
+/// above rank_limit.
 template <class T, class Frozen>
 [[nodiscard]] LoRALinear<T, Frozen> make_lora_linear(ModelBuilder<T>& builder,
-                                                     const std::string& name, Index out, Index in) {
+                                                     const std::string& name,
+                                                     const LinearSizes& sizes) {
   ModulePlan plan = builder.plan[name];
-  const bool adapted = plan.role == ModuleRole::adapted;
-  if (!adapted) plan.lora.train_bias = plan.train_bias;
+  const Index out = sizes.out, in = sizes.in;
+  auto weight = builder.weights.template frozen<Frozen>(name + ".weight", out, in);
+  Vector<T> bias = sizes.bias ? builder.weights.vector(name + ".bias", out) : Vector<T>();
+  LoRALinear<T, Frozen> layer(std::move(weight), std::move(bias));
+  layer.set_name(name);
+  layer.set_train_bias(plan.train_bias && sizes.bias);
+  if (plan.role != ModuleRole::adapted) return layer;
   if (plan.lora.rank > rank_limit(out, in))
     throw ConfigError(message("the rank of \"", name, "\" is ", plan.lora.rank,
                               ", expected at most ", rank_limit(out, in), " for a layer of ", out,
                               " x ", in));
-  auto weight = builder.weights.template frozen<Frozen>(name + ".weight", out, in);
-  LoRALinear<T, Frozen> layer(std::move(weight), plan.lora, builder.next_seed(),
-                              builder.weights.vector(name + ".bias", out));
-  layer.set_name(name);
-  if (adapted) return layer;
-  layer.disable_adapter();
-  layer.bias().name = name + ".bias";
+  plan.lora.train_bias = plan.lora.train_bias && sizes.bias;
+  layer.add_adapter(default_adapter, plan.lora, builder.next_seed());
   return layer;
 }
 
 /// Adds what trains of a layer that make_lora_linear made.
 template <class T, class Frozen>
-void list_lora_linear(LoRALinear<T, Frozen>& layer, bool adapted, ModelParameters<T>& list) {
-  list.total += layer.in_features() * layer.out_features() + layer.bias().size();
-  if (!adapted) {
-    if (layer.config().train_bias) list.add(layer.bias());
-    return;
+void list_lora_linear(LoRALinear<T, Frozen>& layer, ModelParameters<T>& list) {
+  list.total += layer.total_parameters();
+  if (layer.has_adapter()) {
+    list.trained.add(layer.parameters());
+    list.slots.emplace_back(layer);
+  } else if (layer.trains_bias()) {
+    list.add(layer.bias());
   }
-  list.total += layer.rank() * (layer.in_features() + layer.out_features());
-  list.trained.add(layer.parameters());
-  list.slots.emplace_back(layer);
 }
 
-/// Makes the layer (out, in) called `name` that trains as a whole, from the files or, where they do
-/// not have it, with normal weights of initializer_range and no bias: a new head. Throws FileError.
+/// Makes the layer called `name` that trains as a whole, from the files or, where they do not have
+/// it and it may be new, with normal weights of initializer_range and a bias of zeros. Throws
+/// FileError.
 template <class T>
 [[nodiscard]] Linear<T> make_trained_linear(ModelBuilder<T>& builder, const std::string& name,
-                                            Index out, Index in, bool may_be_new = false) {
+                                            const LinearSizes& sizes) {
   const std::uint64_t seed = builder.next_seed();
-  const bool is_new = may_be_new && !builder.weights.contains(name + ".weight");
-  // The file's first: it has to be of the shape that memory is taken for.
+  const bool is_new = sizes.may_be_new && !builder.weights.contains(name + ".weight");
   Matrix<T> weight;
-  if (!is_new) weight = builder.weights.copy(name + ".weight", out, in);
-  Linear<T> layer(out, in, seed);
+  Vector<T> bias;
   if (is_new) {
-    gaussian<T>(layer.weight().value, Random(seed, RandomStream::initialisation),
-                builder.initializer_range);
-    layer.bias().value.setZero();
+    weight.resize(sizes.out, sizes.in);
+    gaussian<T>(weight, Random(seed, RandomStream::initialisation), builder.initializer_range);
+    if (sizes.bias) bias = Vector<T>::Zero(sizes.out);
   } else {
-    layer.weight().value = std::move(weight);
-    layer.bias().value = builder.weights.vector(name + ".bias", out).transpose();
+    weight = builder.weights.copy(name + ".weight", sizes.out, sizes.in);
+    if (sizes.bias) bias = builder.weights.vector(name + ".bias", sizes.out);
   }
+  Linear<T> layer(std::move(weight), bias);
   layer.set_name(name);
   return layer;
 }
@@ -83,14 +91,12 @@ class ModuleLinear {
  public:
   using Lora = LoRALinear<T, Frozen>;
 
-  /// Loads the module called `name`; with `may_be_new` one that trains may be absent in the files.
-  /// Throws FileError and ConfigError.
-  ModuleLinear(ModelBuilder<T>& builder, const std::string& name, Index out, Index in,
-               bool may_be_new = false)
-      : role_(builder.plan[name].role), layer_(make(builder, name, out, in, may_be_new)) {}
+  /// Loads the module called `name`. Throws FileError and ConfigError.
+  ModuleLinear(ModelBuilder<T>& builder, const std::string& name, const LinearSizes& sizes)
+      : layer_(make(builder, name, sizes)) {}
 
   /// Computes y (N, out) for x (N, in); with a tape with dropout, and it keeps what backward needs.
-  void forward(ConstMatrixRef<T> x, Tape<T>* tape, Matrix<T>& y) const {
+  void forward(ConstMatrixRef<T> x, Tape<T>* tape, Output<T> y) const {
     std::visit(
         [&](const auto& layer) {
           tape == nullptr ? layer.forward(x, y) : layer.forward(x, *tape, y);
@@ -98,47 +104,49 @@ class ModuleLinear {
         layer_);
   }
 
-  /// Adds to the gradients of what trains and computes dx. Only where needs_input() are the
+  /// Adds to the gradients of what trains and computes dx (N, in). Only where needs_input() are the
   /// elements of x looked at.
-  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, Matrix<T>& dx) {
-    std::visit([&](auto& layer) { layer.backward(x, dy, tape, dx); }, layer_);
+  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, GradientTarget<T> target,
+                Output<T> dx) const {
+    std::visit([&](const auto& layer) { layer.backward(x, dy, tape, target, dx); }, layer_);
   }
 
   /// Does the same without dx.
-  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape) {
-    std::visit([&](auto& layer) { layer.backward(x, dy, tape); }, layer_);
+  void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
+                GradientTarget<T> target) const {
+    std::visit([&](const auto& layer) { layer.backward(x, dy, tape, target); }, layer_);
   }
 
   /// Tells whether backward looks at x: not where at most the bias trains.
-  [[nodiscard]] bool needs_input() const { return role_ != ModuleRole::frozen; }
+  [[nodiscard]] bool needs_input() const {
+    const auto* lora = std::get_if<Lora>(&layer_);
+    return lora == nullptr || lora->has_adapter();
+  }
 
   /// Adds what trains.
   void list(ModelParameters<T>& list) {
-    if (auto* lora = std::get_if<Lora>(&layer_))
-      return list_lora_linear(*lora, role_ == ModuleRole::adapted, list);
+    if (auto* lora = std::get_if<Lora>(&layer_)) return list_lora_linear(*lora, list);
     auto& trained = std::get<Linear<T>>(layer_);
     list.total += trained.total_parameters();
     for (Parameter<T>* parameter : trained.parameters()) list.add(*parameter);
   }
 
-  /// Switches an adapter on or off, if there is one.
-  void set_adapter_enabled(bool enabled) {
-    if (role_ != ModuleRole::adapted) return;
-    auto& lora = std::get<Lora>(layer_);
-    enabled ? lora.enable_adapter() : lora.disable_adapter();
+  /// Calls action(layer) with the LoRALinear, if there is one with an adapter.
+  template <class Action>
+  void for_each_adapted(const Action& action) {
+    if (auto* lora = std::get_if<Lora>(&layer_); lora != nullptr && lora->has_adapter())
+      action(*lora);
   }
 
  private:
   using Layer = std::variant<Lora, Linear<T>>;
 
-  static Layer make(ModelBuilder<T>& builder, const std::string& name, Index out, Index in,
-                    bool may_be_new) {
+  static Layer make(ModelBuilder<T>& builder, const std::string& name, const LinearSizes& sizes) {
     if (builder.plan[name].role == ModuleRole::trained)
-      return make_trained_linear(builder, name, out, in, may_be_new);
-    return make_lora_linear<T, Frozen>(builder, name, out, in);
+      return make_trained_linear(builder, name, sizes);
+    return make_lora_linear<T, Frozen>(builder, name, sizes);
   }
 
-  ModuleRole role_;
   Layer layer_;
 };
 

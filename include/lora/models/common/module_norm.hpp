@@ -23,20 +23,24 @@ class ModuleNorm {
     norm_.set_name(name);
   }
 
-  /// Normalises x (N, D) in place. With a tape keeps what backward needs: there, and in `kept` the
-  /// input itself where it has to be.
-  void forward(Matrix<T>& x, Tape<T>* tape, Matrix<T>& kept) const {
+  /// Tells whether backward needs the input, because an element of gamma is too small to divide by.
+  [[nodiscard]] bool needs_input() const { return !norm_.invertible(); }
+
+  /// Normalises x (N, D) in place. With a tape keeps there what backward needs, and in `kept` (N,
+  /// D) the input where needs_input().
+  void forward(MatrixRef<T> x, Tape<T>* tape, MatrixRef<T> kept) const {
     if (tape == nullptr) return norm_.forward(x, x);
-    if (!norm_.invertible()) kept = x;
+    if (needs_input()) kept = x;
     norm_.forward(x, *tape, x);
   }
 
   /// Computes the gradient of the input in place of dy (N, D), from the forward's output y.
-  void backward(ConstMatrixRef<T> y, const Matrix<T>& kept, Tape<T>& tape, Matrix<T>& dy) {
-    if (norm_.invertible())
-      norm_.backward_from_output(y, dy, tape, dy);
+  void backward(ConstMatrixRef<T> y, ConstMatrixRef<T> kept, Tape<T>& tape,
+                GradientTarget<T> target, MatrixRef<T> dy) const {
+    if (needs_input())
+      norm_.backward(kept, dy, tape, target, dy);
     else
-      norm_.backward(kept, dy, tape, dy);
+      norm_.backward_from_output(y, dy, tape, target, dy);
   }
 
   /// Adds what trains.

@@ -19,6 +19,12 @@ enum class ReadRows {
 /// text as in its row of attention_mask. Whatever is computed for padding is computed for nothing.
 class PackedBatch {
  public:
+  /// Makes the batch of no texts.
+  PackedBatch() = default;
+
+  /// Packs `batch`; throws as assign.
+  explicit PackedBatch(const text::TokenBatch& batch) { assign(batch); }
+
   /// Packs `batch`, reusing the memory. Throws ShapeError where ids, type_ids and attention_mask
   /// (B, L) differ in shape, and for another value than 0 and 1 in attention_mask.
   void assign(const text::TokenBatch& batch) {
@@ -87,17 +93,15 @@ class PackedBatch {
     return read == ReadRows::all ? sequences_ : first_tokens_;
   }
 
-  /// Copies to y (texts with tokens, D), which is resized, the rows of their first tokens among
-  /// those of x (N, D).
+  /// Copies to y (texts with tokens, D) the rows of their first tokens among those of x (N, D).
   template <class T>
-  void take_first_tokens(const ConstMatrixRef<T>& x, Matrix<T>& y) const {
-    y.resize(first_tokens_.rows(), x.cols());
+  void take_first_tokens(ConstMatrixRef<T> x, MatrixRef<T> y) const {
     for_each_first_token([&](Index first, Index row) { y.row(first) = x.row(row); });
   }
 
   /// Adds y (texts with tokens, D) to the rows of their first tokens among those of x (N, D).
   template <class T>
-  void add_to_first_tokens(const Matrix<T>& y, Matrix<T>& x) const {
+  void add_to_first_tokens(ConstMatrixRef<T> y, MatrixRef<T> x) const {
     for_each_first_token([&](Index first, Index row) { x.row(row) += y.row(first); });
   }
 

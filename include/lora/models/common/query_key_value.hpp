@@ -17,6 +17,7 @@ struct QueryKeyValueSizes {
   std::array<std::string, 3> names;     ///< whole: "encoder.layer.0.attention.self.query", ...
   Index in_features = 0;                ///< D
   std::array<Index, 3> out_features{};  ///< of query, key, value
+  bool bias = true;                     ///< whether they have one
   bool queries_apart = false;           ///< query takes an input of its own
 };
 
@@ -29,87 +30,88 @@ class QueryKeyValue {
   /// Loads the modules. Throws FileError and ConfigError.
   QueryKeyValue(ModelBuilder<T>& builder, const QueryKeyValueSizes& sizes) {
     bool whole = false;
-    for (std::size_t p = 0; p < roles_.size(); ++p) {
-      roles_[p] = builder.plan[sizes.names[p]].role;
-      whole = whole || roles_[p] == ModuleRole::trained;
-    }
-    const std::size_t alone = whole ? roles_.size() : sizes.queries_apart ? 1 : 0;
-    std::vector<LoRALinear<T, Frozen>> merged;
-    for (std::size_t p = 0; p < roles_.size(); ++p)
+    for (const std::string& name : sizes.names)
+      whole = whole || builder.plan[name].role == ModuleRole::trained;
+    const std::size_t alone = whole ? parts : sizes.queries_apart ? 1 : 0;
+    std::vector<LoRALinear<T, Frozen>> together;
+    for (std::size_t p = 0; p < parts; ++p) {
+      const LinearSizes part{sizes.out_features[p], sizes.in_features, sizes.bias};
       if (p < alone)
-        separate_.emplace_back(builder, sizes.names[p], sizes.out_features[p], sizes.in_features);
+        separate_.emplace_back(builder, sizes.names[p], part);
       else
-        merged.push_back(make_lora_linear<T, Frozen>(builder, sizes.names[p], sizes.out_features[p],
-                                                     sizes.in_features));
-    if (!merged.empty()) merged_.emplace(std::move(merged));
+        together.push_back(make_lora_linear<T, Frozen>(builder, sizes.names[p], part));
+    }
+    if (!together.empty()) group_.emplace(std::move(together));
   }
 
-  /// Computes y[0] (Q, out) for xq (Q, D), and y[1] and y[2] (N, out) for x (N, D); xq is x but
-  /// where queries are apart. With a tape with dropout, and it keeps what backward needs.
-  void forward(ConstMatrixRef<T> xq, ConstMatrixRef<T> x, Tape<T>* tape,
-               std::array<Matrix<T>, 3>& y) const {
-    for (std::size_t p = 0; p < separate_.size(); ++p)
+  /// Computes q (Q, out) for xq (Q, D), and k and v (N, out) for x (N, D); xq is x but where
+  /// queries are apart. With a tape with dropout, and it keeps what backward needs; there xq may be
+  /// given as a copy.
+  void forward(ConstMatrixRef<T> xq, ConstMatrixRef<T> x, Tape<T>* tape, MatrixRef<T> q,
+               MatrixRef<T> k, MatrixRef<T> v) const {
+    const std::array<MatrixRef<T>, parts> y{q, k, v};
+    for (std::size_t p = 0; p < separate_.size(); ++p) {
       separate_[p].forward(p == 0 ? xq : x, tape, y[p]);
-    if (merged_)
-      tape == nullptr ? merged_->forward(x, rest(y)) : merged_->forward(x, *tape, rest(y));
+      if (tape != nullptr && xq.data() != x.data() && p == 0) tape->newest().allow_copies();
+    }
+    if (!group_) return;
+    const auto rest = std::span(y).subspan(separate_.size());
+    tape == nullptr ? group_->forward(x, rest) : group_->forward(x, *tape, rest);
   }
 
   /// Adds to the gradients of what trains and computes dx (N, D): of x as a whole, or with
-  /// `apart`, where xq is not x, without what dxq (Q, D) gets. dy is working memory afterwards.
-  void backward(bool apart, ConstMatrixRef<T> xq, ConstMatrixRef<T> x, std::array<Matrix<T>, 3>& dy,
-                Tape<T>& tape, Matrix<T>& dxq, Matrix<T>& dx) {
-    if (merged_) merged_->backward(x, rest(std::as_const(dy)), tape, dx);
-    bool begun = merged_.has_value();
+  /// `apart`, where xq is not x, without what dxq (Q, D) gets. dk and dv are working memory
+  /// afterwards.
+  void backward(bool apart, ConstMatrixRef<T> xq, ConstMatrixRef<T> x, MatrixRef<T> dq,
+                MatrixRef<T> dk, MatrixRef<T> dv, Tape<T>& tape, GradientTarget<T> target,
+                MatrixRef<T> dxq, MatrixRef<T> dx) const {
+    const std::array<MatrixRef<T>, parts> dy{dq, dk, dv};
+    if (group_) group_->backward(x, std::span(dy).subspan(separate_.size()), tape, target, dx);
+    bool begun = group_.has_value();
+    Scratch scratch;
+    const MatrixRef<T> part = scratch.matrix<T>(begun ? 0 : x.rows(), x.cols());
     for (std::size_t p = separate_.size(); p-- > 0;) {
-      if (p == 0 && apart) return separate_[0].backward(xq, dy[0], tape, dxq);
-      // What is done with serves as memory for the next.
-      separate_[p].backward(x, dy[p], tape, begun ? dy[2] : dx);
-      if (begun) dx += dy[2];
+      if (p == 0 && apart) return separate_[0].backward(xq, dy[0], tape, target, dxq);
+      separate_[p].backward(x, dy[p], tape, target, begun ? part : dx);
+      if (begun) dx += part;
       begun = true;
     }
   }
 
   /// Does the same without dx.
-  void backward(ConstMatrixRef<T> xq, ConstMatrixRef<T> x, const std::array<Matrix<T>, 3>& dy,
-                Tape<T>& tape) {
-    if (merged_) merged_->backward(x, rest(dy), tape);
+  void backward(ConstMatrixRef<T> xq, ConstMatrixRef<T> x, MatrixRef<T> dq, MatrixRef<T> dk,
+                MatrixRef<T> dv, Tape<T>& tape, GradientTarget<T> target) const {
+    const std::array<MatrixRef<T>, parts> dy{dq, dk, dv};
+    if (group_) group_->backward(x, std::span(dy).subspan(separate_.size()), tape, target);
     for (std::size_t p = separate_.size(); p-- > 0;)
-      separate_[p].backward(p == 0 ? xq : x, dy[p], tape);
+      separate_[p].backward(p == 0 ? xq : x, dy[p], tape, target);
   }
 
   /// Adds what trains.
   void list(ModelParameters<T>& list) {
-    for (std::size_t p = 0; p < roles_.size(); ++p)
-      if (p < separate_.size())
-        separate_[p].list(list);
-      else
-        list_lora_linear(merged_->part(p - separate_.size()), roles_[p] == ModuleRole::adapted,
-                         list);
+    for (auto& module : separate_) module.list(list);
+    for_each_of_group([&](auto& part) { list_lora_linear(part, list); });
   }
 
-  void set_adapter_enabled(bool enabled) {
-    for (std::size_t p = 0; p < roles_.size(); ++p) {
-      if (p < separate_.size()) {
-        separate_[p].set_adapter_enabled(enabled);
-      } else if (roles_[p] == ModuleRole::adapted) {
-        auto& part = merged_->part(p - separate_.size());
-        enabled ? part.enable_adapter() : part.disable_adapter();
-      }
-    }
+  /// Calls action(layer) with each LoRALinear that has an adapter.
+  template <class Action>
+  void for_each_adapted(const Action& action) {
+    for (auto& module : separate_) module.for_each_adapted(action);
+    for_each_of_group([&](auto& part) {
+      if (part.has_adapter()) action(part);
+    });
   }
 
  private:
-  // The outputs of those that share a pass.
-  [[nodiscard]] std::span<Matrix<T>> rest(std::array<Matrix<T>, 3>& y) const {
-    return std::span<Matrix<T>>(y).subspan(separate_.size());
-  }
-  [[nodiscard]] std::span<const Matrix<T>> rest(const std::array<Matrix<T>, 3>& y) const {
-    return std::span<const Matrix<T>>(y).subspan(separate_.size());
+  static constexpr std::size_t parts = 3;
+
+  template <class Action>
+  void for_each_of_group(const Action& action) {
+    for (std::size_t p = 0; group_ && p < group_->size(); ++p) action(group_->part(p));
   }
 
-  std::array<ModuleRole, 3> roles_{};
-  std::vector<ModuleLinear<T, Frozen>> separate_;     // the first parts
-  std::optional<LoRALinearGroup<T, Frozen>> merged_;  // the others
+  std::vector<ModuleLinear<T, Frozen>> separate_;    // the first parts
+  std::optional<LoRALinearGroup<T, Frozen>> group_;  // the others
 };
 
 }  // namespace lora::models

@@ -1,21 +1,22 @@
-// What transformers and PEFT compute for a small BERT: hidden states, logits, losses, gradients.
-#include <nlohmann/json.hpp>
+// What transformers and PEFT compute for a small BERT with a head: logits, losses, gradients; and
+// what every model does.
+#include <lora/models/bert/bert_classifier.hpp>
+
 #include <string>
 #include <vector>
 
 #include <lora/frozen/dense_weight.hpp>
 
+#include "contracts/model.hpp"
 #include "models/bert/check_results.hpp"
 #include "models/bert/golden_bert.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/tolerance.hpp"
-#include "support/whole_file.hpp"
 
 using namespace lora;
 using lora::test::bert_data;
 using lora::test::GoldenBatch;
-using lora::test::largest_difference;
 
 namespace {
 
@@ -60,35 +61,6 @@ const std::vector<std::string> sequence_cases{
 
 }  // namespace
 
-TEST_CASE("BERT's modules have transformers' names, in its order") {
-  const auto golden = nlohmann::json::parse(test::read_whole(bert_data("modules.json")));
-  const models::BertConfig config = models::read_bert_config(bert_data("tiny"));
-  const auto check = [&](const char* key, const models::BertParts& parts) {
-    std::vector<std::string> names;
-    for (const auto& module : models::bert_outline(config, parts).modules)
-      names.push_back(module.name);
-    CHECK(names == golden[key].get<std::vector<std::string>>());
-  };
-  check("sequence_classification", {.prefix = "bert.", .pooler = true, .classifier = true});
-  check("token_classification", {.prefix = "bert.", .pooler = false, .classifier = true});
-  check("model", {});
-}
-
-TEST_CASE("BERT's hidden states are transformers'") {
-  const GoldenBatch batch;
-  const io::SafetensorsReader golden(bert_data("full.safetensors"));
-  const models::BertModel<float> packed(bert_data("tiny"));
-  const models::BertModel<float, MappedWeight<float>> mapped(bert_data("tiny"));
-  Matrix<float> hidden, pooled;
-  models::BertBuffers<float> buffers;
-  packed.forward(batch.tokens, hidden);
-  CHECK(largest_difference(hidden, golden.read<float>("hidden.2")) < 1e-4);
-  mapped.forward(batch.tokens, buffers, hidden);
-  CHECK(largest_difference(hidden, golden.read<float>("hidden.2")) < 1e-4);
-  mapped.pooler_output(batch.tokens, buffers, pooled);
-  CHECK(largest_difference(pooled, golden.read<float>("pooler_output")) < 1e-4);
-}
-
 TEST_CASE("every gradient of full fine-tuning is PyTorch's") {
   const GoldenBatch batch;
   const io::SafetensorsReader golden(bert_data("full.safetensors"));
@@ -126,4 +98,42 @@ TEST_CASE("target_modules that are left out are PEFT's default, and written as P
   const test::TemporaryDirectory copy;
   model.save_adapter(copy.path());
   CHECK(peft::read_peft_config(copy.path()).target_modules == expected);
+}
+
+TEST_CASE("the last layers' gradients are those of full fine-tuning") {
+  const GoldenBatch batch;
+  const io::SafetensorsReader golden(bert_data("full.safetensors"));
+  const auto check = [&](models::Tuning tuning, std::size_t count) {
+    Sentences<PackedWeight<float>> model(bert_data("tiny"),
+                                         test::without_dropout(std::move(tuning)));
+    models::BertTape<float> tape;
+    Matrix<float> logits, d;
+    static_cast<void>(test::step(model, batch, tape, logits, d));
+    CHECK(model.parameters().size() == count);
+    for (const Parameter<float>* parameter : model.parameters()) {
+      CAPTURE(parameter->name);
+      const Matrix<float> reference = golden.read<float>("grad." + parameter->name);
+      CHECK(test::largest_difference(parameter->grad, reference) <
+            1e-3 * std::max(1e-3F, reference.cwiseAbs().maxCoeff()));
+    }
+  };
+  check(models::HeadOnly{}, 2);
+  check(models::LastLayers{0}, 4);
+  check(models::LastLayers{1}, 4 + 16);
+  check(models::LastLayers{2}, 4 + 32);
+}
+
+TEST_CASE("a BERT with a head keeps the contract of models", "[threads]") {
+  const auto check = [](auto model, const char* task) {
+    using Model = typename decltype(model)::type;
+    const auto load = [](const peft::PeftConfig& lora) {
+      return Model(bert_data("tiny"), test::contract_options(lora));
+    };
+    test::model_contract<models::BertTape<float>>(load, test::contract_lora(task),
+                                                  test::two_batches())
+        .check();
+  };
+  check(std::type_identity<Sentences<PackedWeight<float>>>{}, "SEQ_CLS");
+  check(std::type_identity<Sentences<DenseWeight<float>>>{}, "SEQ_CLS");
+  check(std::type_identity<Tokens<DenseWeight<float>>>{}, "TOKEN_CLS");
 }

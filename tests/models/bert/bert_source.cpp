@@ -1,4 +1,6 @@
 // Loading: what memory it takes, which names files may use, and files that lie.
+#include <lora/models/bert/bert_source.hpp>
+
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -173,100 +175,4 @@ TEST_CASE("a new head is drawn from the seed where it trains and the files have 
   // 160 normal numbers of standard deviation 0.02: their spread is within 30% of it.
   const double spread = std::sqrt(first.cast<double>().squaredNorm() / 160);
   CHECK(spread == Approx(0.02).epsilon(0.3));
-}
-
-TEST_CASE("options and batches that do not fit are refused, and change nothing") {
-  const auto refused = [](const models::BertOptions& options, const std::string& part) {
-    check_throws<ConfigError>([&] { const Sentiment model(bert_data("tiny"), options); }, part);
-  };
-  refused({.labels = 0}, "labels is 0");
-  refused({.hidden_dropout = 1.0}, "hidden_dropout is 1");
-  refused({.attention_dropout = -1.0}, "attention_dropout is -1");
-  refused({.classifier_dropout = 2.0}, "classifier_dropout is 2");
-  refused({.tuning = models::LastLayers{3}}, "count is 3");
-  refused({.tuning = models::BottleneckAdapters{0}}, "features is 0");
-  peft::PeftConfig config;
-  config.target_modules = std::vector<std::string>{"nothing"};
-  refused({.tuning = config}, "selects no module");
-  config.target_modules = std::vector<std::string>{"word_embeddings"};
-  refused({.tuning = config}, "an embedding");
-  config.target_modules = std::vector<std::string>{"query"};
-  config.r = 1025;
-  refused(
-      {.tuning = config},
-      "the rank of \"bert.encoder.layer.0.attention.self.query\" is 1025, expected at most 1024");
-  config.r = 8;
-  config.target_modules = std::vector<std::string>{"LayerNorm"};
-  refused({.tuning = config}, "cannot be adapted");
-
-  const GoldenBatch batch;
-  Sentiment model(bert_data("tiny"), {.tuning = models::FullTuning{}});
-  models::BertTape<float> tape;
-  Matrix<float> logits, d = Matrix<float>::Zero(4, 3);
-  const auto wrong = [&](const auto& change, const std::string& part) {
-    text::TokenBatch tokens = batch.tokens;
-    change(tokens);
-    check_throws<ShapeError>([&] { model.forward(tokens, logits); }, part);
-    check_throws<ShapeError>([&] { model.forward(tokens, tape, logits); }, part);
-  };
-  wrong([](auto& tokens) { tokens.type_ids.resize(4, 9); }, "type_ids is (4, 9)");
-  wrong([](auto& tokens) { tokens.attention_mask.resize(3, 10); }, "attention_mask is (3, 10)");
-  wrong([](auto& tokens) { tokens.attention_mask(1, 1) = 2; }, "attention_mask is 2");
-  wrong([](auto& tokens) { tokens.ids(0, 0) = 50; }, "word_embeddings is 50");
-  wrong([](auto& tokens) { tokens.ids(0, 0) = -1; }, "word_embeddings is -1");
-  wrong([](auto& tokens) { tokens.type_ids(0, 0) = 2; }, "token_type_embeddings is 2");
-  text::TokenBatch longer{Matrix<int>::Zero(1, 13), Matrix<int>::Zero(1, 13),
-                          Matrix<int>::Ones(1, 13)};
-  check_throws<ShapeError>([&] { model.forward(longer, logits); }, "max_position_embeddings = 12");
-  check_throws<StateError>([&] { model.backward(d, tape); }, "tape is empty");
-  model.forward(batch.tokens, tape, logits);
-  d.resize(4, 2);
-  d.setOnes();
-  check_throws<ShapeError>([&] { model.backward(d, tape); }, "dy is (4, 2)");
-  for (const Parameter<float>* parameter : model.parameters()) CHECK(parameter->grad.isZero());
-  check_throws<StateError>([&] { model.save_adapter("/nowhere"); }, "no LoRA adapters");
-  std::vector<int> packed;
-  check_throws<ShapeError>([&] { models::pack_labels(longer.ids, batch.tokens, packed); },
-                           "per_token is (1, 13)");
-}
-
-TEST_CASE("switching adapters off gives the base model") {
-  const GoldenBatch batch;
-  const auto directory = bert_data("adapters/patterns");
-  Sentiment model(bert_data("tiny"), {.tuning = peft::read_peft_config(directory)});
-  const Sentiment base(bert_data("tiny"));
-  model.load_adapter(directory);
-  models::BertBuffers<float> buffers;
-  Matrix<float> on, off, expected;
-  model.embed(batch.tokens, buffers, on);
-  model.set_adapters_enabled(false);
-  model.embed(batch.tokens, buffers, off);
-  base.embed(batch.tokens, buffers, expected);
-  CHECK(test::same_bits(off, expected));
-  CHECK(test::largest_difference(on, expected) > 1e-3);
-  model.set_adapters_enabled(true);
-  model.embed(batch.tokens, buffers, off);
-  CHECK(test::same_bits(off, on));
-}
-
-TEST_CASE("the last layers' gradients are those of full fine-tuning") {
-  const GoldenBatch batch;
-  const io::SafetensorsReader golden(bert_data("full.safetensors"));
-  const auto check = [&](models::Tuning tuning, std::size_t count) {
-    Sentiment model(bert_data("tiny"), test::without_dropout(std::move(tuning)));
-    models::BertTape<float> tape;
-    Matrix<float> logits, d;
-    static_cast<void>(test::step(model, batch, tape, logits, d));
-    CHECK(model.parameters().size() == count);
-    for (const Parameter<float>* parameter : model.parameters()) {
-      CAPTURE(parameter->name);
-      const Matrix<float> reference = golden.read<float>("grad." + parameter->name);
-      CHECK(test::largest_difference(parameter->grad, reference) <
-            1e-3 * std::max(1e-3F, reference.cwiseAbs().maxCoeff()));
-    }
-  };
-  check(models::HeadOnly{}, 2);
-  check(models::LastLayers{0}, 4);
-  check(models::LastLayers{1}, 4 + 16);
-  check(models::LastLayers{2}, 4 + 32);
 }
