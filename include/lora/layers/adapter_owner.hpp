@@ -60,7 +60,8 @@ class AdapterOwner {
   /// Lists the names of the adapters in the order in which they were added.
   [[nodiscard]] std::vector<std::string> adapter_names() const {
     std::vector<std::string> names;
-    for (const auto& entry : adapters()->entries()) names.push_back(entry.name);
+    const auto set = adapters();  // keeps the entries while the loop reads them
+    for (const auto& entry : set->entries()) names.push_back(entry.name);
     return names;
   }
 

@@ -257,7 +257,8 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
   /// Returns the number of scalars of W, bias and all adapters together.
   [[nodiscard]] Index total_parameters() const {
     Index sum = in_features() * out_features() + bias_.size();
-    for (const Entry& entry : this->adapters()->entries()) sum += entry.adapter->size();
+    const auto set = this->adapters();  // keeps the entries while the loop reads them
+    for (const Entry& entry : set->entries()) sum += entry.adapter->size();
     return sum;
   }
 
