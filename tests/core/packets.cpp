@@ -88,9 +88,9 @@ TEMPLATE_TEST_CASE("exp is accurate, flushes what is too small and keeps NaN", "
     worst = std::max(worst, static_cast<double>(std::abs(e[i] / std::exp(x[i]) - 1)));
   CHECK(worst < 4 * static_cast<double>(std::numeric_limits<T>::epsilon()));
 
-  const T infinity = std::numeric_limits<T>::infinity();
-  const std::vector<T> small = exp_of({-infinity, T(-1e6), T(0), std::numeric_limits<T>::lowest(),
-                                       std::numeric_limits<T>::quiet_NaN()});
+  const T inf = std::numeric_limits<T>::infinity();
+  const std::vector<T> small = exp_of(
+      {-inf, T(-1e6), T(0), std::numeric_limits<T>::lowest(), std::numeric_limits<T>::quiet_NaN()});
   CHECK(small[0] == 0);
   CHECK(small[1] == 0);
   CHECK(small[2] == 1);

@@ -482,9 +482,9 @@ TEST_CASE("messages name the layer, the call and the columns") {
 TEST_CASE("layers over one memory unmerge in the reverse order of merging, or not at all") {
   Matrix<float> w = random_matrix<float>(6, 5, 1);
   const Matrix<float> start = w;
-  using Layer = LoRALinear<float, MappedWeight<float>>;
-  std::vector<Layer> layers;
-  for (const std::uint64_t seed : {2, 3}) {
+  using Mapped = LoRALinear<float, MappedWeight<float>>;
+  std::vector<Mapped> layers;
+  for (const std::uint64_t seed : {std::uint64_t{2}, std::uint64_t{3}}) {
     layers.emplace_back(MappedWeight<float>::writable(w.data(), 6, 5), LoRAConfig{.rank = 2}, seed);
     layers.back().lora_B().value = random_matrix<float>(6, 2, seed + 10);
     layers.back().set_name(seed == 2 ? "embed" : "decode");

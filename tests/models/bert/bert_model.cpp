@@ -29,9 +29,8 @@ TEST_CASE("BERT's hidden states are transformers'") {
 }
 
 TEST_CASE("a BERT without head keeps the contract of models", "[threads]") {
-  const auto load = [](auto storage) {
-    return [storage](const peft::PeftConfig& lora) {
-      using Frozen = typename decltype(storage)::type;
+  const auto load = []<class Frozen>(std::type_identity<Frozen>) {
+    return [](const peft::PeftConfig& lora) {
       return models::BertModel<float, Frozen>(bert_data("tiny"), test::contract_options(lora));
     };
   };
