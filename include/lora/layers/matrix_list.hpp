@@ -26,7 +26,9 @@ class MatrixList {
   /// Views the matrices of `range`.
   template <std::ranges::input_range Range>
   requires(std::convertible_to<std::ranges::range_reference_t<Range>, View> &&
-           !std::same_as<std::remove_cvref_t<Range>, MatrixList>) MatrixList(Range&& range) {
+           !std::same_as<std::remove_cvref_t<Range>, MatrixList>)
+      // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): the constraint leaves copies out.
+      MatrixList(Range&& range) {
     for (auto&& matrix : range) add(View(matrix));
   }
 

@@ -26,12 +26,14 @@ struct PeftConfigWriter {
 
   [[nodiscard]] static std::string list(const std::vector<std::string>& values) {
     std::vector<std::string> elements;
+    elements.reserve(values.size());
     for (const std::string& value : values) elements.push_back(text(value));
     return io::json_array(elements, 1);
   }
 
   [[nodiscard]] static std::string list(const std::vector<Index>& values) {
     std::vector<std::string> elements;
+    elements.reserve(values.size());
     for (const Index value : values) elements.push_back(std::to_string(value));
     return io::json_array(elements, 1);
   }
