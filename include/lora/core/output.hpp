@@ -43,6 +43,10 @@ class Output {
       Output(const Eigen::MatrixBase<Derived>& view)
       : view_(view) {}
 
+  Output(const Output&) = default;
+  /// Deleted: it would write one output's elements to the other's memory.
+  Output& operator=(const Output&) = delete;
+
   /// Returns the (rows, cols) matrix to write to, resized or checked. Throws ShapeError, naming
   /// `where` and `what`, for memory of another shape. `inputs` are what the function reads while it
   /// writes: ShapeError if one overlaps the output. Nothing has changed when it throws.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lora/core/parameter.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/core/scratch.hpp"
 
 namespace lora {
@@ -120,9 +121,10 @@ void require_distinct(const List& parameters, std::string_view where) {
                                        [](Pointer a, Pointer b) { return a->name == b->name; });
   if (same == sorted.end()) return;
   if (same[0] == same[1])
-    throw ConfigError(message(where, ": the parameter \"", same[0]->name, "\" is listed twice"));
-  throw ConfigError(message(where, ": two parameters are called \"", same[0]->name,
-                            "\": give their layers names of their own with set_name"));
+    throw ConfigError(
+        message(where, ": the parameter ", in_quotes(same[0]->name), " is listed twice"));
+  throw ConfigError(message(where, ": two parameters are called ", in_quotes(same[0]->name),
+                            ": give their layers names of their own with set_name"));
 }
 
 }  // namespace lora
