@@ -38,17 +38,22 @@ TEST_CASE("a fixed matrix keeps its shape") {
   STATIC_REQUIRE(!std::is_convertible_v<FixedMatrix<float>&, Matrix<float>&>);
 }
 
-TEST_CASE("a fixed matrix that moves keeps its memory, and a copy has its own") {
-  FixedMatrix<double> m(random_matrix<double>(5, 2, 1));
-  const Matrix<double> start = m;
+TEST_CASE("a fixed matrix keeps shape and memory, whoever moves it away") {
+  FixedMatrix<double> m(random_matrix<double>(5, 2, 1)), other(random_matrix<double>(5, 2, 2));
+  const Matrix<double> start = m, others = other;
   const double* const at = m.data();
-  FixedMatrix<double> copy(m);
-  CHECK(copy == start);
-  CHECK(copy.data() != at);
-  FixedMatrix<double> moved(std::move(m));
-  CHECK(moved.data() == at);
-  CHECK(moved == start);
-  moved.swap(copy);
-  CHECK(copy.data() == at);
-  CHECK(moved == start);
+  const FixedMatrix<double> taken = std::move(m);
+  CHECK(taken == start);
+  CHECK(taken.data() != at);
+  CHECK(m == start);
+  std::swap(m, other);
+  CHECK(m == others);
+  CHECK(other == start);
+  CHECK(m.data() == at);
+  m.swap(other);
+  CHECK(other.data() == at);
+  CHECK(m == start);
+  FixedMatrix<double> longer(random_matrix<double>(6, 2, 1));
+  CHECK_THROWS_AS(m.swap(longer), ShapeError);
+  CHECK(m == start);
 }

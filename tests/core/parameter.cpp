@@ -17,7 +17,9 @@ TEST_CASE("a parameter's identity moves with it, and a copy has another") {
   const Parameter<float> copy = p;
   CHECK(copy.identity().key() != key);
   CHECK(copy.value == p.value);
+  const float* const at = p.value.data();
   Parameter<float> moved = std::move(p);
+  CHECK(moved.value.data() == at);
   CHECK(moved.identity().key() == key);
   CHECK(moved.name == "p");
   Parameter<float> other;

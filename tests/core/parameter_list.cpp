@@ -40,6 +40,18 @@ TEST_CASE("a list of parameters keeps their order, be they few or many") {
   CHECK(count_parameters(list) == 12);
 }
 
+TEST_CASE("a list whose parameter is gone is refused") {
+  for (const std::size_t count : {std::size_t{1}, std::size_t{6}}) {
+    std::vector<Parameter<float>> all;
+    for (std::size_t i = 0; i < count; ++i) all.emplace_back("p", Matrix<float>::Zero(1, 2));
+    ParameterList<float> list;
+    for (Parameter<float>& parameter : all) list.add(parameter);
+    CHECK_NOTHROW(zero_grad(list));
+    all.reserve(all.capacity() + 1);  // each moves
+    check_throws<StateError>([&] { zero_grad(list); }, "call parameters() again");
+  }
+}
+
 TEST_CASE("a short list allocates nothing") {
   std::deque<Parameter<float>> all = parameters_called({"a", "b", "c"});
   CHECK(allocations_of([&] {

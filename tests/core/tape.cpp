@@ -169,3 +169,13 @@ TEST_CASE("a caller that computes an input again may give a copy of it to backwa
   check_throws<StateError>([&] { tape.newest().require_input(other, "here"); },
                            "the elements of x");
 }
+
+TEST_CASE("tapes of different streams draw different masks, however large their numbers") {
+  const int a = 0;
+  std::vector<std::uint64_t> steps;
+  for (const std::uint64_t stream : {0ULL, 1ULL, 65536ULL, 1ULL << 48, ~0ULL}) {
+    const auto step = Tape<float>(stream).push(&a, "", 1).mask_step();
+    for (const std::uint64_t before : steps) CHECK(before != step);
+    steps.push_back(step);
+  }
+}

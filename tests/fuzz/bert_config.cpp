@@ -47,7 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
           config.pad_token_id.value_or(0) < config.vocab_size);
   if (config.num_hidden_layers > 8) return 0;
   std::set<std::string> names;
-  for (const auto& module : models::bert_outline(config, {.prefix = "bert.", .classifier = true}))
-    require(names.insert(module.name).second);
+  const auto outline = models::bert_outline(config, {.prefix = "bert.", .classifier = true});
+  for (const auto& module : outline.modules) require(names.insert(module.name).second);
   return 0;
 }

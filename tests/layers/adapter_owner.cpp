@@ -141,6 +141,19 @@ TEST_CASE("adapters that do not fit are refused, and then nothing has changed") 
   CHECK_FALSE(bare.has_adapter());
 }
 
+TEST_CASE("a bias trains with one adapter alone, for the others would compute with it") {
+  Layer layer(DenseWeight<float>(random_matrix<float>(6, 5, 1)), {.rank = 2, .train_bias = true}, 1,
+              Vector<float>::Ones(6));
+  check_throws<ConfigError>([&] { layer.add_adapter("two", {.rank = 2, .train_bias = true}, 2); },
+                            "train_bias is set");
+  layer.add_adapter("two", {.rank = 2}, 2);
+  layer.set_adapter("two");
+  CHECK_THROWS_AS(layer.replace_adapter({.rank = 1, .train_bias = true}, Matrix<float>::Ones(1, 5),
+                                        Matrix<float>::Ones(6, 1)),
+                  ConfigError);
+  CHECK(layer.rank() == 2);
+}
+
 TEST_CASE("a copy of a layer has adapters of its own, and a moved layer keeps its") {
   Layer layer = frozen_layer();
   layer.add_adapter("one", adapter(2, 10));

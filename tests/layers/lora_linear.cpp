@@ -394,6 +394,12 @@ TEST_CASE("backward refuses a layer that is not as it was in forward, naming it 
   layer.disable_adapter();
   check_refused([&] { layer.enable_adapter(); }, [] {}, "the adapter \"default\" was switched on");
 
+  // An optimizer's step in between changes what backward computes with.
+  check_refused([&] { layer.lora_B().value.array() += 1; },
+                [&] { layer.lora_B().value.array() -= 1; }, "the elements of B are not those");
+  check_refused([&] { layer.lora_A().value *= 2; }, [&] { layer.lora_A().value /= 2; },
+                "the elements of A are not those");
+
   // Changes that are taken back, or that no forward saw, do no harm.
   layer.forward(x, tape, y);
   layer.set_scale(3);

@@ -61,6 +61,18 @@ TEST_CASE("Linear refuses an x that lies elsewhere, and names itself, the shape 
                            "encoder.layer.7.value");
 }
 
+TEST_CASE("Linear refuses a backward with another weight than forward's") {
+  Linear<float> layer(8, 6, 1);
+  const Matrix<float> x = random_matrix<float>(4, 6, 1);
+  Matrix<float> y, dx;
+  Tape<float> tape;
+  layer.forward(x, tape, y);
+  layer.weight().value *= 2;  // as an optimizer's step does
+  check_throws<StateError>([&] { layer.backward(x, y, tape, dx); },
+                           "Linear::backward: the elements of the weight are not those");
+  CHECK(layer.weight().grad.isZero(0));
+}
+
 TEST_CASE("Linear starts as torch's does and refuses empty shapes") {
   Linear<float> layer(30, 400, 1);
   CHECK(layer.weight().value.cwiseAbs().maxCoeff() < 0.05F);

@@ -127,6 +127,23 @@ TEST_CASE("one layer is saved and loaded, whatever its frozen weight is") {
   CHECK(same_bits(layer.lora_B().value, before));
 }
 
+TEST_CASE("a bias that trains is saved, whoever asked for it") {
+  const TemporaryDirectory directory;
+  const auto make = [] {
+    LoRALinear<float> layer(DenseWeight<float>(Matrix<float>::Ones(3, 4)), {.rank = 2}, 1,
+                            Vector<float>::Zero(3));
+    layer.set_name("q");
+    return layer;
+  };
+  LoRALinear<float> layer = make(), other = make();
+  layer.set_train_bias(true);
+  layer.bias().value.setConstant(3);
+  save_adapter(directory / "a", layer);
+  CHECK(read_peft_config(directory / "a").bias == "lora_only");
+  load_adapter(directory / "a", other);
+  CHECK(same_bits(other.bias().value, layer.bias().value));
+}
+
 TEST_CASE("an adapter that cannot be saved leaves the old one as it was") {
   const TemporaryDirectory directory;
   GoldenNet<float> net({.rank = 2});

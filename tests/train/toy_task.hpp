@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -46,7 +47,11 @@ class ToyTask {
             .tokens = static_cast<Index>(batch.size())};
   }
 
-  void backward() { layer.backward(x_, dy_, tape_); }
+  void backward() {
+    layer.backward(x_, dy_, tape_);
+    if (spoilt_gradient_step == steps_)
+      layer.lora_B().grad.setConstant(std::numeric_limits<float>::infinity());
+  }
 
   [[nodiscard]] double validate() {
     return validated_ < scores_.size() ? scores_[validated_++] : 0;
@@ -56,7 +61,8 @@ class ToyTask {
       DenseWeight<float>(random_matrix<float>(3, 5, 1)), {.rank = 2, .dropout = 0.3}, 7};
   Index batch_size = 8;
   std::uint64_t seed = 1;
-  int spoilt_step = 0;  ///< whose loss is no number; 0: none
+  int spoilt_step = 0;           ///< whose loss is no number; 0: none
+  int spoilt_gradient_step = 0;  ///< whose gradient is infinite; 0: none
 
  private:
   Matrix<float> examples_ = random_matrix<float>(20, 5, 2);

@@ -215,6 +215,17 @@ TEST_CASE("a step whose loss is no number is refused before it spoils anything")
   CHECK(same_bits(task.layer.lora_B().value, same_so_far.layer.lora_B().value));
 }
 
+TEST_CASE("a step whose gradient is infinite is refused, clipped or not") {
+  for (const double max_norm : {0.0, 1.0}) {
+    ToyTask task;
+    task.spoilt_gradient_step = 3;
+    Trainer trainer(task, adamw(), {.epochs = 2, .max_norm = max_norm});
+    check_throws<StateError>([&] { trainer.run(); }, "infinite or NaN");
+    CHECK(trainer.position().steps == 2);
+    CHECK(task.layer.lora_B().value.allFinite());
+  }
+}
+
 TEST_CASE("metrics are written at each step and each score") {
   const TemporaryDirectory folder;
   ToyTask task({50, 60});

@@ -11,7 +11,8 @@ namespace lora {
 /// depends on the shape (a layer, an optimizer's moments) stays right. It reads and writes like any
 /// Eigen matrix; assigning one of another shape throws ShapeError and changes nothing.
 ///
-/// Moving it moves the memory, whose address stays the same.
+/// There is no move, after which a gradient would have lost its shape: std::move copies. A
+/// Parameter that moves takes the memory along.
 template <class T>
 class FixedMatrix : public MatrixRef<T> {
  public:
@@ -24,7 +25,6 @@ class FixedMatrix : public MatrixRef<T> {
   FixedMatrix(Matrix<T> initial) : FixedMatrix() { take(std::move(initial)); }
 
   FixedMatrix(const FixedMatrix& other) : FixedMatrix(other.storage_) {}
-  FixedMatrix(FixedMatrix&& other) noexcept : FixedMatrix() { swap(other); }
   ~FixedMatrix() = default;
 
   /// Overwrites the elements. Throws ShapeError for another shape.
@@ -40,17 +40,25 @@ class FixedMatrix : public MatrixRef<T> {
     return *this;
   }
 
-  /// Exchanges memory and shape with `other`.
-  void swap(FixedMatrix& other) noexcept {
-    storage_.swap(other.storage_);
-    look_at_storage();
-    other.look_at_storage();
+  /// Exchanges memory with `other`. Throws ShapeError for another shape.
+  void swap(FixedMatrix& other) {
+    require_shape(other, this->rows(), this->cols(), "FixedMatrix::swap", "the other matrix");
+    exchange(other);
   }
 
   void resize(Index rows, Index cols) = delete;
   void resize(Index size) = delete;
 
  private:
+  template <class>
+  friend class Parameter;
+
+  void exchange(FixedMatrix& other) noexcept {
+    storage_.swap(other.storage_);
+    look_at_storage();
+    other.look_at_storage();
+  }
+
   void take(Matrix<T> matrix) noexcept {
     storage_.swap(matrix);
     look_at_storage();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -30,7 +31,7 @@ class Gradients {
       if (!place_.emplace(parameter->identity().key(), gradients_.size()).second)
         throw ConfigError(
             message("Gradients: the parameter \"", parameter->name, "\" is listed twice"));
-      identities_.push_back(parameter->identity());
+      identities_.push_back(parameter->identity().remember());
       gradients_.emplace_back(Matrix<T>::Zero(parameter->value.rows(), parameter->value.cols()));
     }
   }
@@ -66,7 +67,7 @@ class Gradients {
   }
 
   std::unordered_map<const void*, std::size_t> place_;
-  std::vector<ParameterIdentity> identities_;  // kept, so that no later parameter has one of them
+  std::vector<std::weak_ptr<const void>> identities_;  // so that no later one has the same key
   std::vector<FixedMatrix<T>> gradients_;
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lora/core/fixed_matrix.hpp"
+#include "lora/core/trainable_scalar.hpp"
 
 namespace lora {
 
@@ -35,6 +36,8 @@ class ParameterIdentity {
 /// Its shape is fixed. A copy is another parameter; what is moved from is empty.
 template <class T>
 class Parameter {
+  static_assert(require_trainable_scalar<T>());
+
  public:
   using Scalar = T;
 
@@ -60,9 +63,10 @@ class Parameter {
   Parameter(Parameter&& other) noexcept
       : identity_(std::move(other.identity_)),
         shape_(std::exchange(other.shape_, std::nullopt)),
-        name(std::move(other.name)),
-        value(std::move(other.value)),
-        grad(std::move(other.grad)) {}
+        name(std::move(other.name)) {
+    value.exchange(other.value);
+    grad.exchange(other.grad);
+  }
   ~Parameter() = default;
 
   /// Becomes another parameter: identity, name, shape and elements are the other's (those of a copy
@@ -77,8 +81,8 @@ class Parameter {
     std::swap(identity_, other.identity_);
     shape_.swap(other.shape_);
     name.swap(other.name);
-    value.swap(other.value);
-    grad.swap(other.grad);
+    value.exchange(other.value);
+    grad.exchange(other.grad);
   }
 
   /// Sets the gradient to zero. Gradients accumulate until this is called.
@@ -105,7 +109,12 @@ class Parameter {
   /// Returns what tells this parameter from every other.
   [[nodiscard]] const ParameterIdentity& identity() const { return identity_; }
 
+  /// Returns what expires when this object is destroyed, wherever its identity may have moved: for
+  /// those who keep a pointer to it.
+  [[nodiscard]] std::weak_ptr<const void> place() const { return place_; }
+
  private:
+  std::shared_ptr<const char> place_ = std::make_shared<const char>();  // never moves
   ParameterIdentity identity_;
   std::optional<std::vector<Index>> shape_;  // in files
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <initializer_list>
 #include <iterator>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -19,8 +20,9 @@ namespace lora {
 
 /// The parameters of one layer or of many, in an order: what `parameters()` returns and what
 /// optimizers, clipping and checkpoints take. Owns the list, not the parameters, which must outlive
-/// it: a layer's live as long as the layer, an adapter's until it is replaced or deleted. A list of
-/// up to four allocates nothing.
+/// it: a layer's live as long as the layer stays where it is, an adapter's until it is replaced or
+/// deleted. Whoever reads the list after that gets a StateError. A list of up to four allocates
+/// nothing.
 template <class T>
 class ParameterList {
  public:
@@ -41,11 +43,13 @@ class ParameterList {
   /// Appends a parameter.
   void add(Parameter<T>& parameter) {
     if (size_ < few_.size()) {
+      few_alive_[size_] = parameter.place();
       few_[size_++] = &parameter;
       return;
     }
     if (many_.empty()) many_.assign(few_.begin(), few_.end());
     many_.push_back(&parameter);
+    many_alive_.push_back(parameter.place());
     ++size_;
   }
 
@@ -55,8 +59,19 @@ class ParameterList {
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] Parameter<T>* operator[](std::size_t i) const { return begin()[i]; }
-  [[nodiscard]] const_iterator begin() const { return many_.empty() ? few_.data() : many_.data(); }
-  [[nodiscard]] const_iterator end() const { return begin() + size_; }
+
+  /// Begins the list. Throws StateError if one of its parameters is gone.
+  [[nodiscard]] const_iterator begin() const {
+    const auto gone = [](const std::weak_ptr<const void>& each) { return each.expired(); };
+    const auto few = static_cast<std::ptrdiff_t>(std::min(size_, few_.size()));
+    if (std::any_of(few_alive_.begin(), few_alive_.begin() + few, gone) ||
+        std::any_of(many_alive_.begin(), many_alive_.end(), gone))
+      throw StateError(
+          "ParameterList: since it was made, a parameter's adapter was replaced or its layer moved "
+          "or destroyed: call parameters() again");
+    return first();
+  }
+  [[nodiscard]] const_iterator end() const { return first() + size_; }
 
  private:
   // One by one: GCC 12 at -O3 takes vector::insert of a range for an overflow, and says so.
@@ -65,8 +80,12 @@ class ParameterList {
     for (Parameter<T>* parameter : parameters) add(*parameter);
   }
 
+  [[nodiscard]] const_iterator first() const { return many_.empty() ? few_.data() : many_.data(); }
+
   std::array<Parameter<T>*, 4> few_{};
   std::vector<Parameter<T>*> many_;  // all of them, once there are more than a few
+  std::array<std::weak_ptr<const void>, 4> few_alive_;
+  std::vector<std::weak_ptr<const void>> many_alive_;  // of those after the few
   std::size_t size_ = 0;
 };
 

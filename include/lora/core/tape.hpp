@@ -22,6 +22,9 @@ namespace lora {
 /// frame also says what backward has to find unchanged, and refuses to go on otherwise. The memory
 /// stays and is used again: the second step of the same shapes allocates nothing.
 ///
+/// A forward that no backward follows stays on the tape, and so does its memory, until clear():
+/// call it where a step is skipped or has thrown, and validate with forward(x, y).
+///
 /// A tape belongs to one thread. Threads that train one layer at the same time have a tape each,
 /// of streams of their own, and Gradients each, which they pass to the const backward: the one that
 /// is not const writes to the layer, and two threads in it race.
@@ -139,7 +142,9 @@ class Tape {
     frame.name_ = name;
     frame.rows_ = rows;
     frame.cols_ = cols;
-    frame.mask_step_ = (random_state_.stream << 48) ^ (run_of(owner) << 32) ^ random_state_.step;
+    // An odd factor: no two streams meet, however large they are.
+    frame.mask_step_ =
+        (random_state_.stream * 0x9E3779B97F4A7C15) ^ (run_of(owner) << 32) ^ random_state_.step;
     frame.layout_ = 0;
     frame.inputs_.clear();
     frame.count_ = 0;

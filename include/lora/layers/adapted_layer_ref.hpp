@@ -98,6 +98,13 @@ class AdaptedLayerView {
         }),
         check_replace_([](const void* self, const LoRAConfig& config) {
           static_cast<const Layer*>(self)->check_replace(config);
+        }),
+        trains_bias_([](const void* self) -> bool {
+          const Layer& each = *static_cast<const Layer*>(self);
+          if constexpr (requires { each.trains_bias(); })
+            return each.trains_bias();
+          else
+            return each.config().train_bias;
         }) {}
 
   [[nodiscard]] const std::string& name() const { return name_(layer_); }
@@ -112,12 +119,16 @@ class AdaptedLayerView {
   /// Throws what replace_adapter would throw for `config` with matrices that fit.
   void check_replace(const LoRAConfig& config) const { check_replace_(layer_, config); }
 
+  /// Tells whether the base layer's bias trains, whatever the reason.
+  [[nodiscard]] bool trains_bias() const { return trains_bias_(layer_); }
+
  private:
   const void* layer_;
   const std::string& (*name_)(const void*);
   const LoRAConfig& (*config_)(const void*);
   std::vector<AdapterTensor<T>> (*tensors_)(const void*, const LoRAConfig&);
   void (*check_replace_)(const void*, const LoRAConfig&);
+  bool (*trains_bias_)(const void*);
 };
 
 /// A reference to an adapted layer of any kind, to be loaded too. The layer must outlive the

@@ -146,6 +146,7 @@ class AdapterOwner {
       static_cast<void>(require_active(set, where));
       layer().check_adapter(adapter.config(), where);
       layer().check_shape(adapter, where);
+      if (set.entries().size() > 1) require_own_bias(adapter.config(), where);
       adapter.set_name(name_);
       set.replace(std::make_shared<Adapter>(std::move(adapter)));
     });
@@ -155,7 +156,9 @@ class AdapterOwner {
   void check_replace(const LoRAConfig& config) const {
     const std::string where = at("replace_adapter");
     require_unmerged(where);
-    static_cast<void>(require_active(*adapters(), where));
+    const auto set = adapters();
+    static_cast<void>(require_active(*set, where));
+    if (set->entries().size() > 1) require_own_bias(config, where);
     layer().check_adapter(config, where);
   }
 
@@ -243,6 +246,16 @@ class AdapterOwner {
   }
 
  private:
+  // The bias is the layer's, whichever adapter is active; PEFT refuses the same.
+  template <class Where>
+  static void require_own_bias(const LoRAConfig& config, const Where& where) {
+    if (config.train_bias)
+      throw ConfigError(
+          message(where,
+                  ": train_bias is set, but the layer has other adapters, which would "
+                  "compute with the bias that this one trains"));
+  }
+
   [[nodiscard]] Layer& layer() { return static_cast<Layer&>(*this); }
   [[nodiscard]] const Layer& layer() const { return static_cast<const Layer&>(*this); }
 
@@ -256,6 +269,7 @@ class AdapterOwner {
   void add(std::string name, Adapter adapter, const std::string& where) {
     require_unmerged(where);
     adapters_.update([&](Set& set) {
+      if (!set.empty()) require_own_bias(adapter.config(), where);
       adapter.set_name(name_);
       set.add(std::move(name), std::make_shared<Adapter>(std::move(adapter)), where);
       layer().name_others(true);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -95,6 +96,7 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
     const MatrixRef<T> out = checked_output(x, y, where);
     auto& frame = tape.push(this, this->name(), x.rows());
     frame.note_input(x);
+    if (used != nullptr) note_factors(*used->adapter, frame);
     frame.hold(adapters);
     const MatrixRef<T> xa = frame.keep(x.rows(), rank_of(used));
     run_forward(x, used, mask_of(used, frame.mask_step()), xa, out);
@@ -140,9 +142,11 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
   void replace_adapter(const LoRAConfig& config, Matrix<T> a, Matrix<T> b) {
     this->check_replace(config);
     const std::string where = this->at("replace_adapter");
+    const auto adapters = this->adapters();  // keeps what another thread may replace meanwhile
+    const std::uint64_t seed = Owner::require_active(*adapters, where).adapter->seed();
     require_shape(a, config.rank, in_features(), where, "a", "rank", "in_features");
     require_shape(b, out_features(), config.rank, where, "b", "out_features", "rank");
-    replace_adapter(Adapter(config, std::move(a), std::move(b), this->adapter().seed()));
+    replace_adapter(Adapter(config, std::move(a), std::move(b), seed));
   }
 
   /// Returns the factors of the active adapter, for reading gradients and for setting values. Use
@@ -156,7 +160,8 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
 
   /// Adds s B A to W in place, after which forward costs what the frozen weight alone does.
   ///
-  /// Needs memory that may be written: a MappedWeight that borrows for reading only is refused.
+  /// Other layers over the same memory then compute with this adapter too. Needs memory that may be
+  /// written: a MappedWeight that borrows for reading only is refused.
   /// Throws StateError if merged already, without an adapter that is switched on, or read-only.
   void merge(MergeMode mode = MergeMode::reversible) requires MergeableWeight<Frozen, T> {
     const Place where{"LoRALinear::merge", this->name()};
@@ -294,8 +299,9 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
 
   // The bias is called as PEFT calls it, which wraps a layer that has adapters.
   void name_others(bool has_adapters) {
-    const std::string bias = has_adapters ? "base_layer.bias" : "bias";
-    bias_.name = this->name().empty() ? bias : this->name() + "." + bias;
+    std::string name = has_adapters ? "base_layer.bias" : "bias";
+    if (!this->name().empty()) name = this->name() + "." + name;
+    if (bias_.name != name) bias_.name = std::move(name);  // others may read it
   }
 
   // ---- What computing needs ----
@@ -338,6 +344,20 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
   [[nodiscard]] static std::optional<DropoutMask> mask_of(const Entry* used,
                                                           std::uint64_t mask_step) {
     return used == nullptr ? std::nullopt : used->adapter->dropout_mask(mask_step);
+  }
+
+  // Backward computes with A and B too: an optimizer's step in between would spoil its gradients.
+  static void note_factors(const Adapter& adapter, typename Tape<T>::Frame& frame) {
+    frame.note_input(adapter.a().value);
+    frame.note_input(adapter.b().value);
+  }
+
+  // `first` counts the marks before those of note_factors.
+  template <class Where>
+  static void require_factors(const Adapter& adapter, const typename Tape<T>::Frame& frame,
+                              std::size_t first, const Where& where) {
+    frame.mark(first).require_elements(adapter.a().value, where, "A");
+    frame.mark(first + 1).require_elements(adapter.b().value, where, "B");
   }
 
   [[nodiscard]] const T* bias_row() const { return has_bias() ? bias_.value.data() : nullptr; }
@@ -386,7 +406,10 @@ class LoRALinear : public AdapterOwner<LoRALinear<T, Frozen>, LoRAAdapter<T>> {
     const auto adapters = this->adapters();
     Owner::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
     const Entry* const used = in_use(*adapters, where);
-    if (used != nullptr) frame.require_input(x, where);
+    if (used != nullptr) {
+      frame.require_input(x, where);
+      require_factors(*used->adapter, frame, 1, where);
+    }
     const bool with_bias = trains_bias(*adapters);
     const MatrixRef<T> none(nullptr, 0, 0, 0);
     MatrixRef<T> da = used != nullptr ? target.of(used->adapter->a()) : none;

@@ -88,7 +88,10 @@ class LoRALinearGroup {
     const auto out = shaped(x, y, call);
     auto& frame = tape.push(this, parts_.front().name(), x.rows());
     frame.note_input(x);
-    for (std::size_t p = 0; p < size(); ++p) frame.hold(used.sets[p]);
+    for (std::size_t p = 0; p < size(); ++p) {
+      if (used.entries[p] != nullptr) Part::note_factors(*used.entries[p]->adapter, frame);
+      frame.hold(used.sets[p]);
+    }
     run_forward(x, used, frame.mask_step(), frame.keep(x.rows(), used.rank), out);
   }
 
@@ -164,6 +167,7 @@ class LoRALinearGroup {
     check_count(y.size(), call, "y");
     for (std::size_t p = 0; p < size(); ++p) {
       const Place where{call, parts_[p].name()};
+      require_cols(x, parts_[p].in_features(), where, "x", "in_features");  // assigned since?
       y[p].check(x.rows(), parts_[p].out_features(), where, y_names[p], {x});
       for (std::size_t q = 0; q < p; ++q)
         if (y[p].shares_memory_with(y[q]))
@@ -235,12 +239,15 @@ class LoRALinearGroup {
                                                       const Used& used, GradientTarget<T> target,
                                                       const char* call) const {
     std::array<Targets, most> targets;
+    std::size_t mark = 1;  // after that of x
     for (std::size_t p = 0; p < size(); ++p) {
       const Part& part = parts_[p];
       const Place where{call, part.name()};
       Part::require_same(*static_cast<const Set*>(frame.held(p).get()), *used.sets[p], where);
       if (used.entries[p] != nullptr) {
         frame.require_input(x, where);
+        Part::require_factors(*used.entries[p]->adapter, frame, mark, where);
+        mark += 2;
         targets[p].a.emplace(target.of(used.entries[p]->adapter->a()));
         targets[p].b.emplace(target.of(used.entries[p]->adapter->b()));
       }
@@ -258,6 +265,7 @@ class LoRALinearGroup {
     for (std::size_t p = 0; p < size(); ++p) {
       const Place of_part{call, parts_[p].name()};
       parts_[p].require_unmerged(of_part);
+      require_cols(x, parts_[p].in_features(), of_part, "x", "in_features");
       require_shape(dy[p], x.rows(), parts_[p].out_features(), of_part, dy_names[p], "N",
                     "out_features");
     }

@@ -48,16 +48,17 @@ struct AttentionConfig {
 ///
 /// Backward computes the probabilities again, from q, k and the logarithm of each row's sum of
 /// exponentials (N, H), which is all that the tape keeps: memory is O(S), not O(S^2). Dropout's
-/// masks are functions of (seed, tape's step, head, token, token). The result is the same bit for
-/// bit for any number of threads, and a second call of the same shapes allocates nothing. Calls may
-/// come from several threads at once, each with a tape of its own.
+/// masks are functions of (seed, substream, tape's step, head, token, token). The result is the
+/// same bit for bit for any number of threads, and a second call of the same shapes allocates
+/// nothing. Calls may come from several threads at once, each with a tape of its own.
 template <class T>
 class Attention {
  public:
   using Scalar = T;
 
-  /// Throws ConfigError for sizes below 1, heads that kv_heads does not divide, dropout outside
-  /// [0, 1) and a scaling that is not finite.
+  /// Layers of one seed need a substream each: otherwise they draw the same masks, whatever their
+  /// names. Throws ConfigError for sizes below 1, heads that kv_heads does not divide, dropout
+  /// outside [0, 1) and a scaling that is not finite.
   explicit Attention(const AttentionConfig& config, std::uint64_t seed = 0,
                      std::uint64_t substream = 0)
       : config_(config),

@@ -27,7 +27,8 @@ class Dropout {
  public:
   using Scalar = T;
 
-  /// Throws ConfigError unless 0 <= p < 1.
+  /// Layers of one seed need a substream each: otherwise they draw the same masks, whatever their
+  /// names. Throws ConfigError unless 0 <= p < 1.
   explicit Dropout(double p, std::uint64_t seed = 0, std::uint64_t substream = 0)
       : p_(p), random_(seed, RandomStream::dropout, substream) {
     require_below_one(p, "Dropout", "p");

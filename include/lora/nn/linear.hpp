@@ -70,7 +70,9 @@ class Linear {
   /// Computes the same and notes x on the tape, for backward to check.
   void forward(ConstMatrixRef<T> x, Tape<T>& tape, Output<T> y) const {
     forward(x, y);
-    tape.push(this, name_.empty() ? std::string_view("a Linear") : name_, x.rows()).note_input(x);
+    auto& frame = tape.push(this, name_.empty() ? std::string_view("a Linear") : name_, x.rows());
+    frame.note_input(x);
+    frame.note_input(weight_.value);
   }
 
   /// Adds dW += dy^T x and db += sum over rows of dy, and computes dx = dy W (N, in). x is the
@@ -146,7 +148,9 @@ class Linear {
                       const Place& where) const {
     require_cols(x, in_features(), where, "x", "in_features");
     require_shape(dy, x.rows(), out_features(), where, "dy", {}, "out_features");
-    tape.top(this, dy.rows(), where).require_input(x, where);
+    const auto& frame = tape.top(this, dy.rows(), where);
+    frame.require_input(x, where);
+    frame.mark(1).require_elements(weight_.value, where, "the weight");
   }
 
   std::string name_;

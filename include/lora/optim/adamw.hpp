@@ -39,6 +39,8 @@ struct AdamWConfig {
 ///
 /// in one pass over each parameter. t counts the steps of each parameter by itself. A parameter is
 /// known by its identity; its name chooses its group and is what files find its state by.
+/// A copy of a layer has parameters of its own and begins anew: whoever goes back to a copy takes
+/// state() with it and gives it to set_state().
 template <class T>
 class AdamW {
  public:

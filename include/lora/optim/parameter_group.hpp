@@ -12,7 +12,7 @@ namespace lora {
 /// Settings of their own for some parameters: for those whose name contains `name_contains` and no
 /// group before it matches. LoRA+ (Hayou et al., 2024) lets B learn faster than A:
 /// `{.name_contains = "lora_B", .learning_rate_ratio = 16}`. What matches no parameter is refused,
-/// because "lora_b" would train like no group at all; see ParameterGroups.
+/// because "lora_b" would train like no group at all; see GroupMatches.
 struct ParameterGroup {
   std::string name_contains = {};           ///< part of the parameter's name; empty: every name
   double learning_rate_ratio = 1;           ///< times the optimizer's learning rate

@@ -63,8 +63,10 @@ class ParameterStates {
     for (const auto& [name, entry] : restored_) by_name.emplace(name, &entry);
     for (const auto& [key, known] : known_)
       if (!known.identity.expired() && !by_name.emplace(known.name, &known.entry).second)
-        throw ConfigError(message(where, ": two parameters are called \"", known.name,
-                                  "\": give their layers names of their own with set_name"));
+        throw ConfigError(
+            message(where, ": two parameters are called \"", known.name,
+                    "\": give their layers names of their own with set_name, and two adapters "
+                    "of one layer an optimizer each"));
     for (const auto& [name, entry] : by_name) use(std::string(name), *entry);
   }
 

@@ -158,7 +158,7 @@ template <class T>
       throw ConfigError("save_adapter: " + in_quotes(name) + " differs from " +
                         in_quotes(names.front()) +
                         " in use_rslora or dropout, for which a file has one value");
-    if (settings.train_bias && config.bias == "none") config.bias = "lora_only";
+    if (layer.trains_bias() && config.bias == "none") config.bias = "lora_only";
     names.push_back(name);
     ranks.push_back(settings.rank);
     alphas.push_back(settings.alpha_or_default());

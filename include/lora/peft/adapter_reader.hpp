@@ -123,7 +123,9 @@ class AdapterLoader {
 /// Throws FileError if anything is wrong: a truncated or lying file, settings that are not built
 /// here (parse_peft_config), a tensor that is missing, has no place, or another shape. Throws what
 /// the layers throw of replace_adapter, StateError while merged, and ConfigError for two of one
-/// name. Whichever is thrown, nothing has changed in any layer or parameter.
+/// name. Biases and options.parameters are overwritten in place: where an adapter has some, the
+/// layers must not compute meanwhile, as they may while factors alone are replaced. Whichever is
+/// thrown, nothing has changed in any layer or parameter.
 template <class T>
 PeftConfig load_adapter(const std::filesystem::path& directory,
                         const std::vector<AdaptedLayerRef<T>>& layers,

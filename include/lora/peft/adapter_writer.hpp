@@ -52,6 +52,7 @@ namespace detail {
 /// alphas do, the new weights are scaled as the old ones were. A run that saves itself again and
 /// again with the same settings replaces the weights alone, so there is nothing in between.
 ///
+/// The factor of set_scale is not saved, as in PEFT. Nobody may replace an adapter meanwhile.
 /// Throws ConfigError (see describe_adapters) and FileError.
 template <class T>
 void save_adapter(const std::filesystem::path& directory,

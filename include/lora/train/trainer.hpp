@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -90,6 +91,7 @@ class Trainer {
       run_epoch(observer, metrics, history);
     history.scores = stopping_.state();
     zero_grad(task_->parameters());
+    optimizer_.set_learning_rate(schedule_->config().peak);  // as it came, for another run
     return history;
   }
 
@@ -147,8 +149,11 @@ class Trainer {
       else
         for (const Batch& part : parts_of(batch, options_.part_size)) add(part);
       result.loss = accumulation.finish();
-      if (options_.max_norm > 0)
-        result.gradient_norm = clip_grad_norm(parameters, options_.max_norm);
+      // Without clipping too the gradients have to be finite: by this norm none is scaled.
+      const bool clips = options_.max_norm > 0;
+      const double norm = clip_grad_norm(
+          parameters, clips ? options_.max_norm : std::numeric_limits<double>::max());
+      if (clips) result.gradient_norm = norm;
     } catch (const StateError& error) {
       throw StateError(message("step ", result.step, ": ", error.what()));
     }
