@@ -46,7 +46,7 @@ TEST_CASE("a change that throws changes nothing") {
   CHECK(published.get() == before);
 }
 
-TEST_CASE("copies share the value until one of them changes; a move takes it along") {
+TEST_CASE("copies share the value until one of them changes, and a move takes it along") {
   Published<Pair> one(Pair{1, 1});
   Published<Pair> two(one);
   CHECK(one.get() == two.get());

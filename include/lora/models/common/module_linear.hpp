@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <variant>
@@ -40,13 +41,16 @@ template <class T, class Frozen>
   LoRALinear<T, Frozen> layer(std::move(weight), std::move(bias));
   layer.set_name(name);
   layer.set_train_bias(plan.train_bias && sizes.bias);
+  // Drawn for a frozen module too, so that what is adapted changes no other module's start or
+  // masks.
+  const std::uint64_t seed = builder.next_seed();
   if (plan.role != ModuleRole::adapted) return layer;
   if (plan.lora.rank > rank_limit(out, in))
     throw ConfigError(message("the rank of \"", name, "\" is ", plan.lora.rank,
                               ", expected at most ", rank_limit(out, in), " for a layer of ", out,
                               " x ", in));
   plan.lora.train_bias = plan.lora.train_bias && sizes.bias;
-  layer.add_adapter(default_adapter, plan.lora, builder.next_seed());
+  layer.add_adapter(default_adapter, plan.lora, seed);
   return layer;
 }
 
