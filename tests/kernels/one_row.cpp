@@ -15,7 +15,7 @@ TEMPLATE_TEST_CASE("a product of one row is the plain sums, however the right si
   for (const Index depth : {0, 1, 7, 16, 63, 300})
     for (const Index columns : {1, 5, 8, 16, 63, 129, 1030}) {
       CAPTURE(depth, columns);
-      const Matrix<T> a = random_matrix<T>(depth, 3, 1);  // the row is a column of it
+      const Matrix<T> a = random_matrix<T>(depth + 1, 3, 1);  // the row is a column of it
       const Matrix<T> b = random_matrix<T>(depth, columns + 2, 2), bt = b.transpose();
       const Matrix<T> start = random_matrix<T>(1, columns, 3);
       Matrix<double> expected = start.template cast<double>();

@@ -76,6 +76,7 @@ void add_row_sums(const T* a, Index depth, const T* b, Index stride, Index count
 template <class T>
 void add_one_row_product(const T* a, Index a_step, const Strips<T>& b, Index depth, T alpha, T* c,
                          Index columns) {
+  if (depth == 0) return;
   const bool by_rows = b.across == 1;
   Scratch scratch;
   if (a_step != 1) {
