@@ -10,7 +10,8 @@
 #include "lora/kernels/tile_shape.hpp"
 
 /// Products of one row, as for one token, which are bound by reading the matrix once. They stand
-/// here rather than in Eigen because its own need twenty times as long to compile.
+/// here rather than in Eigen because its own need five times as long to compile (0.65 against 0.13
+/// s, GCC 12 -O3).
 namespace lora::kernels {
 
 /// Streams that are read side by side: one from memory is too few to keep it busy, and as many sums
