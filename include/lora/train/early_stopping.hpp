@@ -12,7 +12,7 @@ enum class Better {
   lower,   ///< a loss, perplexity
 };
 
-/// Sets up an EarlyStopping.
+/// Settings of an EarlyStopping.
 struct EarlyStoppingOptions {
   int patience = 3;  ///< epochs without a better score before training stops; 0: it never does
   Better better = Better::higher;
