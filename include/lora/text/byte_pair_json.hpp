@@ -78,7 +78,7 @@ class BytePairJsonReader {
     require(split, "invert", false);
     if (split.string("behavior") != "Isolated")
       split.fail("behavior is " + printable(split.string("behavior")) + ", expected Isolated");
-    const std::string& pattern = split.object("pattern").string("Regex");
+    const std::string pattern = split.object("pattern").string("Regex");
     const std::string before = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})";
     const std::string behind = R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
     if (pattern == before + "{1,3}" + behind) return SplitPattern::llama3;
