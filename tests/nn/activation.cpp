@@ -27,6 +27,8 @@ TEST_CASE("an activation is the function of its name") {
   check(Activation::gelu_tanh);
   relu<double>(x, expected);
   check(Activation::relu);
+  silu<double>(x, expected);
+  check(Activation::silu);
   tanh_activation<double>(x, expected);
   check(Activation::tanh);
 }
@@ -34,8 +36,8 @@ TEST_CASE("an activation is the function of its name") {
 TEST_CASE("an activation's gradient needs its input or its output, and is that of differences") {
   Matrix<double> x = random_matrix<double>(7, 5, 1);
   const Matrix<double> c = random_matrix<double>(7, 5, 2);
-  for (const Activation f :
-       {Activation::gelu, Activation::gelu_tanh, Activation::relu, Activation::tanh}) {
+  for (const Activation f : {Activation::gelu, Activation::gelu_tanh, Activation::relu,
+                             Activation::silu, Activation::tanh}) {
     Matrix<double> y, dx;
     activate<double>(f, x, y);
     const Matrix<double> nothing = Matrix<double>::Constant(7, 5, std::nan(""));
@@ -57,8 +59,8 @@ TEST_CASE("an activation's gradient needs its input or its output, and is that o
 
 TEST_CASE("an activation writes to the caller's memory, but not over a part of its input") {
   const Matrix<float> x = random_matrix<float>(4, 21, 1), dy = random_matrix<float>(4, 21, 2);
-  for (const Activation f :
-       {Activation::gelu, Activation::gelu_tanh, Activation::relu, Activation::tanh}) {
+  for (const Activation f : {Activation::gelu, Activation::gelu_tanh, Activation::relu,
+                             Activation::silu, Activation::tanh}) {
     Matrix<float> y, dx;
     activate<float>(f, x, y);
     activate_backward<float>(f, x, y, dy, dx);

@@ -90,9 +90,17 @@ class Output {
   [[nodiscard]] MatrixRef<T> shaped_elementwise(
       Index rows, Index cols, const Where& where, const char* what,
       std::initializer_list<ConstMatrixRef<T>> inputs) const {
+    check_elementwise(rows, cols, where, what, inputs);
+    return shaped(rows, cols, where, what);
+  }
+
+  /// Throws what `shaped_elementwise` throws, and changes nothing.
+  template <class Where>
+  void check_elementwise(Index rows, Index cols, const Where& where, const char* what,
+                         std::initializer_list<ConstMatrixRef<T>> inputs) const {
+    check(rows, cols, where, what);
     for (const ConstMatrixRef<T>& input : inputs)
       if (!is(input)) check(rows, cols, where, what, {input});
-    return shaped(rows, cols, where, what);
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include "lora/nn/gelu.hpp"
 #include "lora/nn/relu.hpp"
+#include "lora/nn/silu.hpp"
 #include "lora/nn/tanh.hpp"
 
 namespace lora {
@@ -11,6 +12,7 @@ enum class Activation {
   gelu,       ///< x Phi(x)
   gelu_tanh,  ///< GELU's tanh form
   relu,       ///< max(x, 0)
+  silu,       ///< x / (1 + e^-x)
   tanh,       ///< tanh(x)
 };
 
@@ -25,6 +27,8 @@ void activate(Activation f, ConstMatrixRef<T> x, Output<T> y) {
       return gelu<T>(x, y, GeluForm::tanh);
     case Activation::relu:
       return relu<T>(x, y);
+    case Activation::silu:
+      return silu<T>(x, y);
     case Activation::tanh:
       return tanh_activation<T>(x, y);
   }
@@ -43,6 +47,8 @@ void activate_backward(Activation f, ConstMatrixRef<T> x, ConstMatrixRef<T> y, C
       return gelu_backward<T>(x, dy, dx, GeluForm::tanh);
     case Activation::relu:
       return relu_backward<T>(x, dy, dx);
+    case Activation::silu:
+      return silu_backward<T>(x, dy, dx);
     case Activation::tanh:
       return tanh_activation_backward<T>(y, dy, dx);
   }

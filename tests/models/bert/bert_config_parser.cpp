@@ -74,7 +74,7 @@ TEST_CASE("a config.json that lies, or wants what is not built, is refused by na
   refused(R"({"id2label": 3})", "id2label is 3");
   refused(R"({"model_type": "roberta"})", "model_type is \"roberta\"");
   refused(R"({"model_type": 3})", "model_type is 3");
-  refused(R"({"hidden_act": "silu"})", "hidden_act is \"silu\"");
+  refused(R"({"hidden_act": "mish"})", "hidden_act is \"mish\"");
   refused(R"({"hidden_act": {"gelu": 1}})", "hidden_act is");
   refused(R"({"position_embedding_type": "relative_key"})", "relative positions are not built");
   refused(R"({"is_decoder": true})", "is_decoder is true");

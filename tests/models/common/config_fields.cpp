@@ -34,7 +34,7 @@ TEST_CASE("a config.json's fields are read by name, and null is an absent key") 
 }
 
 TEST_CASE("a config.json's field out of range is refused by file, name and range") {
-  const ConfigFields fields(R"({"n": 9, "p": 1, "e": 0, "act": "silu", "id2label": {}})", "dir/f");
+  const ConfigFields fields(R"({"n": 9, "p": 1, "e": 0, "act": "mish", "id2label": {}})", "dir/f");
   const auto refused = [](const auto& read, const std::string& part) {
     check_throws<FileError>(read, part);
   };
@@ -44,7 +44,7 @@ TEST_CASE("a config.json's field out of range is refused by file, name and range
   refused([&] { fields.read_size("n", n, 0, 8); }, "dir/f: n is 9, expected an integer in [0, 8]");
   refused([&] { fields.read_dropout("p", p); }, "dir/f: p is 1, expected a number in [0, 1)");
   refused([&] { fields.read_small("e", p); }, "expected a number in [1e-30, 1]");
-  refused([&] { fields.read_activation("act", act); }, "act is \"silu\", expected one of gelu");
+  refused([&] { fields.read_activation("act", act); }, "act is \"mish\", expected one of gelu");
   refused([&] { fields.read_labels(n); }, "id2label is {}");
   refused([] { static_cast<void>(ConfigFields("[]", "g")); }, "g: is [], expected a JSON object");
   CHECK(n == 0);

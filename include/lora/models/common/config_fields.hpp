@@ -115,13 +115,15 @@ class ConfigFields {
   }
 
  private:
-  static constexpr std::array<std::pair<std::string_view, Activation>, 7> activations{
+  static constexpr std::array<std::pair<std::string_view, Activation>, 9> activations{
       {{"gelu", Activation::gelu},
        {"gelu_python", Activation::gelu},
        {"gelu_new", Activation::gelu_tanh},
        {"gelu_pytorch_tanh", Activation::gelu_tanh},
        {"gelu_fast", Activation::gelu_tanh},
        {"relu", Activation::relu},
+       {"silu", Activation::silu},
+       {"swish", Activation::silu},
        {"tanh", Activation::tanh}}};
 
   static io::Json parse(std::string_view text, const std::string& where) {
