@@ -68,7 +68,9 @@
 #include "lora/nn/dropout.hpp"
 #include "lora/nn/embedding.hpp"
 #include "lora/nn/first_token_pooling.hpp"
+#include "lora/nn/gated_activation.hpp"
 #include "lora/nn/gelu.hpp"
+#include "lora/nn/language_model_loss.hpp"
 #include "lora/nn/layer_norm.hpp"
 #include "lora/nn/linear.hpp"
 #include "lora/nn/mean_pooling.hpp"
@@ -79,6 +81,7 @@
 #include "lora/nn/rotary.hpp"
 #include "lora/nn/rotary_frequencies.hpp"
 #include "lora/nn/sequences.hpp"
+#include "lora/nn/silu.hpp"
 #include "lora/nn/tanh.hpp"
 
 #include "lora/layers/adapted_layer_ref.hpp"
