@@ -63,6 +63,9 @@
 
 #include "lora/nn/activation.hpp"
 #include "lora/nn/attention.hpp"
+#include "lora/nn/attention_config.hpp"
+#include "lora/nn/attention_head.hpp"
+#include "lora/nn/attention_kernel.hpp"
 #include "lora/nn/bias_gradient.hpp"
 #include "lora/nn/cross_entropy.hpp"
 #include "lora/nn/dropout.hpp"
@@ -70,6 +73,7 @@
 #include "lora/nn/first_token_pooling.hpp"
 #include "lora/nn/gated_activation.hpp"
 #include "lora/nn/gelu.hpp"
+#include "lora/nn/kv_cache.hpp"
 #include "lora/nn/language_model_loss.hpp"
 #include "lora/nn/layer_norm.hpp"
 #include "lora/nn/linear.hpp"

@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cmath>
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,9 +54,11 @@ Matrix<double> naive_attention(const Inputs<T>& in, const AttentionConfig& confi
         const Index row = queries[b].begin + i;
         if (!queries.is_token(row)) continue;
         // The last query's run ends where the last key's does.
-        const Index last = i - queries[b].last + keys[b].last;
+        const Index last = queries.selected() ? queries.positions()[static_cast<std::size_t>(row)]
+                                              : i - queries[b].last + keys[b].last;
         const auto sees = [&](Index j) {
-          return keys.is_token(keys[b].begin + j) && (!config.causal || j <= last);
+          return keys.is_token(keys[b].begin + j) && (!config.causal || j <= last) &&
+                 (!config.window || j > last - *config.window);
         };
         const auto weight = [&](Index j) {
           double score = 0;
@@ -153,6 +157,117 @@ TEST_CASE("attention's gradients agree across blocks of queries") {
     check_attention_gradients({.head_features = 2, .causal = causal, .dropout = 0.2},
                               Sequences::packed(std::array{200}),
                               Sequences::packed(std::array{200}));
+}
+
+TEST_CASE("within a window a token sees itself and the tokens just before it") {
+  for (const auto& sequences :
+       {Sequences::padded(std::array{5, 0, 1, 3}, 5), Sequences::masked(mask_with_holes, 5),
+        Sequences::packed(std::array{7, 1, 0, 200})})
+    for (const Index window : {1, 3, 70, 500}) {
+      CAPTURE(sequences.rows(), window);
+      const AttentionConfig config{
+          .heads = 4, .head_features = 5, .kv_heads = 2, .causal = true, .window = window};
+      const Inputs<double> in(sequences.rows(), config);
+      Matrix<double> y, all;
+      Attention<double>(config).forward(in.q, in.k, in.v, sequences, y);
+      CHECK(largest_difference(y, naive_attention(in, config, sequences, sequences)) < 1e-12);
+      if (window < 500) continue;
+      AttentionConfig full = config;
+      full.window.reset();
+      Attention<double>(full).forward(in.q, in.k, in.v, sequences, all);
+      CHECK(same_bits(y, all));
+    }
+}
+
+TEST_CASE("a window's gradients agree with finite differences") {
+  const auto masked = Sequences::masked(mask_with_holes, 5);
+  for (const double dropout : {0.0, 0.4})
+    check_attention_gradients({.heads = 2,
+                               .head_features = 4,
+                               .kv_heads = 1,
+                               .causal = true,
+                               .window = 2,
+                               .dropout = dropout},
+                              masked, masked);
+  const auto long_one = Sequences::packed(std::array{150});
+  check_attention_gradients({.head_features = 2, .causal = true, .window = 20}, long_one, long_one);
+}
+
+TEST_CASE("chosen rows alone get what all rows get, and gradients that agree with differences") {
+  const auto all = Sequences::packed(std::array{70, 2, 0, 9});
+  std::vector<Index> rows{0, 3, 4, 30, 66, 69, 72, 80};
+  Sequences chosen;
+  chosen.set_selected(all, rows);
+  for (const std::optional<Index> window : {std::optional<Index>(), std::optional<Index>(3)}) {
+    const AttentionConfig config{
+        .heads = 4, .head_features = 3, .kv_heads = 2, .causal = true, .window = window};
+    const Inputs<double> in(all.rows(), config);
+    const Attention<double> attention(config);
+    Matrix<double> whole, part, q(static_cast<Index>(rows.size()), in.q.cols());
+    attention.forward(in.q, in.k, in.v, all, whole);
+    for (std::size_t i = 0; i < rows.size(); ++i) q.row(static_cast<Index>(i)) = in.q.row(rows[i]);
+    attention.forward(q, in.k, in.v, chosen, all, part);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      CHECK(largest_difference(part.row(static_cast<Index>(i)), whole.row(rows[i])) < 1e-12);
+    check_attention_gradients(config, chosen, all);
+  }
+}
+
+TEST_CASE("attention over a cache gives new tokens what attention over whole sequences gives") {
+  const Index kv_heads = 2;
+  for (const std::optional<Index> window : {std::optional<Index>(), std::optional<Index>(4)}) {
+    const AttentionConfig config{
+        .heads = 6, .head_features = 5, .kv_heads = kv_heads, .causal = true, .window = window};
+    const std::vector<int> lengths{9, 6, 7};
+    const Sequences sequences = Sequences::packed(lengths);
+    const Inputs<double> in(sequences.rows(), config);
+    const Attention<double> attention(config);
+    Matrix<double> whole;
+    attention.forward(in.q, in.k, in.v, sequences, whole);
+    KVCache<double> cache(2, 3, 9, kv_heads * 5);
+    // First parts of different lengths, then one token each, of some of the sequences.
+    const std::vector<std::vector<int>> steps{
+        {5, 1, 7}, {1, 1, 0}, {1, 1, 0}, {0, 3, 0}, {2, 0, 0}};
+    for (const std::vector<int>& counts : steps) {
+      const auto rows_of = [&](const Matrix<double>& x) {
+        Matrix<double> rows(cache.rows_of(counts), x.cols());
+        Index row = 0;
+        for (Index b = 0; b < 3; ++b)
+          for (Index i = 0; i < counts[static_cast<std::size_t>(b)]; ++i)
+            rows.row(row++) = x.row(sequences[b].begin + cache.length(b) + i);
+        return rows;
+      };
+      const Matrix<double> q = rows_of(in.q), k = rows_of(in.k), v = rows_of(in.v);
+      cache.append(1, counts, k, v);
+      Matrix<double> y, in_place = q;
+      attention.forward(q, cache, 1, counts, y);
+      CHECK(largest_difference(y, rows_of(whole)) < 1e-12);
+      attention.forward(in_place, cache, 1, counts, in_place);
+      CHECK(same_bits(in_place, y));
+      for (const int threads : {1, 2, 3}) {
+        const Threads use(threads);
+        Matrix<double> again;
+        attention.forward(q, cache, 1, counts, again);
+        CHECK(same_bits(again, y));
+      }
+      const Threads countable(countable_threads(2));
+      const auto step = [&] { attention.forward(q, cache, 1, counts, y); };
+      step();
+      CHECK(allocations_of(step).count == 0);
+      cache.commit(counts);
+    }
+    const std::vector<int> one{1, 1, 1};
+    const Matrix<double> q = random_matrix<double>(3, 30, 1);
+    Matrix<double> y;
+    check_throws<ShapeError>([&] { attention.forward(q, cache, 2, one, y); }, "layer is 2");
+    check_throws<ShapeError>([&] { attention.forward(q, cache, 0, one, y); },
+                             "sequence 0 holds 9 tokens and gets 1, expected 0 to 0");
+    cache.clear();
+    const Attention<double> two_way({.heads = 6, .head_features = 5, .kv_heads = 2});
+    check_throws<ConfigError>([&] { two_way.forward(q, cache, 0, one, y); }, "causal");
+    const Attention<double> other({.heads = 6, .head_features = 5, .causal = true});
+    check_throws<ShapeError>([&] { other.forward(q, cache, 0, one, y); }, "kv_features = 10");
+  }
 }
 
 TEST_CASE("queries may be other rows than keys, more, fewer or none") {

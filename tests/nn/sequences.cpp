@@ -74,3 +74,29 @@ TEST_CASE("the layouts of batches of other lengths, padding or masks differ") {
   CHECK(again.layout() == batches[5].layout());
   CHECK(Sequences::masked(std::array{1, 1, 0, 0, 1, 1, 1, 0}, 4).layout() == again.layout());
 }
+
+TEST_CASE("chosen rows of a batch know their place in it") {
+  const Sequences all = Sequences::packed(std::array{3, 0, 4});
+  Sequences chosen;
+  chosen.set_selected(all, std::vector<Index>{1, 4, 6});
+  CHECK(chosen.selected());
+  CHECK(!all.selected());
+  CHECK(chosen.size() == 3);
+  CHECK(chosen.rows() == 3);
+  CHECK(chosen[0].rows == 1);
+  CHECK(chosen[1].rows == 0);
+  CHECK(chosen[2].rows == 2);
+  CHECK(std::vector<int>(chosen.positions().begin(), chosen.positions().end()) ==
+        std::vector<int>{1, 1, 3});
+  Sequences other;
+  other.set_selected(all, std::vector<Index>{1, 5, 6});
+  CHECK(other.layout() != chosen.layout());
+  const std::vector<int> mask{0, 1, 1};
+  CHECK_THROWS_AS(chosen.set_selected(Sequences::masked(mask, 3), std::vector<Index>{0}),
+                  ShapeError);
+  CHECK_THROWS_AS(chosen.set_selected(all, std::vector<Index>{2, 2}), ShapeError);
+  CHECK_THROWS_AS(chosen.set_selected(all, std::vector<Index>{7}), ShapeError);
+  CHECK(chosen.rows() == 3);
+  chosen.set_packed(std::array{2});
+  CHECK(!chosen.selected());
+}

@@ -104,6 +104,34 @@ class Sequences {
     for (const int tokens : lengths) add({rows(), tokens, 0, tokens, tokens, false});
   }
 
+  /// Becomes some of the rows of `all`, its padding not among them, as the queries of an attention
+  /// whose keys are all: `rows` in rising order. positions() are theirs in `all`. Throws
+  /// ShapeError, and is unchanged then.
+  void set_selected(const Sequences& all, std::span<const Index> rows) {
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (rows[i] < (i == 0 ? 0 : rows[i - 1] + 1) || rows[i] >= all.rows() ||
+          !all.is_token(rows[i]))
+        throw ShapeError(message("Sequences::selected: row ", i, " is ", rows[i],
+                                 ", expected rows of tokens in [0, ", all.rows(),
+                                 ") in rising order"));
+    clear();
+    selected_ = true;
+    std::size_t next = 0;
+    for (Index b = 0; b < all.size(); ++b) {
+      const std::size_t before = next;
+      while (next < rows.size() && rows[next] < all[b].begin + all[b].rows) ++next;
+      const auto count = static_cast<Index>(next - before);
+      add({this->rows(), count, 0, count, count, false});
+    }
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      positions_[i] = all.positions_[static_cast<std::size_t>(rows[i])];
+      mix(static_cast<std::uint64_t>(rows[i]));
+    }
+  }
+
+  /// Tells whether these are rows that set_selected chose.
+  [[nodiscard]] bool selected() const { return selected_; }
+
   /// Returns the number of sequences.
   [[nodiscard]] Index size() const { return static_cast<Index>(sequences_.size()); }
 
@@ -144,6 +172,7 @@ class Sequences {
     sequences_.clear();
     is_token_.clear();
     positions_.clear();
+    selected_ = false;
     tokens_ = longest_ = 0;
     layout_ = no_layout;
   }
@@ -168,6 +197,7 @@ class Sequences {
   std::vector<int> positions_;
   Index tokens_ = 0;
   Index longest_ = 0;
+  bool selected_ = false;
   static constexpr std::uint64_t no_layout = 0xCBF29CE484222325;
   std::uint64_t layout_ = no_layout;
 };
