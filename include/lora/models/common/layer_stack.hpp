@@ -62,9 +62,12 @@ class LayerStack {
   [[nodiscard]] MatrixRef<T> forward(const Rows& all, const Rows& last, Tape<T>* tape,
                                      Tape<T>* again, Scratch& scratch, const Begin& begin) const {
     const std::size_t count = blocks_.size();
-    const bool keeps = tape != nullptr && trains();
-    if (tape != nullptr) tape->begin_pass();
-    auto* const frame = keeps ? &tape->push(this, "LayerStack", all.count()) : nullptr;
+    typename Tape<T>::Frame* frame = nullptr;
+    if (tape != nullptr) {
+      tape->begin_pass();
+      if (trains()) frame = &tape->push(this, "LayerStack", all.count());
+    }
+    const bool keeps = frame != nullptr;
     std::array<std::optional<MatrixRef<T>>, 2> turns;  // of hidden states that are not kept
     const auto hidden = [&](std::size_t i) {
       const Index rows = i > 0 && i == count ? last.count() : all.count();
