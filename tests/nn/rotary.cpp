@@ -1,8 +1,10 @@
 #include <lora/nn/rotary.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
 #include "support/golden.hpp"
@@ -112,4 +114,32 @@ TEST_CASE("rotary refuses what does not fit") {
       },
       "Rotary::backward: position 1 is -1, expected at least 0");
   CHECK(y.size() == 0);
+}
+
+TEST_CASE("angles serve several matrices, and allocate nothing again") {
+  const std::vector<int> positions{0, 3, 40};
+  for (const Index d : {6, 64}) {
+    const Rotary<float> rotary(
+        d, {.scaling = RotaryScaling::dynamic, .factor = 2, .max_positions = 8});
+    const Matrix<float> x = random_matrix<float>(3, 2 * d, 1);
+    Matrix<float> angles, alone, shared, back;
+    rotary.angles(positions, std::nullopt, angles);
+    rotary.forward(x, positions, alone);
+    rotary.forward(x, angles, shared);
+    CHECK(same_bits(shared, alone));
+    rotary.backward(x, positions, alone);
+    rotary.backward(x, angles, back);
+    CHECK(same_bits(back, alone));
+    // A longer text than the largest position says turns otherwise.
+    rotary.angles(positions, 100, angles);
+    rotary.forward(x, angles, shared);
+    CHECK(!same_bits(shared, alone));
+    const Threads one(1);
+    const auto step = [&] {
+      rotary.forward(x, positions, alone);
+      rotary.backward(x, positions, back);
+    };
+    step();
+    CHECK(allocations_of(step).count == 0);
+  }
 }

@@ -99,3 +99,17 @@ TEST_CASE("rotary settings out of range or missing are refused") {
           "high_freq_factor is 1, expected more than low_freq_factor");
   CHECK_NOTHROW(validate(RotaryConfig{}, "here"));
 }
+
+TEST_CASE("yarn's two scales divide each other where both are given") {
+  const RotaryConfig plain{.scaling = RotaryScaling::yarn, .factor = 4, .original_positions = 8};
+  CHECK(rotary_magnitude(plain) == Approx(1.138629436));
+  RotaryConfig both = plain;
+  both.mscale = 2;
+  CHECK(rotary_magnitude(both) == rotary_magnitude(plain));
+  both.mscale_all_dim = 0.5;
+  CHECK(rotary_magnitude(both) == Approx((0.2 * std::log(4.0) + 1) / (0.05 * std::log(4.0) + 1)));
+  both.attention_factor = 3;
+  CHECK(rotary_magnitude(both) == 3);
+  both.mscale = -1;
+  CHECK_THROWS_AS(validate(both, "test"), ConfigError);
+}

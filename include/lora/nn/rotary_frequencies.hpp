@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <numbers>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -36,7 +38,9 @@ struct RotaryConfig {
   double beta_fast = 32;                        ///< yarn
   double beta_slow = 1;                         ///< yarn
   bool truncate = true;                         ///< yarn: whole numbers at the ends of the ramp
-  std::optional<double> attention_factor = {};  ///< yarn: 0.1 ln factor + 1 if left out
+  std::optional<double> attention_factor = {};  ///< yarn: as below if left out
+  double mscale = 0;                            ///< yarn: see rotary_magnitude; 0: not given
+  double mscale_all_dim = 0;                    ///< yarn, likewise
 };
 
 /// Returns the scaling that files call `name`. Throws ConfigError for others, longrope too.
@@ -67,6 +71,9 @@ inline void validate(const RotaryConfig& config, std::string_view where) {
                                     {"attention_factor", config.attention_factor.value_or(1)}})
     require(is_finite(value) && value > 0, what, value, "a finite number above 0");
   require(config.theta > 1, "theta", config.theta, "more than 1");
+  for (const auto& [what, value] :
+       {std::pair{"mscale", config.mscale}, {"mscale_all_dim", config.mscale_all_dim}})
+    require(is_finite(value) && value >= 0, what, value, "a finite number of at least 0");
   if (config.scaling == RotaryScaling::none) return;
   require(config.factor >= 1, "factor", config.factor, "at least 1");
   if (config.scaling == RotaryScaling::dynamic)
@@ -80,10 +87,15 @@ inline void validate(const RotaryConfig& config, std::string_view where) {
             config.high_freq_factor, "more than low_freq_factor");
 }
 
-/// Returns what cosines and sines are multiplied by: 1 but for yarn.
+/// Returns what cosines and sines are multiplied by: 1 but for yarn, there attention_factor or,
+/// with m(a) = 0.1 a ln(factor) + 1, m(mscale) / m(mscale_all_dim) where both are given, else m(1).
 [[nodiscard]] inline double rotary_magnitude(const RotaryConfig& config) {
   if (config.scaling != RotaryScaling::yarn) return 1;
-  return config.attention_factor.value_or(0.1 * std::log(config.factor) + 1);
+  if (config.attention_factor) return *config.attention_factor;
+  const auto m = [&](double scale) { return 0.1 * scale * std::log(config.factor) + 1; };
+  if (config.mscale != 0 && config.mscale_all_dim != 0)
+    return m(config.mscale) / m(config.mscale_all_dim);
+  return m(1);
 }
 
 /// Computes the D / 2 angles that a step of one position turns by, for heads of D features and
@@ -91,9 +103,13 @@ inline void validate(const RotaryConfig& config, std::string_view where) {
 ///
 ///     f_i = theta^(-2 i / D),
 ///
-/// scaled as the configuration says. Source: transformers 5.24's modeling_rope_utils.
-[[nodiscard]] inline std::vector<double> rotary_frequencies(const RotaryConfig& config,
-                                                            Index head_features, Index length) {
+/// scaled as the configuration says, to `frequencies`. Source: transformers 5.24's
+/// modeling_rope_utils. Throws ShapeError unless there is room for D / 2 numbers.
+inline void rotary_frequencies(const RotaryConfig& config, Index head_features, Index length,
+                               std::span<double> frequencies) {
+  if (static_cast<Index>(frequencies.size()) != head_features / 2)
+    throw ShapeError(message("rotary_frequencies: room for ", frequencies.size(),
+                             " numbers, expected head_features / 2 = ", head_features / 2));
   const auto d = static_cast<double>(head_features);
   const double s = config.factor;
   double theta = config.theta;
@@ -101,9 +117,8 @@ inline void validate(const RotaryConfig& config, std::string_view where) {
     theta *= std::pow(
         s * static_cast<double>(length) / static_cast<double>(config.max_positions) - (s - 1),
         d / (d - 2));
-  std::vector<double> frequencies;
-  for (Index i = 0; i < head_features / 2; ++i)
-    frequencies.push_back(std::pow(theta, -2 * static_cast<double>(i) / d));
+  for (std::size_t i = 0; i < frequencies.size(); ++i)
+    frequencies[i] = std::pow(theta, -2 * static_cast<double>(i) / d);
 
   const auto original = static_cast<double>(config.original_positions);
   if (config.scaling == RotaryScaling::linear) {
@@ -132,6 +147,13 @@ inline void validate(const RotaryConfig& config, std::string_view where) {
       frequencies[i] = frequencies[i] / s * ramp + frequencies[i] * (1 - ramp);
     }
   }
+}
+
+/// Returns them.
+[[nodiscard]] inline std::vector<double> rotary_frequencies(const RotaryConfig& config,
+                                                            Index head_features, Index length) {
+  std::vector<double> frequencies(static_cast<std::size_t>(head_features / 2));
+  rotary_frequencies(config, head_features, length, frequencies);
   return frequencies;
 }
 
