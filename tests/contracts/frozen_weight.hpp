@@ -45,6 +45,12 @@ void check_frozen_weight(const Make& make) {
     CHECK(largest_difference(y, y_expected) <= Tolerance<T>(in).value);
     CHECK(largest_difference(dx, dx_expected) <= Tolerance<T>(out).value);
 
+    if constexpr (RowReadableWeight<std::decay_t<decltype(weight)>, T>) {
+      Matrix<T> row(1, in);
+      weight.copy_row(out - 1, row.data());
+      CHECK(same_bits(row, w.row(out - 1)));
+    }
+
     // Blocks of larger matrices serve as x and y, and what lies around y stays. (One row more: a
     // matrix without rows has no memory to take a block of.)
     Matrix<T> tall_x = Matrix<T>::Constant(n + 1, in + 3, T(9));

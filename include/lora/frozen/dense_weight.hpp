@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
@@ -41,6 +42,11 @@ class DenseWeight {
   /// Returns W (out, in) as the right side of products.
   [[nodiscard]] kernels::MatrixPanels<T> transposed_panels() const {
     return {{weight_.data(), 1, weight_.outerStride()}};
+  }
+
+  /// Copies row `output` of W to `to`, `in` numbers: an embedding that a head is tied to.
+  void copy_row(Index output, T* to) const {
+    std::copy_n(weight_.data() + output * weight_.cols(), weight_.cols(), to);
   }
 
   /// Returns a copy of W.

@@ -46,6 +46,12 @@ concept PanelWeight = FrozenWeight<W, T> && requires(const W& weight) {
   { weight.transposed_panels() } -> WeightPanels<T>;
 };
 
+/// A FrozenWeight whose rows can be read one by one, as the embeddings of a language model whose
+/// head is tied to them: copy_row(output, to) copies `in` numbers.
+template <class W, class T = typename W::Scalar>
+concept RowReadableWeight = FrozenWeight<W, T> &&
+    requires(const W& weight, Index output, T* to) { weight.copy_row(output, to); };
+
 /// A FrozenWeight that an adapter can be merged into:
 ///
 ///     add_low_rank(s, b, a): W += s B A, for b (out, R) and a (R, in)

@@ -68,6 +68,13 @@ class MappedWeight {
     return {kernels::columns_of(data_, stride_, layout_ == Layout::row_major)};
   }
 
+  /// Copies row `output` of W to `to`, `in` numbers: an embedding that a head is tied to.
+  void copy_row(Index output, T* to) const {
+    const bool rows = layout_ == Layout::row_major;
+    for (Index i = 0; i < in_; ++i)
+      to[i] = data_[rows ? output * stride_ + i : i * stride_ + output];
+  }
+
   /// Returns a row-major copy of W.
   [[nodiscard]] Matrix<T> dense() const {
     return layout_ == Layout::row_major ? Matrix<T>(stored()) : Matrix<T>(stored().transpose());

@@ -59,6 +59,11 @@ class PackedWeight {
     return {panels_.data(), out_, in_};
   }
 
+  /// Copies row `output` of W to `to`, `in` numbers: an embedding that a head is tied to.
+  void copy_row(Index output, T* to) const {
+    for (Index i = 0; i < in_; ++i) to[i] = *panels().at(output, i);
+  }
+
   /// Returns a row-major copy of W.
   [[nodiscard]] Matrix<T> dense() const {
     Matrix<T> weight(out_, in_);

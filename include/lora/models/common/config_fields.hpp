@@ -30,6 +30,15 @@ class ConfigFields {
   ConfigFields(std::string_view text, std::string where)
       : where_(std::move(where)), json_(parse(text, where_)) {}
 
+  /// Returns the fields of the object that the value of `key`, which is there, has to be.
+  [[nodiscard]] ConfigFields object(const char* key) const {
+    if (!json_[key].is_object()) unexpected(key, "an object");
+    ConfigFields fields;
+    fields.where_ = message(where_, ": ", key);
+    fields.json_ = json_[key];
+    return fields;
+  }
+
   [[nodiscard]] bool has(const char* key) const {
     return json_.contains(key) && !json_[key].is_null();
   }
@@ -115,6 +124,8 @@ class ConfigFields {
   }
 
  private:
+  ConfigFields() = default;
+
   static constexpr std::array<std::pair<std::string_view, Activation>, 9> activations{
       {{"gelu", Activation::gelu},
        {"gelu_python", Activation::gelu},

@@ -120,6 +120,12 @@ class LayerStack {
     tape.pop();
   }
 
+  /// Calls action(block, number) with each block, the input's first.
+  template <class Action>
+  void for_each_block(const Action& action) const {
+    for (std::size_t i = 0; i < blocks_.size(); ++i) action(blocks_[i], static_cast<Index>(i));
+  }
+
   /// Adds what trains.
   void list(ModelParameters<T>& list) {
     for (Block& block : blocks_) block.list(list);

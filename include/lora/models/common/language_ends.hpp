@@ -1,0 +1,133 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "lora/core/scratch.hpp"
+#include "lora/frozen/frozen_weight.hpp"
+#include "lora/models/common/module_linear.hpp"
+#include "lora/nn/embedding.hpp"
+
+namespace lora::models {
+
+/// What a LanguageEnds is loaded from.
+struct LanguageEndsNames {
+  std::string embedding;  ///< "model.embed_tokens"
+  std::string head;       ///< "lm_head"
+  Index vocab_size = 0;   ///< V
+  Index features = 0;     ///< D
+  bool tied = false;      ///< the head's weight is the embeddings'
+};
+
+/// The two ends of a language model, embeddings (V, D) and head (V, D), which may be one matrix.
+/// Where they are, one copy of it is held, unless one of the two is adapted or trains alone, as
+/// PEFT's modules_to_save does: then they part, and the other stays as it is.
+template <class T, class Frozen>
+class LanguageEnds {
+ public:
+  /// Loads both. Throws FileError and ConfigError.
+  LanguageEnds(ModelBuilder<T>& builder, const LanguageEndsNames& names)
+      : vocab_size_(names.vocab_size), name_(names.embedding), head_(make_head(builder, names)) {
+    const std::string weight = names.embedding + ".weight";
+    const ModuleRole embedding = builder.plan[names.embedding].role;
+    if (embedding == ModuleRole::adapted)
+      throw ConfigError("\"" + names.embedding +
+                        "\" is to be adapted: LoRA of embeddings is not built");
+    const bool both_train = trains_together(builder, names);
+    shared_ = both_train ||
+              (names.tied && embedding == ModuleRole::frozen && RowReadableWeight<Frozen, T> &&
+               builder.plan[names.head].role == ModuleRole::frozen);
+    if (shared_) return;
+    if (embedding == ModuleRole::trained)
+      table_ = Parameter<T>(weight, builder.weights.copy(weight, vocab_size_, names.features));
+    else
+      std::construct_at(&frozen_, builder.weights.matrix(weight, vocab_size_, names.features));
+  }
+
+  /// Tells whether embeddings train, so that backward is to be called.
+  [[nodiscard]] bool trains() const {
+    return table_.size() > 0 || (shared_ && std::holds_alternative<Linear<T>>(head_));
+  }
+
+  /// Computes y (N, D), the embeddings of tokens that the caller has checked.
+  void embed(std::span<const int> ids, MatrixRef<T> y) const {
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      copy_row(ids[i], y.data() + static_cast<Index>(i) * y.outerStride(), y.cols());
+  }
+
+  /// Adds dy (N, D) to the gradients of the embeddings, which train.
+  void embed_backward(std::span<const int> ids, ConstMatrixRef<T> dy,
+                      GradientTarget<T> target) const {
+    const Parameter<T>& table = shared_ ? std::get<Linear<T>>(head_).weight() : table_;
+    embedding_backward<T>(ids, dy, target.of(table));
+  }
+
+  /// Calls use(head), a LoRALinear or a Linear that trains.
+  template <class Use>
+  decltype(auto) with_head(const Use& use) const {
+    return std::visit(use, head_);
+  }
+
+  /// Adds what trains.
+  void list(ModelParameters<T>& list) {
+    if (!shared_) list.total += table_.size() + frozen_.size();
+    if (table_.size() > 0) list.add(table_);
+    if (auto* lora = std::get_if<LoRALinear<T, Frozen>>(&head_))
+      return list_lora_linear(*lora, list);
+    auto& linear = std::get<Linear<T>>(head_);
+    list.total += linear.total_parameters();
+    for (Parameter<T>* parameter : linear.parameters()) list.add(*parameter);
+  }
+
+  /// Calls action(layer) with the head, if it has an adapter.
+  template <class Action>
+  void for_each_adapted(const Action& action) {
+    if (auto* lora = std::get_if<LoRALinear<T, Frozen>>(&head_);
+        lora != nullptr && lora->has_adapter())
+      action(*lora);
+  }
+
+ private:
+  using Head = std::variant<LoRALinear<T, Frozen>, Linear<T>>;
+
+  // Under full fine-tuning tied weights train as one; modules_to_save makes a copy of each.
+  static bool trains_together(const ModelBuilder<T>& builder, const LanguageEndsNames& names) {
+    return names.tied && builder.plan[names.embedding].role == ModuleRole::trained &&
+           builder.plan[names.head].role == ModuleRole::trained &&
+           builder.plan.peft_config().modules_to_save.empty();
+  }
+
+  static Head make_head(ModelBuilder<T>& builder, const LanguageEndsNames& names) {
+    const LinearSizes sizes{.out = names.vocab_size, .in = names.features, .bias = false};
+    if (builder.plan[names.head].role != ModuleRole::trained)
+      return make_lora_linear<T, Frozen>(builder, names.head, sizes);
+    Linear<T> linear = make_trained_linear<T>(builder, names.head, sizes);
+    if (trains_together(builder, names)) linear.set_name(names.embedding);
+    return linear;
+  }
+
+  void copy_row(Index id, T* to, Index features) const {
+    if (!shared_) {
+      const ConstMatrixRef<T> table = table_.size() > 0 ? ConstMatrixRef<T>(table_.value) : frozen_;
+      std::copy_n(table.data() + id * table.outerStride(), features, to);
+    } else if (const auto* linear = std::get_if<Linear<T>>(&head_)) {
+      std::copy_n(linear->weight().value.data() + id * features, features, to);
+    } else if constexpr (RowReadableWeight<Frozen, T>) {
+      std::get<LoRALinear<T, Frozen>>(head_).weight().copy_row(id, to);
+    }
+  }
+
+  Index vocab_size_;
+  std::string name_;
+  Head head_;
+  bool shared_ = false;                         // embeddings are the head's weight
+  Parameter<T> table_;                          // or train by themselves,
+  ConstMatrixRef<T> frozen_{nullptr, 0, 0, 0};  // or lie in the files
+};
+
+}  // namespace lora::models
