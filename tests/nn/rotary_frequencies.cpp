@@ -113,3 +113,15 @@ TEST_CASE("yarn's two scales divide each other where both are given") {
   both.mscale = -1;
   CHECK_THROWS_AS(validate(both, "test"), ConfigError);
 }
+
+TEST_CASE("frequency factors divide what else was computed, one each") {
+  RotaryConfig config{.theta = 100};
+  const std::vector<double> plain = rotary_frequencies(config, 4, 1);
+  config.frequency_factors = {1, 8};
+  const std::vector<double> divided = rotary_frequencies(config, 4, 1);
+  CHECK(divided[0] == plain[0]);
+  CHECK(divided[1] == plain[1] / 8);
+  CHECK_THROWS_AS(rotary_frequencies(config, 6, 1), ShapeError);
+  config.frequency_factors[1] = 0;
+  CHECK_THROWS_AS(validate(config, "test"), ConfigError);
+}

@@ -37,6 +37,7 @@ class Rotary {
       throw ConfigError(message("Rotary: head_features is ", head_features,
                                 ", expected an even number of at least 2"));
     validate(config, "Rotary");
+    static_cast<void>(rotary_frequencies(config, head_features, 1));  // checks what there is to D
   }
 
   /// Computes m cos t and m sin t side by side, (N, D), for N positions, none negative. `length` is

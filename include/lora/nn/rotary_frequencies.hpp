@@ -41,6 +41,8 @@ struct RotaryConfig {
   std::optional<double> attention_factor = {};  ///< yarn: as below if left out
   double mscale = 0;                            ///< yarn: see rotary_magnitude; 0: not given
   double mscale_all_dim = 0;                    ///< yarn, likewise
+  std::vector<double> frequency_factors = {};   ///< what each frequency is divided by at the end,
+                                                ///< D / 2 numbers: a GGUF's rope_freqs; or none
 };
 
 /// Returns the scaling that files call `name`. Throws ConfigError for others, longrope too.
@@ -74,6 +76,9 @@ inline void validate(const RotaryConfig& config, std::string_view where) {
   for (const auto& [what, value] :
        {std::pair{"mscale", config.mscale}, {"mscale_all_dim", config.mscale_all_dim}})
     require(is_finite(value) && value >= 0, what, value, "a finite number of at least 0");
+  for (const double factor : config.frequency_factors)
+    require(is_finite(factor) && factor > 0, "a frequency factor", factor,
+            "a finite number above 0");
   if (config.scaling == RotaryScaling::none) return;
   require(config.factor >= 1, "factor", config.factor, "at least 1");
   if (config.scaling == RotaryScaling::dynamic)
@@ -104,12 +109,17 @@ inline void validate(const RotaryConfig& config, std::string_view where) {
 ///     f_i = theta^(-2 i / D),
 ///
 /// scaled as the configuration says, to `frequencies`. Source: transformers 5.24's
-/// modeling_rope_utils. Throws ShapeError unless there is room for D / 2 numbers.
+/// modeling_rope_utils. Throws ShapeError unless these are D / 2, and so are frequency_factors
+/// where there are any.
 inline void rotary_frequencies(const RotaryConfig& config, Index head_features, Index length,
                                std::span<double> frequencies) {
   if (static_cast<Index>(frequencies.size()) != head_features / 2)
     throw ShapeError(message("rotary_frequencies: room for ", frequencies.size(),
                              " numbers, expected head_features / 2 = ", head_features / 2));
+  if (!config.frequency_factors.empty() && config.frequency_factors.size() != frequencies.size())
+    throw ShapeError(
+        message("rotary_frequencies: ", config.frequency_factors.size(),
+                " frequency_factors, expected head_features / 2 = ", frequencies.size()));
   const auto d = static_cast<double>(head_features);
   const double s = config.factor;
   double theta = config.theta;
@@ -147,6 +157,8 @@ inline void rotary_frequencies(const RotaryConfig& config, Index head_features, 
       frequencies[i] = frequencies[i] / s * ramp + frequencies[i] * (1 - ramp);
     }
   }
+  for (std::size_t i = 0; i < config.frequency_factors.size(); ++i)
+    frequencies[i] /= config.frequency_factors[i];
 }
 
 /// Returns them.

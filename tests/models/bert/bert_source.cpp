@@ -125,7 +125,7 @@ TEST_CASE("a model's files that do not hold what config.json says are refused by
     check_throws<FileError>([&] { const Sentiment model(directory.path()); }, part);
   };
   refused([](TinyFiles& files) { files.config["hidden_size"] = 64; },
-          "word_embeddings.weight\" is of shape (50, 32), expected (50, 64) by config.json");
+          "word_embeddings.weight\" is of shape (50, 32), expected (50, 64) by the model's config");
   refused([](TinyFiles& files) { files.config["vocab_size"] = 30522; },
           "is of shape (50, 32), expected (30522, 32)");
   refused([](TinyFiles& files) { files.config["num_hidden_layers"] = 3; },

@@ -58,7 +58,7 @@ TEST_CASE("a tensor that is missing or of another shape is refused by its name i
   files.add_linear("a", 3, 5);
   PretrainedWeights<double> weights(files.write());
   check_throws<FileError>([&] { static_cast<void>(weights.matrix("a.weight", 5, 3)); },
-                          "\"a.weight\" is of shape (3, 5), expected (5, 3) by config.json");
+                          "\"a.weight\" is of shape (3, 5), expected (5, 3) by the model's config");
   check_throws<FileError>([&] { static_cast<void>(weights.vector("a.weight", 5)); },
                           "expected (5,)");
   check_throws<FileError>([&] { static_cast<void>(weights.copy("b.weight", 3, 5)); },

@@ -34,7 +34,7 @@ struct BertSource : ModelSource<T, BertConfig> {
   void require_pooler() const {
     if (has_pooler() || this->plan[pooler()].role == ModuleRole::trained) return;
     throw FileError(message(
-        this->weights->directory().string(), ": has no \"", pooler(),
+        this->weights->path().string(), ": has no \"", pooler(),
         ".weight\", as a masked language model has none: take the mean of the tokens in its place "
         "(BertOptions::pooling = BertPooling::mean), or train a new pooler (with LoRA, "
         "modules_to_save = {\"pooler\"}; without, LastLayers or FullTuning)"));

@@ -75,9 +75,8 @@ class CausalBatch {
                                  vocab_size, ")"));
     for (Index b = 0; b < sequences_.size(); ++b)
       if (sequences_[b].rows > positions)
-        throw ShapeError(
-            message(where, ": text ", b, " of the batch has ", sequences_[b].rows,
-                    " tokens, expected at most ", positions));
+        throw ShapeError(message(where, ": text ", b, " of the batch has ", sequences_[b].rows,
+                                 " tokens, expected at most ", positions));
   }
 
  private:

@@ -24,6 +24,14 @@ struct ModelSource {
         weights(std::make_shared<PretrainedWeights<T>>(directory)),
         plan(tuning, outline) {}
 
+  /// Takes weights that are open. Throws ConfigError.
+  ModelSource(std::shared_ptr<PretrainedWeights<T>> model_weights, Config model_config,
+              ModelOutline model_outline, const Tuning& tuning)
+      : config(std::move(model_config)),
+        outline(std::move(model_outline)),
+        weights(std::move(model_weights)),
+        plan(tuning, outline) {}
+
   /// Returns what modules are built from.
   [[nodiscard]] ModelBuilder<T> builder(std::uint64_t seed) const {
     return {*weights, plan, config.initializer_range, seed};

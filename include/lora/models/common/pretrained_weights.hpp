@@ -10,17 +10,21 @@
 #include <vector>
 
 #include "lora/frozen/mapped_weight.hpp"
-#include "lora/io/model_reader.hpp"
+#include "lora/io/tensor_view.hpp"
+#include "lora/models/common/weight_files.hpp"
 
 namespace lora::models {
 
-/// The weights in a model's files, for its layers: in place where the numbers are of type T, else
-/// as copies that this object owns. What it gives lives as long as it does.
+/// The weights in a model's files, safetensors or GGUF, for its layers: in place where the numbers
+/// are of type T, else as copies that this object owns. What it gives lives as long as it does.
 template <class T>
 class PretrainedWeights {
  public:
   /// Opens the files of `directory`. Throws FileError; see io::ModelReader.
-  explicit PretrainedWeights(const std::filesystem::path& directory) : reader_(directory) {}
+  explicit PretrainedWeights(const std::filesystem::path& directory) : files_(directory) {}
+
+  /// Takes the tensors of a GGUF file.
+  explicit PretrainedWeights(GgufWeights weights) : files_(std::move(weights)) {}
 
   /// Takes `from` off the names that are asked for and puts `to` in its place, as for a file that
   /// was saved without its head.
@@ -35,36 +39,34 @@ class PretrainedWeights {
     older_ends_.emplace_back(std::move(end), std::move(older));
   }
 
-  [[nodiscard]] const std::filesystem::path& directory() const { return reader_.directory(); }
+  /// Returns the directory of the safetensors, or the GGUF file.
+  [[nodiscard]] const std::filesystem::path& path() const { return files_.path(); }
 
   [[nodiscard]] bool contains(const std::string& name) const {
-    return reader_.contains(stored_name(name));
+    return files_.contains(stored_name(name));
   }
 
-  /// Returns the tensor of that name as it lies in the files, or null.
+  /// Returns the tensor of that name as it lies in safetensors files, or null.
   [[nodiscard]] const io::TensorView* find(const std::string& name) {
-    const std::string stored = stored_name(name);
-    return reader_.contains(stored) ? &reader_.tensor(stored) : nullptr;
+    return files_.view(stored_name(name));
   }
 
   /// Returns the (rows, cols) tensor of that name, in place or as a copy that stays. Throws
   /// FileError for a missing tensor, another shape or dtype.
   [[nodiscard]] ConstMatrixRef<T> matrix(const std::string& name, Index rows, Index cols) {
-    const io::TensorView& view = checked(name, {rows, cols});
-    if (const T* data = view.template data_as<T>()) return {data, rows, cols, cols};
-    return copies_.emplace_back(reader_.template read<T>(stored_name(name)));
+    const std::string stored = checked(name, {rows, cols});
+    if (const T* data = files_.template in_place<T>(stored)) return {data, rows, cols, cols};
+    return copies_.emplace_back(files_.template read<T>(stored));
   }
 
   /// Returns a copy of the (rows, cols) tensor of that name. Throws as `matrix`.
   [[nodiscard]] Matrix<T> copy(const std::string& name, Index rows, Index cols) {
-    static_cast<void>(checked(name, {rows, cols}));
-    return reader_.template read<T>(stored_name(name));
+    return files_.template read<T>(checked(name, {rows, cols}));
   }
 
   /// Returns a copy of the vector of that name. Throws as `matrix`.
   [[nodiscard]] Vector<T> vector(const std::string& name, Index size) {
-    static_cast<void>(checked(name, {size}));
-    return reader_.template read<T>(stored_name(name)).row(0).transpose();
+    return files_.template read<T>(checked(name, {size})).row(0).transpose();
   }
 
   /// Returns the weight (out, in) of that name in the storage `Frozen`, which is made of a matrix.
@@ -75,8 +77,7 @@ class PretrainedWeights {
       return Frozen(matrix(name, out, in).data(), out, in);
     } else if constexpr (std::constructible_from<Frozen, ConstMatrixRef<T>>) {
       // A copy is needed only to be stored in another form.
-      const io::TensorView& view = checked(name, {out, in});
-      if (const T* data = view.template data_as<T>())
+      if (const T* data = files_.template in_place<T>(checked(name, {out, in})))
         return Frozen(ConstMatrixRef<T>(data, out, in, in));
       return Frozen(ConstMatrixRef<T>(copy(name, out, in)));
     } else {
@@ -85,32 +86,33 @@ class PretrainedWeights {
   }
 
   /// Gives back the pages of the files that were read; see io::ModelReader.
-  void release_pages() const { reader_.release_pages(); }
+  void release_pages() const { files_.release_pages(); }
 
  private:
   [[nodiscard]] std::string stored_name(std::string_view name) const {
     std::string stored(name);
     if (stored.starts_with(from_)) stored = to_ + stored.substr(from_.size());
-    if (reader_.contains(stored)) return stored;
+    if (files_.contains(stored)) return stored;
     for (const auto& [end, older] : older_ends_) {
       if (!stored.ends_with(end)) continue;
       std::string other = stored.substr(0, stored.size() - end.size()) + older;
-      if (reader_.contains(other)) return other;
+      if (files_.contains(other)) return other;
     }
     return stored;
   }
 
-  [[nodiscard]] const io::TensorView& checked(const std::string& name, const io::Shape& shape) {
-    const std::string stored = stored_name(name);
-    const io::TensorView& view = reader_.tensor(stored);
-    if (view.shape != shape)
-      throw FileError(message(reader_.directory().string(), ": tensor \"", stored,
-                              "\" is of shape ", io::shape_text(view.shape), ", expected ",
-                              io::shape_text(shape), " by config.json"));
-    return view;
+  // Returns the name in the files of a tensor of this shape. Throws FileError.
+  [[nodiscard]] std::string checked(const std::string& name, const io::Shape& shape) {
+    std::string stored = stored_name(name);
+    const io::Shape& found = files_.shape(stored);
+    if (found != shape)
+      throw FileError(message(path().string(), ": tensor \"", stored, "\" is of shape ",
+                              io::shape_text(found), ", expected ", io::shape_text(shape),
+                              " by the model's config"));
+    return stored;
   }
 
-  io::ModelReader reader_;
+  WeightFiles files_;
   std::string from_, to_;
   std::vector<std::pair<std::string, std::string>> older_ends_;
   std::deque<Matrix<T>> copies_;  // which stay where they are

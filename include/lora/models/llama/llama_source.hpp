@@ -1,11 +1,14 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "lora/core/number_checks.hpp"
 #include "lora/models/common/model_source.hpp"
 #include "lora/models/llama/llama_config.hpp"
+#include "lora/models/llama/llama_gguf.hpp"
 #include "lora/models/llama/llama_options.hpp"
 #include "lora/models/llama/llama_outline.hpp"
 
@@ -14,9 +17,10 @@ namespace lora::models {
 /// What a model of Llama's family is built from; see ModelSource.
 template <class T>
 struct LlamaSource : ModelSource<T, LlamaConfig> {
-  /// Opens a Hugging Face directory. Throws FileError and ConfigError.
-  LlamaSource(const std::filesystem::path& directory, const LlamaOptions& options)
-      : LlamaSource(directory, options, with_options(read_llama_config(directory), options)) {}
+  /// Opens a Hugging Face directory, or a GGUF file. Throws FileError and ConfigError.
+  LlamaSource(const std::filesystem::path& path, const LlamaOptions& options)
+      : LlamaSource(path.extension() == ".gguf" ? open_gguf(path) : open_directory(path), options) {
+  }
 
   /// Tells whether the head's weight is the embeddings', as config.json says: not where the files
   /// have a head of their own, which transformers 5.24 loads too. Throws FileError where they have
@@ -24,20 +28,39 @@ struct LlamaSource : ModelSource<T, LlamaConfig> {
   [[nodiscard]] bool ties_head() const {
     if (this->weights->contains("lm_head.weight")) return false;
     if (this->config.tie_word_embeddings) return true;
-    throw FileError(message(this->weights->directory().string(),
+    throw FileError(message(this->weights->path().string(),
                             ": has no \"lm_head.weight\", and tie_word_embeddings is false: the "
                             "head would be random"));
   }
 
  private:
-  LlamaSource(const std::filesystem::path& directory, const LlamaOptions& options,
-              const LlamaConfig& with)
-      : ModelSource<T, LlamaConfig>(directory, with, llama_outline(with), options.tuning) {
+  struct Files {
+    std::shared_ptr<PretrainedWeights<T>> weights;
+    LlamaConfig config;
+  };
+
+  static Files open_directory(const std::filesystem::path& directory) {
+    LlamaConfig config = read_llama_config(directory);
+    auto weights = std::make_shared<PretrainedWeights<T>>(directory);
     // Files of a model without its head leave the prefix out.
-    if (!this->weights->contains("model.embed_tokens.weight") &&
-        this->weights->contains("embed_tokens.weight"))
-      this->weights->replace_prefix("model.", "");
+    if (!weights->contains("model.embed_tokens.weight") && weights->contains("embed_tokens.weight"))
+      weights->replace_prefix("model.", "");
+    return {std::move(weights), std::move(config)};
   }
+
+  static Files open_gguf(const std::filesystem::path& path) {
+    auto file = std::make_shared<const io::GgufReader>(path);
+    LlamaConfig config = read_llama_config(*file);
+    auto weights =
+        std::make_shared<PretrainedWeights<T>>(llama_gguf_weights(std::move(file), config));
+    return {std::move(weights), std::move(config)};
+  }
+
+  LlamaSource(const Files& files, const LlamaOptions& options)
+      : LlamaSource(files, with_options(files.config, options), options) {}
+
+  LlamaSource(const Files& files, const LlamaConfig& with, const LlamaOptions& options)
+      : ModelSource<T, LlamaConfig>(files.weights, with, llama_outline(with), options.tuning) {}
 
   static LlamaConfig with_options(LlamaConfig config, const LlamaOptions& options) {
     if (options.attention_dropout) {

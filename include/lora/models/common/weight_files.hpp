@@ -1,0 +1,70 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "lora/io/model_reader.hpp"
+#include "lora/io/tensor_view.hpp"
+#include "lora/models/common/gguf_weights.hpp"
+
+namespace lora::models {
+
+/// The files that a model's tensors lie in, by Hugging Face's names: a directory of safetensors, or
+/// a GGUF file.
+class WeightFiles {
+ public:
+  /// Opens a directory; see io::ModelReader.
+  explicit WeightFiles(const std::filesystem::path& directory)
+      : files_(io::ModelReader(directory)), path_(directory) {}
+
+  /// Takes a GGUF file.
+  explicit WeightFiles(GgufWeights weights) : files_(std::move(weights)) {
+    path_ = std::get<GgufWeights>(files_).path();
+  }
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+  [[nodiscard]] bool contains(const std::string& name) const {
+    return std::visit([&](const auto& files) { return files.contains(name); }, files_);
+  }
+
+  /// Returns the shape of a tensor. Throws FileError if there is none of that name.
+  [[nodiscard]] const io::Shape& shape(const std::string& name) {
+    if (const auto* gguf = std::get_if<GgufWeights>(&files_)) return gguf->shape(name);
+    return std::get<io::ModelReader>(files_).tensor(name).shape;
+  }
+
+  /// Returns the tensor as it lies in safetensors files, null if there is none of that name or the
+  /// files are others.
+  [[nodiscard]] const io::TensorView* view(const std::string& name) {
+    auto* reader = std::get_if<io::ModelReader>(&files_);
+    return reader != nullptr && reader->contains(name) ? &reader->tensor(name) : nullptr;
+  }
+
+  /// Returns the numbers of a tensor where they lie, or null where they have to be converted.
+  template <class T>
+  [[nodiscard]] const T* in_place(const std::string& name) {
+    if (const auto* gguf = std::get_if<GgufWeights>(&files_))
+      return gguf->template in_place<T>(name);
+    return std::get<io::ModelReader>(files_).tensor(name).template data_as<T>();
+  }
+
+  /// Returns a copy of a tensor, converted to T; a vector is one row. Throws FileError.
+  template <class T>
+  [[nodiscard]] Matrix<T> read(const std::string& name) {
+    return std::visit([&](auto& files) { return files.template read<T>(name); }, files_);
+  }
+
+  /// Gives back the pages of the files that were read.
+  void release_pages() const {
+    std::visit([](const auto& files) { files.release_pages(); }, files_);
+  }
+
+ private:
+  std::variant<io::ModelReader, GgufWeights> files_;
+  std::filesystem::path path_;
+};
+
+}  // namespace lora::models
