@@ -34,6 +34,7 @@
 
 #include "lora/kernels/dot_tile.hpp"
 #include "lora/kernels/epilogue.hpp"
+#include "lora/kernels/half_bits.hpp"
 #include "lora/kernels/joined_product.hpp"
 #include "lora/kernels/left_source.hpp"
 #include "lora/kernels/low_rank_gradients.hpp"
@@ -46,6 +47,7 @@
 #include "lora/kernels/panel_tasks.hpp"
 #include "lora/kernels/panels.hpp"
 #include "lora/kernels/product.hpp"
+#include "lora/kernels/quantised_blocks.hpp"
 #include "lora/kernels/row_product.hpp"
 #include "lora/kernels/shallow_product.hpp"
 #include "lora/kernels/tile.hpp"

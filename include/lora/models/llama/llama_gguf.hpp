@@ -64,7 +64,7 @@ class LlamaGgufConfig {
     config.vocab_size = file_.tensor("token_embd.weight").shape.front();
     config.max_position_embeddings = size("context_length", 1'000'000'000);
     config.hidden_size = size("embedding_length", 1'000'000);
-    config.num_hidden_layers = size("block_count", 10'000);
+    config.num_hidden_layers = static_cast<Index>(metadata_.integer(key("block_count"), 0, 10'000));
     config.intermediate_size = size("feed_forward_length", 10'000'000);
     config.num_attention_heads = size("attention.head_count", 1'000'000);
     config.num_key_value_heads = config.num_attention_heads;

@@ -1,0 +1,98 @@
+#include <lora/models/common/language_ends.hpp>
+
+#include <string>
+#include <vector>
+
+#include "models/common/model_files.hpp"
+#include "support/catch.hpp"
+#include "support/throws.hpp"
+#include "support/tolerance.hpp"
+
+using namespace lora;
+using namespace lora::test;
+
+namespace {
+
+using Ends = models::LanguageEnds<double, DenseWeight<double>>;
+
+models::ModelOutline ends_outline() {
+  models::ModelOutline outline;
+  outline.output_embedding = "head";
+  outline.modules = {{"tokens", peft::ModuleKind::other_layer},
+                     {"other", peft::ModuleKind::linear},
+                     {"head", peft::ModuleKind::linear}};
+  return outline;
+}
+
+ModelFiles ends_files(bool tied) {
+  ModelFiles files;
+  files.add("tokens.weight", random_matrix<double>(7, 3, 1), {7, 3});
+  if (!tied) files.add("head.weight", random_matrix<double>(7, 3, 2), {7, 3});
+  return files;
+}
+
+}  // namespace
+
+TEST_CASE("embeddings are rows of their table, or of the head that they are tied to") {
+  const std::vector<int> ids{6, 0, 6};
+  for (const bool tied : {false, true}) {
+    const ModelFiles files = ends_files(tied);
+    Workbench bench(files, models::HeadOnly{}, ends_outline());
+    if (tied) bench.weights.also_known_as("head.weight", "tokens.weight");
+    Ends ends(bench.builder, {"tokens", "head", 7, 3, tied});
+    CHECK(!ends.trains());
+    Matrix<double> y(3, 3), logits;
+    ends.embed(ids, y);
+    CHECK(same_bits(y.row(0), files["tokens.weight"].row(6)));
+    CHECK(same_bits(y.row(1), files["tokens.weight"].row(0)));
+    ends.with_head([&](const auto& head) { head.forward(y, logits); });
+    CHECK(largest_difference(
+              logits, y * files[tied ? "tokens.weight" : "head.weight"].transpose()) < 1e-14);
+    models::ModelParameters<double> list;
+    ends.list(list);
+    CHECK(list.trained.empty());
+    CHECK(list.total == (tied ? 21 : 42));
+  }
+}
+
+TEST_CASE("ends that train together are one parameter, and apart they are two") {
+  const std::vector<int> ids{6, 0, 6};
+  const Matrix<double> dy = random_matrix<double>(3, 3, 4);
+  for (const bool tied : {false, true}) {
+    const ModelFiles files = ends_files(tied);
+    Workbench bench(files, models::FullTuning{}, ends_outline());
+    if (tied) bench.weights.also_known_as("head.weight", "tokens.weight");
+    Ends ends(bench.builder, {"tokens", "head", 7, 3, tied});
+    CHECK(ends.trains());
+    models::ModelParameters<double> list;
+    ends.list(list);
+    REQUIRE(list.trained.size() == (tied ? 1 : 2));
+    CHECK(list.trained[0]->name == "tokens.weight");
+    ends.embed_backward(ids, dy, GradientTarget<double>::own());
+    CHECK(largest_difference(list.trained[0]->grad.row(6), dy.row(0) + dy.row(2)) < 1e-15);
+    list.trained[0]->value.setConstant(2);
+    Matrix<double> y(3, 3);
+    ends.embed(ids, y);
+    CHECK(y.isConstant(2));
+  }
+}
+
+TEST_CASE("a head that is adapted leaves embeddings alone, and embeddings are not adapted") {
+  const ModelFiles files = ends_files(true);
+  peft::PeftConfig config{.r = 2, .target_modules = std::vector<std::string>{"head"}};
+  Workbench bench(files, config, ends_outline());
+  bench.weights.also_known_as("head.weight", "tokens.weight");
+  Ends ends(bench.builder, {"tokens", "head", 7, 3, true});
+  Index adapted = 0;
+  ends.for_each_adapted([&](auto& head) {
+    ++adapted;
+    head.lora_B().value.setConstant(1);
+    head.merge();
+  });
+  CHECK(adapted == 1);
+  Matrix<double> y(1, 3);
+  ends.embed(std::vector<int>{4}, y);
+  CHECK(same_bits(y, files["tokens.weight"].row(4)));
+  config.target_modules = std::vector<std::string>{"tokens"};
+  check_throws<ConfigError>([&] { Workbench refused(files, config, ends_outline()); }, "tokens");
+}
