@@ -14,6 +14,7 @@ enum class RandomStream : std::uint32_t {
   initialisation = 1,  ///< start values of A and B
   dropout = 2,         ///< masks
   shuffling = 3,       ///< order of a data set
+  sampling = 4,        ///< tokens of generated text
   user = 1024,         ///< first of those free for callers
 };
 

@@ -72,6 +72,12 @@ class BytePairTokenizer {
     return assemble(templates_, tokens(first, options.parse_special), &other, options);
   }
 
+  /// Tells whether a token is special, so that decoding leaves it out unless asked.
+  [[nodiscard]] bool is_special(int id) const {
+    const auto found = added_.find(id);
+    return found != added_.end() && found->second.special;
+  }
+
   /// Returns the bytes that a token stands for; nothing for an id that no token has. They need not
   /// be whole characters.
   [[nodiscard]] std::string bytes_of(int id) const {
@@ -86,8 +92,7 @@ class BytePairTokenizer {
   [[nodiscard]] std::string decode(std::span<const int> ids, bool skip_special = true) const {
     std::string bytes, text;
     for (const int id : ids) {
-      const auto found = added_.find(id);
-      if (!skip_special || found == added_.end() || !found->second.special) bytes += bytes_of(id);
+      if (!skip_special || !is_special(id)) bytes += bytes_of(id);
     }
     for (const Character& character : characters_of(bytes)) append_utf8(character.value, text);
     return text;
