@@ -41,6 +41,7 @@
 #include "lora/models/llama/llama_config.hpp"
 #include "lora/models/llama/llama_config_parser.hpp"
 #include "lora/models/llama/llama_gguf.hpp"
+#include "lora/models/llama/llama_gguf_adapter.hpp"
 #include "lora/models/llama/llama_layer.hpp"
 #include "lora/models/llama/llama_model.hpp"
 #include "lora/models/llama/llama_options.hpp"
