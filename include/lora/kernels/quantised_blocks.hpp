@@ -79,8 +79,11 @@ struct Range {
 inline Range ranged_codes(const float* in, int most, std::array<int, 32>& codes) {
   const float least = *std::min_element(in, in + 32), largest = *std::max_element(in, in + 32);
   const float d = (largest - least) / static_cast<float>(most), inverse = d == 0 ? 0 : 1 / d;
-  for (std::size_t i = 0; i < 32; ++i)
-    codes[i] = std::clamp(static_cast<int>((in[i] - least) * inverse + 0.5F), 0, most);
+  for (std::size_t i = 0; i < 32; ++i) {
+    // Halves go up, as in ggml.
+    const float shifted = (in[i] - least) * inverse + 0.5F;
+    codes[i] = std::clamp(static_cast<int>(shifted), 0, most);
+  }
   return {d, least};
 }
 
@@ -201,7 +204,7 @@ struct BlockQ4_K {
     for (int j = 0; j < 8; ++j) {
       const auto [scale, least] = detail::scale_and_least(in + 4, j);
       const float a = d * scale, b = dmin * least;
-      const std::uint8_t* codes = in + 16 + 32 * (j / 2);
+      const std::uint8_t* codes = in + 16 + std::ptrdiff_t{32} * (j / 2);
       for (int i = 0; i < 32; ++i) {
         const int n = j % 2 == 0 ? detail::low_code(codes, i) : detail::high_code(codes, i);
         out[32 * j + i] = a * static_cast<float>(n) - b;
@@ -221,7 +224,7 @@ struct BlockQ5_K {
       const auto [scale, least] = detail::scale_and_least(in + 4, j);
       const float a = d * scale, b = dmin * least;
       const std::uint8_t* high = in + 16;
-      const std::uint8_t* codes = in + 48 + 32 * (j / 2);
+      const std::uint8_t* codes = in + 48 + std::ptrdiff_t{32} * (j / 2);
       for (int i = 0; i < 32; ++i) {
         const int n = j % 2 == 0 ? detail::low_code(codes, i) : detail::high_code(codes, i);
         out[32 * j + i] = a * static_cast<float>(n | (high[i] >> j & 1) << 4) - b;

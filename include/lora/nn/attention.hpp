@@ -85,7 +85,7 @@ class Attention {
                   "rows that counts says", "heads * head_features");
     MatrixRef<T> out = y.shaped_elementwise(q.rows(), q.cols(), where, "y", {q});
     Scratch scratch;
-    Index* begins = scratch.take<Index>(cache.sequences());
+    auto* begins = scratch.take<Index>(cache.sequences());
     Index begin = 0;
     for (Index b = 0; b < cache.sequences(); ++b) {
       begins[b] = begin;

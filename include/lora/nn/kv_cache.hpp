@@ -38,7 +38,7 @@ class KVCache {
                                  ", expected at least 1 each"));
       elements *= static_cast<double>(size);
     }
-    if (elements > static_cast<double>(std::numeric_limits<std::int64_t>::max() / 16))
+    if (elements > static_cast<double>(std::numeric_limits<std::int64_t>::max()) / 16)
       throw ShapeError(message("KVCache: ", elements, " numbers are more than memory can hold"));
     lengths_.resize(static_cast<std::size_t>(sequences));
     memory_.resize(static_cast<std::size_t>(2 * layers * sequences * capacity * kv_features));

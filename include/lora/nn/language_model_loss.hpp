@@ -83,7 +83,7 @@ template <class T, class Use>
 void for_each_chunk(ConstMatrixRef<T> hidden, std::span<const int> labels, Index count,
                     Index columns, const Use& use) {
   Scratch scratch;
-  Index* rows = scratch.take<Index>(count);
+  auto* rows = scratch.take<Index>(count);
   Index found = 0;
   for (std::size_t i = 0; i < labels.size(); ++i)
     if (labels[i] != ignored_label) rows[found++] = static_cast<Index>(i);

@@ -68,14 +68,14 @@ class GgufMetadata {
 
   /// Returns the texts of that key. Throws FileError if it is missing or no list of texts.
   [[nodiscard]] const std::vector<std::string_view>& texts(const std::string& key) const {
-    const GgufList& list = get<GgufList>(key, "a list of texts");
+    const auto& list = get<GgufList>(key, "a list of texts");
     if (list.type != GgufValueType::text) wrong_type(key, "a list of texts");
     return list.texts;
   }
 
   /// Returns the numbers of that key. Throws FileError if it is missing or no list of numbers.
   [[nodiscard]] const std::vector<double>& numbers(const std::string& key) const {
-    const GgufList& list = get<GgufList>(key, "a list of numbers");
+    const auto& list = get<GgufList>(key, "a list of numbers");
     if (list.type == GgufValueType::text) wrong_type(key, "a list of numbers");
     return list.numbers;
   }

@@ -71,7 +71,7 @@ class GgufWeights {
     if (values.size() == 0) return values;
     const auto row_bytes = static_cast<Index>(found->bytes.size()) / rows;
     Scratch scratch;
-    float* row = scratch.take<float>(cols);
+    auto* row = scratch.take<float>(cols);
     for (Index i = 0; i < rows; ++i) {
       const Index stored =
           place->head_rows > 0 && is_matrix ? interleaved_row(i, place->head_rows) : i;

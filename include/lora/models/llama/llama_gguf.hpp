@@ -192,7 +192,7 @@ class LlamaGgufConfig {
     if (!known.contains(name))
       throw FileError(message(file->path().string(), ": tensor ", in_quotes(name),
                               " is none of a model of type ", config.model_type));
-  return GgufWeights(std::move(file), std::move(places));
+  return {std::move(file), std::move(places)};
 }
 
 }  // namespace lora::models

@@ -91,7 +91,7 @@ void save_gguf_adapter(const std::filesystem::path& path, LlamaModel<T, Frozen>&
       refuse("the bias of " + in_quotes(layer.name()) + " trains");
     const auto tensors = layer.tensors(layer.config());
     const Matrix<float> a = tensors[0].parameter->value.template cast<float>();
-    const double rank = static_cast<double>(layer.config().rank);
+    const auto rank = static_cast<double>(layer.config().rank);
     const double factor = layer.config().scaling() * rank / alpha;
     Matrix<float> b =
         (factor * tensors[1].parameter->value.template cast<double>()).template cast<float>();

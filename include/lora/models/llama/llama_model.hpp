@@ -157,9 +157,9 @@ class LlamaModel : public AdaptedModel<T, LlamaModel<T, Frozen>, LlamaConfig> {
         positions[row++] = static_cast<int>(cache.length(static_cast<Index>(b))) + i;
     }
     Index first = 0;
-    for (std::size_t b = 0; b < counts.size(); ++b) {
-      turn(std::span<const int>(positions, ids.size()), first, counts[b], angles);
-      first += counts[b];
+    for (const int count : counts) {
+      turn(std::span<const int>(positions, ids.size()), first, count, angles);
+      first += count;
     }
     const std::array<MatrixRef<T>, 2> turns{scratch.matrix<T>(n, features()),
                                             scratch.matrix<T>(n, features())};
