@@ -19,6 +19,7 @@
 #include "lora/models/common/causal_tape.hpp"
 #include "lora/models/common/config_fields.hpp"
 #include "lora/models/common/decoder_rows.hpp"
+#include "lora/models/common/generation_settings.hpp"
 #include "lora/models/common/gguf_weights.hpp"
 #include "lora/models/common/language_ends.hpp"
 #include "lora/models/common/layer_stack.hpp"

@@ -150,9 +150,10 @@ class ConfigFields {
   io::Json json_;
 };
 
-/// Reads directory/config.json. Throws FileError.
-[[nodiscard]] inline ConfigFields read_config_fields(const std::filesystem::path& directory) {
-  const io::MappedFile file(directory / "config.json");
+/// Reads directory/config.json, or another such file. Throws FileError.
+[[nodiscard]] inline ConfigFields read_config_fields(
+    const std::filesystem::path& directory, const std::filesystem::path& name = "config.json") {
+  const io::MappedFile file(directory / name);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
                               file.bytes().size());
   return {text, file.path().string()};
