@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "../../benchmarks/peers/process_memory.hpp"
+#include "../support/base_fingerprint.hpp"
 #include "../support/epoch_report.hpp"
 #include "../support/table.hpp"
-#include "base_files.hpp"
 #include "classifier.hpp"
 #include "model.hpp"
 #include "options.hpp"
@@ -59,7 +59,7 @@ void print_plan(Model& model, const Problem& problem, std::ostream& out) {
       .add("classes", problem.classes)
       .add("training data", problem.train.fingerprint())
       .add("validation data", problem.validation.fingerprint())
-      .add("base model", base_fingerprint(options.model));
+      .add("base model", examples::base_fingerprint(options.model));
   return settings;
 }
 

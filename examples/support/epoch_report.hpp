@@ -14,11 +14,16 @@
 namespace examples {
 
 /// Draws a bar for each epoch of a training, and leaves a line of its loss, speed and score, which
-/// is a percentage.
+/// is a percentage unless `unit` says otherwise.
 class EpochReport {
  public:
-  EpochReport(std::ostream& out, bool terminal, std::string score_name, int patience)
-      : out_(out), terminal_(terminal), score_name_(std::move(score_name)), patience_(patience) {}
+  EpochReport(std::ostream& out, bool terminal, std::string score_name, int patience,
+              std::string unit = " %")
+      : out_(out),
+        terminal_(terminal),
+        score_name_(std::move(score_name)),
+        patience_(patience),
+        unit_(std::move(unit)) {}
 
   void begin(int epoch, std::size_t steps) {
     bar_ = std::make_unique<ProgressBar>(out_, terminal_, "epoch " + std::to_string(epoch),
@@ -35,7 +40,7 @@ class EpochReport {
 
   void finish(const lora::train::EpochResult& epoch) {
     std::string text = so_far();
-    if (epoch.score) text += ", " + score_name_ + " " + fixed(*epoch.score, 2) + " %";
+    if (epoch.score) text += ", " + score_name_ + " " + fixed(*epoch.score, 2) + unit_;
     if (epoch.best)
       text += ", saved";
     else if (epoch.stops)
@@ -54,6 +59,7 @@ class EpochReport {
   bool terminal_;
   std::string score_name_;
   int patience_;
+  std::string unit_;
   std::unique_ptr<ProgressBar> bar_;
   lora::train::History so_far_;  // of this epoch
   double loss_ = 0;

@@ -81,6 +81,23 @@ TEST_CASE("merges go by rank, then from the left") {
   CHECK(cut(model, "\xFF") == std::vector{255});
 }
 
+// As tokenizers 0.23.3 does with such a vocabulary: ids of "a\x04b", "\x04" and "\x04ab\x04\x04a".
+TEST_CASE("bytes that the vocabulary lacks are left out before neighbours merge") {
+  Vocabulary vocabulary = bytes_and({"ab", "ba"});
+  vocabulary.erase(vocabulary.begin() + 4);
+  const BytePair model(vocabulary, Merges{{"a", "b"}, {"b", "a"}});
+  const auto ids = [&](const std::string& piece) {
+    std::vector<BytePair::Token> tokens;
+    model.cut(piece, tokens);
+    std::vector<int> all;
+    for (const auto& token : tokens) all.push_back(token.id);
+    return all;
+  };
+  CHECK(ids(std::string("a\x04") + "b") == std::vector{256});
+  CHECK(ids("\x04").empty());
+  CHECK(ids(std::string("\x04") + "ab\x04\x04" + "a") == std::vector<int>{256, 'a'});
+}
+
 TEST_CASE("a model that could not spell every text is refused") {
   const auto refusal = [](const Vocabulary& vocabulary, const Merges& merges) {
     try {

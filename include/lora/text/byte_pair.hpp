@@ -25,8 +25,9 @@ struct BytePairConfig {
 
 /// A byte-level BPE model: it begins with the bytes of a piece and merges neighbours, those of the
 /// lowest rank first and from the left (Sennrich et al. 2016, arXiv:1508.07909; Radford et al.
-/// 2019). Equal to Hugging Face's tokenizers. Calls are const and may run in parallel. A piece of n
-/// bytes takes n log n steps.
+/// 2019). Equal to Hugging Face's tokenizers: also in that bytes which the vocabulary lacks are
+/// left out before anything merges, as SmolLM2's lacks U+0004. Calls are const and may run in
+/// parallel. A piece of n bytes takes n log n steps.
 class BytePair {
  public:
   /// A token of a piece: its id, and its bytes [begin, end).
@@ -38,7 +39,8 @@ class BytePair {
 
   /// Makes a model from tokens with their ids, spelled as by spelled_bytes, and from merges, whose
   /// rank is their place in the list. Throws ConfigError for a negative id, a vocabulary that lacks
-  /// a byte, and a merge of what is no token or makes none.
+  /// a printable byte of ASCII, a space or a line's end, and a merge of what is no token or makes
+  /// none.
   BytePair(std::span<const std::pair<std::string, int>> vocabulary,
            std::span<const std::pair<std::string, std::string>> merges,
            const BytePairConfig& config = {})
@@ -50,8 +52,11 @@ class BytePair {
       ids_[token] = id;
       tokens_[id] = token;
     }
-    for (unsigned byte = 0; byte < bytes_.size(); ++byte)
-      bytes_[byte] = require(spelled_bytes(std::string(1, static_cast<char>(byte))), "a byte, ");
+    for (unsigned byte = 0; byte < bytes_.size(); ++byte) {
+      const std::string spelled = spelled_bytes(std::string(1, static_cast<char>(byte)));
+      const bool ordinary = byte == '\n' || (byte >= ' ' && byte <= '~');
+      bytes_[byte] = ordinary ? require(spelled, "a byte, ") : id_of(spelled).value_or(-1);
+    }
     std::vector<MergeTable::Merge> table;
     table.reserve(merges.size());
     for (const auto& [left, right] : merges) {
@@ -91,8 +96,11 @@ class BytePair {
       }
     std::vector<Symbol> symbols;
     symbols.reserve(piece.size());
-    for (std::size_t i = 0; i < piece.size(); ++i)
-      symbols.push_back({bytes_[static_cast<unsigned char>(piece[i])], i, i + 1, i, i + 1});
+    for (std::size_t i = 0; i < piece.size(); ++i) {
+      const int id = bytes_[static_cast<unsigned char>(piece[i])];
+      const std::size_t at = symbols.size();
+      if (id >= 0) symbols.push_back({id, i, i + 1, at, at + 1});
+    }
     merge(symbols);
     for (std::size_t at = 0; at < symbols.size(); at = symbols[at].next)
       tokens.push_back({symbols[at].id, symbols[at].begin, symbols[at].end});

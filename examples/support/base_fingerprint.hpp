@@ -12,18 +12,20 @@
 #include <system_error>
 #include <vector>
 
-namespace bert {
+namespace examples {
 
-/// Returns a fingerprint of the base model in `folder`, by which a run that goes on knows it again
-/// wherever it lies: of config.json and of each file of weights the name, the size, and the bytes,
-/// of large files 1,024 pieces of 4 KiB, which differ between any two trainings. Throws
-/// lora::FileError.
-[[nodiscard]] inline std::string base_fingerprint(const std::filesystem::path& folder) {
+/// Returns a fingerprint of a base model, a folder in Hugging Face's layout or one file, by which a
+/// run that goes on knows it again wherever it lies: of config.json and of each file of weights the
+/// name, the size, and the bytes, of large files 1,024 pieces of 4 KiB, which differ between any
+/// two trainings. Throws lora::FileError.
+[[nodiscard]] inline std::string base_fingerprint(const std::filesystem::path& base) {
   constexpr std::uintmax_t piece = 4096, pieces = 1024;
-  std::vector<std::filesystem::path> files{folder / "config.json"};
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error))
-    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+  const bool folder = !std::filesystem::is_regular_file(base, error);
+  std::vector<std::filesystem::path> files{folder ? base / "config.json" : base};
+  if (folder)
+    for (const auto& entry : std::filesystem::directory_iterator(base, error))
+      if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
   std::sort(files.begin() + 1, files.end());
   lora::train::Fingerprint all;
   std::string bytes(piece, '\0');
@@ -44,4 +46,4 @@ namespace bert {
   return all.text();
 }
 
-}  // namespace bert
+}  // namespace examples

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <lora/generation.hpp>
+#include <lora/models.hpp>
+#include <lora/text.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "options.hpp"
+
+namespace textgen {
+
+using Model = lora::models::LlamaModel<float>;
+
+/// A language model with what belongs to it: its tokenizer, how chats are shown to it, how it is
+/// meant to write.
+struct LanguageModel {
+  Model model;
+  lora::text::BytePairTokenizer tokenizer;
+  std::optional<lora::text::ChatFormat> chat = {};
+  std::optional<std::string> system = {};  ///< what a chat begins with where nobody says it
+  lora::generation::GenerationConfig settings = {};
+
+  /// Loads the model; `tuning` says what trains. Throws lora::FileError and lora::ConfigError.
+  LanguageModel(const std::string& path, const lora::models::LlamaOptions& options)
+      : model(path, options),
+        tokenizer(lora::text::load_byte_pair_tokenizer(path)),
+        settings(lora::models::read_generation_settings(path)) {
+    if (const auto source = lora::text::read_chat_template(path)) {
+      chat = lora::text::chat_format_of(*source);
+      if (chat == lora::text::ChatFormat::chatml)
+        system = lora::text::default_system_message(*source);
+      const int end = lora::text::ChatRenderer(tokenizer, *chat).end_of_turn();
+      if (std::find(settings.end_tokens.begin(), settings.end_tokens.end(), end) ==
+          settings.end_tokens.end())
+        settings.end_tokens.push_back(end);
+    }
+  }
+
+  /// Renders a conversation, for the model to answer or to learn the answers from.
+  [[nodiscard]] lora::text::ChatTokens render(std::vector<lora::text::ChatMessage> messages,
+                                              bool prompt) const {
+    if (system && (messages.empty() || messages.front().role != "system"))
+      messages.insert(messages.begin(), {"system", *system});
+    return lora::text::ChatRenderer(tokenizer, chat.value()).render(messages, prompt);
+  }
+
+  /// Returns the tokens of a prompt, as a turn of a chat where the model has chats.
+  [[nodiscard]] std::vector<int> prompt_tokens(const std::string& prompt, bool plain) const {
+    if (chat && !plain) return render({{"user", prompt}}, true).ids;
+    return tokenizer.encode(prompt).ids;
+  }
+};
+
+/// Loads a model to be used, with its adapter, if one is named.
+[[nodiscard]] inline LanguageModel load_adapted(const Common& common) {
+  const std::filesystem::path adapter = common.adapter;
+  if (adapter.empty()) return {common.model, {}};
+  if (adapter.extension() == ".gguf") {
+    const lora::models::LlamaGgufAdapter file(
+        adapter, lora::models::LlamaSource<float>(common.model, {}).config);
+    LanguageModel language(common.model, {.tuning = file.config()});
+    file.load_into(language.model);
+    return language;
+  }
+  LanguageModel language(common.model, {.tuning = lora::peft::read_peft_config(adapter)});
+  language.model.load_adapter(adapter);
+  return language;
+}
+
+}  // namespace textgen

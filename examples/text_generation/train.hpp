@@ -1,0 +1,131 @@
+#pragma once
+
+#include <filesystem>
+#include <lora/io.hpp>
+#include <lora/train/trainer.hpp>
+#include <ostream>
+#include <string>
+
+#include "../support/base_fingerprint.hpp"
+#include "../support/epoch_report.hpp"
+#include "../support/peak_memory.hpp"
+#include "../support/table.hpp"
+#include "learner.hpp"
+
+namespace textgen {
+
+/// Returns the adapters that the options ask for.
+[[nodiscard]] inline lora::peft::PeftConfig peft_config(const TrainOptions& options,
+                                                        const std::string& model) {
+  lora::peft::PeftConfig config;
+  config.r = options.rank;
+  config.lora_alpha = options.alpha_or_default();
+  config.lora_dropout = options.dropout;
+  if (options.targets == std::vector<std::string>{"all-linear"})
+    config.target_modules = options.targets.front();
+  else
+    config.target_modules = options.targets;
+  config.task_type = "CAUSAL_LM";
+  config.base_model_name_or_path = model;
+  return config;
+}
+
+/// Loads a model to be adapted.
+[[nodiscard]] inline LanguageModel load_to_train(const Common& common,
+                                                 const TrainOptions& options) {
+  return {common.model,
+          {.tuning = peft_config(options, common.model),
+           .seed = options.seed,
+           .recompute_activations = options.recompute}};
+}
+
+/// Says what is about to be trained.
+inline void print_plan(Model& model, const Parts& parts, std::ostream& out) {
+  const auto trained = static_cast<std::uint64_t>(model.trainable_parameters());
+  const auto total = static_cast<std::uint64_t>(model.total_parameters());
+  const auto& config = model.config();
+  out << "model: " << config.model_type << ", " << config.num_hidden_layers << " layers, "
+      << config.hidden_size << " wide, " << examples::grouped(total) << " parameters, of which "
+      << examples::grouped(trained) << " ("
+      << examples::fixed(100 * static_cast<double>(trained) / static_cast<double>(total), 2)
+      << " %) train\n"
+      << "data:  " << parts.train.size() << " texts to train on ("
+      << examples::grouped(static_cast<std::uint64_t>(parts.train.tokens())) << " tokens), "
+      << parts.held_out.size() << " held out\n";
+}
+
+/// Returns what makes a run besides what a trainer knows: a run that goes on must have the same.
+[[nodiscard]] inline lora::train::RunSettings run_settings(const Common& common,
+                                                           const TrainOptions& options,
+                                                           const Parts& parts) {
+  lora::train::RunSettings settings;
+  settings.add("rank", options.rank)
+      .add("alpha", options.alpha_or_default())
+      .add("dropout", options.dropout)
+      .add("target_modules", options.targets)
+      .add("batch", options.batch)
+      .add("seed", options.seed)
+      .add("training data", parts.train.fingerprint())
+      .add("held-out data", parts.held_out.fingerprint())
+      .add("base model", examples::base_fingerprint(common.model));
+  return settings;
+}
+
+/// The places of what a run leaves.
+[[nodiscard]] inline std::filesystem::path peft_folder(const TrainOptions& options) {
+  return std::filesystem::path(options.out) / "peft";
+}
+[[nodiscard]] inline std::filesystem::path gguf_file(const TrainOptions& options) {
+  return std::filesystem::path(options.out) / "adapter.gguf";
+}
+
+/// Adapts the model to parts.train; keeps the epoch of the best perplexity, in the model and as
+/// files: options.out/peft for PEFT, options.out/adapter.gguf for llama.cpp, a checkpoint and
+/// metrics.jsonl. Returns what happened.
+inline lora::train::History train(const Common& common, const TrainOptions& options,
+                                  LanguageModel& language, const Parts& parts, std::ostream& out,
+                                  std::ostream& errors, bool terminal) {
+  Model& model = language.model;
+  print_plan(model, parts, out);
+  std::filesystem::create_directories(options.out);
+  const std::filesystem::path folder = options.out;
+  Learner learner(model, parts, options.batch, options.seed);
+  lora::train::Trainer trainer(
+      learner,
+      lora::AdamW<float>(
+          {.learning_rate = options.learning_rate, .weight_decay = options.weight_decay}),
+      {.epochs = options.epochs,
+       .warmup = options.warmup,
+       .part_size = options.part_size,
+       .early_stopping = {.patience = options.patience, .better = lora::train::Better::lower},
+       .checkpoint = {folder / "checkpoint.safetensors", options.checkpoint_every,
+                      run_settings(common, options, parts)},
+       .metrics = folder / "metrics.jsonl"});
+  if (options.resume) trainer.resume();
+  examples::EpochReport report(errors, terminal, "perplexity", options.patience, "");
+  const lora::train::History history = trainer.run(
+      {.epoch_begins = [&](int epoch, std::size_t steps) { report.begin(epoch, steps); },
+       .step_is_done = [&](const lora::train::Batch&,
+                           const lora::train::StepResult& step) { report.add(step); },
+       .epoch_is_done =
+           [&](const lora::train::EpochResult& epoch) {
+             if (epoch.best) model.save_adapter(peft_folder(options));
+             report.finish(epoch);
+           }});
+  // What is handed on is the best epoch's, by way of the files.
+  model.load_adapter(peft_folder(options));
+  std::string for_llama = gguf_file(options).string() + " (llama.cpp, --lora)";
+  try {
+    lora::models::save_gguf_adapter(gguf_file(options), model);
+  } catch (const lora::ConfigError& error) {
+    for_llama = std::string("none for llama.cpp: ") + error.what();
+  }
+  out << "trained " << history.steps.size() << " steps in " << examples::fixed(history.seconds(), 1)
+      << " s, " << examples::grouped(static_cast<std::uint64_t>(history.tokens_per_second()))
+      << " tokens/s; peak memory " << examples::fixed(examples::peak_memory_mib(), 0)
+      << " MiB\nadapters: " << peft_folder(options).string() << " (PeftModel.from_pretrained), "
+      << for_llama << '\n';
+  return history;
+}
+
+}  // namespace textgen
