@@ -36,7 +36,7 @@ struct GgufKeys {
       merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
   }
 
-  [[nodiscard]] io::GgufMetadata metadata(const std::string& pre) const {
+  [[nodiscard]] io::GgufMetadata metadata(const char* pre) const {
     io::GgufMetadata metadata("f.gguf");
     metadata.insert("tokenizer.ggml.model", std::string_view("gpt2"));
     metadata.insert("tokenizer.ggml.pre", std::string_view(pre));
