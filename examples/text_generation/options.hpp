@@ -68,7 +68,7 @@ struct WriteOptions {
 struct DemoOptions {
   std::string jargon = {};     ///< the Jargon File as plain text
   std::string untouched = {};  ///< a text of another kind
-  Index examples = 800;        ///< entries that are trained on, at most
+  Index examples = 500;        ///< entries that are trained on, at most
 };
 
 inline void add_common(CLI::App& app, Common& common, bool adapter) {
