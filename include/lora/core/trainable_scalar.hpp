@@ -16,7 +16,7 @@ template <class T>
 [[nodiscard]] constexpr bool require_trainable_scalar() {
   static_assert(TrainableScalar<T>,
                 "what trains is float or double: half precision is a matter of the frozen weight's "
-                "storage, not of the layer's scalar");
+                "storage (HalfWeight), not of the layer's scalar");
   return true;
 }
 

@@ -12,9 +12,11 @@ namespace lora::kernels {
 inline constexpr Index row_product_panels = 4;
 
 /// Computes out[p * TileShape<T>::columns + j] = sum over k < depth of
-/// x[k] panels[p][k * TileShape<T>::columns + j]: one row times four full panels.
-template <class T>
-void row_product(const T* x, Index depth, const std::array<const T*, row_product_panels>& panels,
+/// x[k] panels[p][k * TileShape<T>::columns + j]: one row times four full panels, of which
+/// load(address) returns a packet of T.
+template <class T, class Stored, class Load>
+void row_product(const T* x, Index depth,
+                 const std::array<const Stored*, row_product_panels>& panels, const Load& load,
                  T* out) {
   namespace ei = Eigen::internal;
   constexpr Index width = Simd<T>::width, vectors = TileShape<T>::vectors;
@@ -28,17 +30,28 @@ void row_product(const T* x, Index depth, const std::array<const T*, row_product
   for (Index k = 0; k < depth; ++k) {
     const auto l = ei::pset1<Packet<T>>(x[k]);
     unroll<row_product_panels>([&](Index p) __attribute__((always_inline)) {
-      const T* const row = panels[static_cast<std::size_t>(p)] + k * columns;
+      const Stored* const row = panels[static_cast<std::size_t>(p)] + k * columns;
       unroll<vectors>([&](Index v) __attribute__((always_inline)) {
         const Index i = p * vectors + v;
         __builtin_prefetch(row + ahead * columns + v * width);
-        sums[i] = ei::pmadd(l, ei::ploadu<Packet<T>>(row + v * width), sums[i]);
+        sums[i] = ei::pmadd(l, load(row + v * width), sums[i]);
       });
     });
   }
   unroll<row_product_panels * vectors>([&](Index i) __attribute__((always_inline)) {
     ei::pstoreu(out + i * width, sums[i]);
   });
+}
+
+/// The same over panels of T.
+template <class T>
+void row_product(const T* x, Index depth, const std::array<const T*, row_product_panels>& panels,
+                 T* out) {
+  row_product<T, T>(
+      x, depth, panels, [](const T* at) __attribute__((always_inline)) {
+        return Eigen::internal::ploadu<Packet<T>>(at);
+      },
+      out);
 }
 
 }  // namespace lora::kernels

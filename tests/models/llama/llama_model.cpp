@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <lora/frozen/half_weight.hpp>
 #include <lora/frozen/mapped_weight.hpp>
 #include <lora/peft/peft_config_file.hpp>
 
@@ -26,6 +27,20 @@ namespace {
 const std::vector<std::string> llama_cases{"llama",  "biases",     "head_dim", "linear",  "dynamic",
                                            "llama3", "yarn",       "tied",     "mistral", "qwen2",
                                            "qwen3",  "saved_head", "bfloat16", "float16"};
+
+// The gradients of what trains are those that PEFT computed.
+template <class Model>
+void check_golden_gradients(Model& model, const GoldenLlama& golden) {
+  Index seen = 0;
+  for (const Parameter<float>* parameter : model.parameters()) {
+    CAPTURE(parameter->name);
+    Matrix<float> expected = golden.reader.read<float>("grad." + parameter->name);
+    expected.resize(parameter->grad.rows(), parameter->grad.cols());
+    CHECK(relative_error(parameter->grad.cast<double>(), expected.cast<double>()) < 1e-3);
+    ++seen;
+  }
+  CHECK(seen > 0);
+}
 
 template <class T = float, class Frozen = PackedWeight<T>>
 LlamaModel<T, Frozen> adapted_llama(const std::string& name, bool recompute = false) {
@@ -65,15 +80,7 @@ TEST_CASE("logits, loss and gradients of adapted decoders are PEFT's") {
       CHECK(tape.empty());
       CHECK(loss.mean() == Approx(golden.reader.read<float>("loss")(0, 0)).epsilon(1e-5));
       CHECK(model.loss(golden.batch, golden.labels).mean() == Approx(loss.mean()).epsilon(1e-6));
-      Index seen = 0;
-      for (const Parameter<float>* parameter : model.parameters()) {
-        CAPTURE(parameter->name);
-        Matrix<float> expected = golden.reader.read<float>("grad." + parameter->name);
-        expected.resize(parameter->grad.rows(), parameter->grad.cols());
-        CHECK(relative_error(parameter->grad.cast<double>(), expected.cast<double>()) < 1e-3);
-        ++seen;
-      }
-      CHECK(seen > 0);
+      check_golden_gradients(model, golden);
     }
 }
 
@@ -83,6 +90,33 @@ TEST_CASE("a decoder's storage may map the files, and then nothing changes but r
   Matrix<float> logits;
   model.logits(golden.batch, logits);
   CHECK(largest_difference(logits, golden.reader.read<float>("adapted_logits")) < 1e-4);
+}
+
+// The files of these models are bfloat16, and the embeddings of one are its head too.
+TEST_CASE("a decoder keeps the bits of its files in half the memory") {
+  for (const std::string name : {"bfloat16", "tied"}) {
+    CAPTURE(name);
+    using Halved = LlamaModel<float, HalfWeight<float>>;
+    const GoldenLlama golden(name);
+    Halved model = adapted_llama<float, HalfWeight<float>>(name);
+    const double rounded = name == "bfloat16" ? 1e-4 : 0.05;
+    Matrix<float> logits;
+    model.logits(golden.batch, logits);
+    CHECK(largest_difference(logits, golden.reader.read<float>("adapted_logits")) < rounded);
+    CausalTape<float> tape;
+    static_cast<void>(model.loss(golden.batch, golden.labels, tape));
+    model.backward(tape);
+    if (name == "bfloat16") check_golden_gradients(model, golden);
+
+    // Token by token it is the same as at once.
+    KVCache<float> cache = model.make_cache(1, 12);
+    Matrix<float> next;
+    for (int i = 0; i < 12; ++i) {
+      model.next_logits(std::span(golden.ids).subspan(static_cast<std::size_t>(i), 1),
+                        std::vector<int>{1}, cache, next);
+      CHECK(largest_difference(next, logits.row(i)) < 1e-4);
+    }
+  }
 }
 
 TEST_CASE("a decoder's gradients agree with finite differences, of weights and embeddings too") {

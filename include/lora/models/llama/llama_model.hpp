@@ -25,8 +25,9 @@ namespace lora::models {
 /// Qwen2ForCausalLM, Qwen3ForCausalLM), loaded from a Hugging Face directory: config.json and
 /// model.safetensors or its shards.
 ///
-/// `Frozen` stores the weights that do not train: PackedWeight<T> is the fastest, MappedWeight<T>
-/// leaves them in the file's pages and copies nothing where the file's numbers are of type T.
+/// `Frozen` stores the weights that do not train: PackedWeight<T> is the fastest for many tokens at
+/// once, HalfWeight<T> takes half its memory and half its time for one; MappedWeight<T> leaves them
+/// in the file's pages and copies nothing where the file's numbers are of type T.
 ///
 /// Rows are the tokens of a batch, text after text; N is their number, V the vocabulary's. Const
 /// calls may come from several threads at once, each with a tape, Gradients or cache of its own

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "lora/core/scratch.hpp"
+#include "lora/frozen/packed_panels.hpp"
+#include "lora/kernels/half_formats.hpp"
+
+namespace lora {
+
+/// A view of a W (out, in) that is packed as PackedPanels has it, in numbers of 16 bits, as the
+/// right side W^T (in, out) of a product in T. A panel is widened into the second-level cache, from
+/// where tiles read it as often as there are rows.
+template <class T, class Format>
+struct HalfPanels {
+  PackedPanels<T> places;  // whose data is not used
+  const std::uint16_t* data;
+
+  /// Returns where W(o, i) lies.
+  [[nodiscard]] const std::uint16_t* at(Index o, Index i) const {
+    constexpr Index columns = PackedPanels<T>::columns;
+    const Index first = o / columns * columns;
+    return data + first * places.in + i * places.width_at(first) + (o - first);
+  }
+
+  /// One row is bound by reading W, which the storage's own kernel does best.
+  [[nodiscard]] static bool pays(Index rows) { return rows > 1; }
+
+  [[nodiscard]] kernels::Panel<T> panel(const kernels::PanelRequest& request, T* buffer) const {
+    const Index wide = places.width_at(request.column);
+    kernels::widen<T, Format>(at(request.column, request.depth_begin), request.depth * wide,
+                              buffer);
+    return {buffer, wide};
+  }
+};
+
+/// A view of the same memory as the right side W (out, in): squares are widened and transposed.
+template <class T, class Format>
+struct TransposedHalfPanels {
+  HalfPanels<T, Format> panels;
+
+  /// As for W^T.
+  [[nodiscard]] static bool pays(Index rows) { return rows > 1; }
+
+  [[nodiscard]] kernels::Panel<T> panel(const kernels::PanelRequest& request, T* buffer) const {
+    constexpr Index columns = PackedPanels<T>::columns;
+    static_assert(kernels::depth_block % columns == 0, "a depth block holds whole panels");
+    const Index wide = kernels::round_up(request.columns, Simd<T>::width);
+    const Index end = request.depth_begin + request.depth;
+    Scratch scratch;
+    T* const block = scratch.take<T>(request.columns * columns);
+    for (Index o = request.depth_begin; o < end; o += columns) {
+      const Index width = panels.places.width_at(o);
+      kernels::widen<T, Format>(panels.at(o, request.column), request.columns * width, block);
+      kernels::pack_panel(kernels::Strips<T>{block, width, 1}, request.columns,
+                          std::min(columns, end - o), buffer + (o - request.depth_begin) * wide);
+    }
+    return {buffer, wide};
+  }
+};
+
+}  // namespace lora

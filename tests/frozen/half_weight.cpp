@@ -1,0 +1,69 @@
+#include <lora/frozen/half_weight.hpp>
+
+#include <cstdint>
+
+#include <lora/layers/lora_linear.hpp>
+
+#include "contracts/frozen_weight.hpp"
+
+using namespace lora;
+using namespace lora::test;
+using kernels::BFloat16Format;
+using kernels::Float16Format;
+
+namespace {
+
+template <class Weight>
+concept CanMerge = MergeableWeight<Weight, float>;
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("HalfWeight keeps the contract of a frozen weight", "", float, double) {
+  check_storage<TestType>([](const Matrix<TestType>& w) { return HalfWeight<TestType>(w); });
+  check_storage<TestType>(
+      [](const Matrix<TestType>& w) { return HalfWeight<TestType, Float16Format>(w); });
+}
+
+TEST_CASE("HalfWeight rounds to the nearest, once, in half of float's memory") {
+  constexpr Index width = Simd<float>::width;
+  for (const Index out : {Index{1}, width, width + 1, Index{100}, Index{193}}) {
+    CAPTURE(out);
+    const Index in = 35;
+    const Matrix<float> w = random_matrix<float>(out, in, 1);
+    const HalfWeight<float> weight(w);
+    const Matrix<float> once = weight.dense();
+    bool nearest = true;
+    for (Index o = 0; o < out; ++o)
+      for (Index i = 0; i < in; ++i)
+        nearest = nearest && weight.bits(o, i) == kernels::bfloat16_of_float(w(o, i));
+    CHECK(nearest);
+    CHECK(same_bits(HalfWeight<float>(once).dense(), once));
+    CHECK(largest_difference(once, w.cast<double>()) <= 0.004);
+    const auto numbers = static_cast<std::size_t>((out + width - 1) / width * width * in);
+    CHECK(weight.bytes() == 2 * numbers);
+  }
+}
+
+TEST_CASE("an adapter over a HalfWeight trains as over the rounded weight") {
+  const Matrix<float> w = random_matrix<float>(70, 40, 1), x = random_matrix<float>(9, 40, 2),
+                      dy = random_matrix<float>(9, 70, 3);
+  const HalfWeight<float> half(w);
+  LoRALinear<float, HalfWeight<float>> layer(half, {.rank = 4}, 5);
+  LoRALinear<float> plain(DenseWeight<float>(half.dense()), {.rank = 4}, 5);
+  layer.lora_B().value = random_matrix<float>(70, 4, 4);
+  plain.lora_B().value = layer.lora_B().value;
+  const auto step = [&](auto& one, Matrix<float>& y, Matrix<float>& dx) {
+    Tape<float> tape;
+    one.forward(x, tape, y);
+    one.backward(x, dy, tape, dx);
+  };
+  Matrix<float> y, dx, y_plain, dx_plain;
+  step(layer, y, dx);
+  step(plain, y_plain, dx_plain);
+  CHECK(largest_difference(y, y_plain.cast<double>()) <= Tolerance<float>(44).value);
+  CHECK(largest_difference(dx, dx_plain.cast<double>()) <= Tolerance<float>(74).value);
+  CHECK(largest_difference(layer.lora_A().grad, plain.lora_A().grad.cast<double>()) <= 1e-3);
+  // Merging would round; a merged copy does not.
+  static_assert(!CanMerge<HalfWeight<float>>);
+  CHECK(largest_difference(layer.merged_weight(), plain.merged_weight().cast<double>()) <= 1e-6);
+}
