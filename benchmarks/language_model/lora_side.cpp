@@ -6,11 +6,13 @@
 //                     [--steps N] [--threads N]
 //
 // FILE has token ids, one text of equal length a line. FOLDER gets the adapter before the first
-// step. Prints one JSON object.
+// step, and for llama.cpp the trained one. Prints one JSON object.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <lora/generation.hpp>
@@ -108,9 +110,18 @@ lora::io::Json measure(const Options& options) {
       optimizer.step(parameters);
     }));
   }
+  result["peak_mib"] = static_cast<double>(lora::bench::process_memory().peak_kib) / 1024;
   std::sort(times.begin(), times.end());
   result["train"] = static_cast<double>(prompt.size()) / times[times.size() / 2];
-  result["peak_mib"] = static_cast<double>(lora::bench::process_memory().peak_kib) / 1024;
+
+  // What the trained adapter foresees after the prompt, and the adapter itself.
+  lora::models::save_gguf_adapter(std::filesystem::path(options.start) / "trained.gguf", model);
+  auto cache = model.make_cache(1, static_cast<Index>(prompt.size()));
+  model.next_logits(prompt, counts, cache, logits);
+  const double largest = logits.maxCoeff();
+  const double sum = std::log((logits.cast<double>().array() - largest).exp().sum()) + largest;
+  for (Index i = 0; i < logits.cols(); ++i)
+    result["log_probabilities"].push_back(static_cast<double>(logits(0, i)) - sum);
   return result;
 }
 

@@ -77,9 +77,12 @@ class PretrainedWeights {
       return Frozen(matrix(name, out, in).data(), out, in);
     } else if constexpr (std::constructible_from<Frozen, ConstMatrixRef<T>>) {
       // A copy is needed only to be stored in another form.
-      if (const T* data = files_.template in_place<T>(checked(name, {out, in})))
-        return Frozen(ConstMatrixRef<T>(data, out, in, in));
-      return Frozen(ConstMatrixRef<T>(copy(name, out, in)));
+      const T* data = files_.template in_place<T>(checked(name, {out, in}));
+      Frozen weight = data != nullptr ? Frozen(ConstMatrixRef<T>(data, out, in, in))
+                                      : Frozen(ConstMatrixRef<T>(copy(name, out, in)));
+      // So that a model and its file never stand in memory together.
+      if (weight.bytes() > (1U << 20)) files_.release_pages();
+      return weight;
     } else {
       return Frozen(copy(name, out, in));
     }
