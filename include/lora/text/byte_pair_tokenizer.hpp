@@ -17,24 +17,29 @@
 #include "lora/text/compose.hpp"
 #include "lora/text/encoding.hpp"
 #include "lora/text/pre_tokenizer.hpp"
+#include "lora/text/space_mark.hpp"
 #include "lora/text/token_template.hpp"
 
 namespace lora::text {
 
-/// A tokenizer of byte-level BPE, as of GPT-2, Llama 3, Qwen2 and SmolLM. Its ids equal those of
-/// Hugging Face's tokenizers for any UTF-8; bytes that are not UTF-8 count as U+FFFD. A text that
+/// A tokenizer of BPE: byte-level, as of GPT-2, Llama 3, Qwen2 and SmolLM, or over characters with
+/// marked spaces, as of Llama 2, Mistral and TinyLlama. Its ids equal those of Hugging Face's
+/// tokenizers for any UTF-8; bytes that are not UTF-8 count as U+FFFD. A text that
 /// spells a special token, such as the end of a turn, stays text unless
 /// EncodeOptions::parse_special asks for the token. All calls are const and may run in parallel.
 class BytePairTokenizer {
  public:
-  /// Puts a tokenizer together. Texts are composed (NFC) first if `composes`. Throws ConfigError
-  /// for an added token that is empty or too long.
+  /// Puts a tokenizer together. Texts are composed (NFC) first if `composes`; where spaces are
+  /// marked, the pattern counts nothing and pieces are not cut. Throws ConfigError for an added
+  /// token that is empty or too long.
   BytePairTokenizer(BytePair model, SplitPattern pattern, bool composes,
-                    const std::vector<AddedToken>& added, TokenTemplate templates)
+                    const std::vector<AddedToken>& added, TokenTemplate templates,
+                    const Spaces& spaces = {})
       : model_(std::move(model)),
         pattern_(pattern),
         composes_(composes),
-        templates_(std::move(templates)) {
+        templates_(std::move(templates)),
+        spaces_(spaces) {
     std::vector<AddedToken> plain, plain_and_special, normalized, normalized_and_special;
     for (const AddedToken& token : added) {
       ids_[token.content] = token.id;
@@ -53,6 +58,7 @@ class BytePairTokenizer {
   [[nodiscard]] const BytePair& model() const { return model_; }
   [[nodiscard]] SplitPattern pattern() const { return pattern_; }
   [[nodiscard]] const TokenTemplate& templates() const { return templates_; }
+  [[nodiscard]] const Spaces& spaces() const { return spaces_; }
 
   /// Returns the id of an added token or one of the vocabulary, as that spells it.
   [[nodiscard]] std::optional<int> id_of(const std::string& token) const {
@@ -84,17 +90,35 @@ class BytePairTokenizer {
     const auto found = added_.find(id);
     const std::string* token = found != added_.end() ? &found->second.content : model_.token_of(id);
     if (token == nullptr) return {};
-    return bytes_of_token(*token).value_or(*token);
+    if (spaces_.mark == SpaceMark::none) return bytes_of_token(*token).value_or(*token);
+    if (const auto byte = byte_of_fallback_token(*token))
+      return std::string(1, static_cast<char>(*byte));
+    return unmarked(*token);
   }
 
   /// Returns the text of tokens as UTF-8, where bytes that make no character become U+FFFD. Ids
-  /// that no token has are left out; so are special tokens if `skip_special`.
+  /// that no token has are left out; so are special tokens if `skip_special`. With marked spaces a
+  /// run of bytes that is not UTF-8 as a whole is one U+FFFD for each of them.
   [[nodiscard]] std::string decode(std::span<const int> ids, bool skip_special = true) const {
     std::string bytes, text;
+    const bool marked = spaces_.mark != SpaceMark::none;
+    const auto finish = [&] {
+      const bool whole = !marked || is_utf8(bytes);
+      if (whole)
+        for (const Character& character : characters_of(bytes)) append_utf8(character.value, text);
+      else
+        for (std::size_t i = 0; i < bytes.size(); ++i) append_utf8(0xFFFD, text);
+      bytes.clear();
+    };
     for (const int id : ids) {
-      if (!skip_special || !is_special(id)) bytes += bytes_of(id);
+      if (skip_special && is_special(id)) continue;
+      const bool byte = !marked || is_byte(id);
+      if (!byte) finish();
+      bytes += bytes_of(id);
+      if (!byte) finish();
     }
-    for (const Character& character : characters_of(bytes)) append_utf8(character.value, text);
+    finish();
+    if (spaces_.strip && text.starts_with(' ')) text.erase(0, 1);
     return text;
   }
 
@@ -108,6 +132,18 @@ class BytePairTokenizer {
         content.push_back(c.value);
     }
     return {tokens, contents};
+  }
+
+  [[nodiscard]] bool is_byte(int id) const {
+    const std::string* token = model_.token_of(id);
+    return !added_.contains(id) && token != nullptr && byte_of_fallback_token(*token).has_value();
+  }
+
+  [[nodiscard]] std::vector<Character> normalized(std::span<const Character> raw,
+                                                  bool first) const {
+    std::vector<Character> clean =
+        composes_ ? compose(raw) : std::vector<Character>(raw.begin(), raw.end());
+    return spaces_.mark == SpaceMark::none ? clean : marked(clean, spaces_.mark, first);
   }
 
   // Encoding::words counts added tokens and pieces.
@@ -127,14 +163,15 @@ class BytePairTokenizer {
         push_added(raw, *part.id);
         continue;
       }
-      const std::vector<Character> clean =
-          composes_ ? compose(raw) : std::vector<Character>(raw.begin(), raw.end());
+      const std::vector<Character> clean = normalized(raw, part.begin == 0);
       inner.clear();
       normalized_[special ? 1 : 0].split(clean, inner);
       for (const auto& rest : inner) {
         const auto run = std::span(clean).subspan(rest.begin, rest.end - rest.begin);
         if (rest.id)
           push_added(run, *rest.id);
+        else if (spaces_.mark != SpaceMark::none)
+          push_piece(run);
         else
           for_each_piece(run, pattern_, push_piece);
       }
@@ -162,6 +199,7 @@ class BytePairTokenizer {
   SplitPattern pattern_;
   bool composes_;
   TokenTemplate templates_;
+  Spaces spaces_;
   std::map<std::string, int> ids_;
   std::map<int, AddedToken> added_;
   AddedTokens raw_[2];         // without the special ones, and with them

@@ -29,10 +29,12 @@ class MergeTable {
   MergeTable() = default;
 
   /// Makes the table of a list in which earlier merges go first; of equal pairs the last counts.
-  explicit MergeTable(std::span<const Merge> merges) {
+  /// Where `ranks` are given, one a merge, the lower goes first, and equal ones from the left.
+  explicit MergeTable(std::span<const Merge> merges, std::span<const std::size_t> ranks = {}) {
     entries_.reserve(merges.size());
-    for (std::size_t rank = 0; rank < merges.size(); ++rank)
-      entries_.push_back({key(merges[rank].left, merges[rank].right), {rank, merges[rank].id}});
+    for (std::size_t i = 0; i < merges.size(); ++i)
+      entries_.push_back(
+          {key(merges[i].left, merges[i].right), {ranks.empty() ? i : ranks[i], merges[i].id}});
     std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
       return a.pair < b.pair || (a.pair == b.pair && a.match.rank > b.match.rank);
     });

@@ -19,7 +19,8 @@ concept GivesBytes = requires(const Tokenizer& tokenizer, int id) {
 
 /// A decoder of tokens as they come: it gives text out as soon as its characters are whole, so that
 /// what was given out so far and finish() together are the tokenizer's decode(). Special tokens are
-/// left out. Views the tokenizer, which must outlive it.
+/// left out. (Runs of bytes that are no UTF-8 may differ where spaces are marked: decode() sees
+/// them whole.) Views the tokenizer, which must outlive it.
 template <GivesBytes Tokenizer>
 class StreamDecoder {
  public:
@@ -33,7 +34,11 @@ class StreamDecoder {
   }
 
   /// Returns what was waiting for more bytes, as U+FFFD, and begins anew.
-  [[nodiscard]] std::string finish() { return take(waiting_.size()); }
+  [[nodiscard]] std::string finish() {
+    std::string rest = take(waiting_.size());
+    begins_ = true;
+    return rest;
+  }
 
   /// Returns the bytes that wait, at most three.
   [[nodiscard]] std::string_view waiting() const { return waiting_; }
@@ -60,11 +65,17 @@ class StreamDecoder {
     for (const Character& character : characters_of(std::string_view(waiting_).substr(0, count)))
       append_utf8(character.value, text);
     waiting_.erase(0, count);
+    if (begins_ && !text.empty()) {
+      begins_ = false;
+      if constexpr (requires { tokenizer_->spaces().strip; })
+        if (tokenizer_->spaces().strip && text.front() == ' ') text.erase(0, 1);
+    }
     return text;
   }
 
   const Tokenizer* tokenizer_;
   std::string waiting_;
+  bool begins_ = true;
 };
 
 }  // namespace lora::text
