@@ -39,3 +39,11 @@ TEST_CASE("elementwise reads blocks of other matrices and may work in place") {
   CHECK(same_bits(block, 2 * b));
   CHECK((wide.leftCols(3).isZero(0) && wide.rightCols(4).isZero(0)));
 }
+
+TEST_CASE("a residual is added to blocks of other matrices") {
+  const Matrix<double> x = random_matrix<double>(9, 23, 1);
+  Matrix<double> wide = Matrix<double>::Ones(9, 30);
+  add_to<double>(x, wide.middleCols(3, 23));
+  CHECK(same_bits(wide.middleCols(3, 23), Matrix<double>(x.array() + 1)));
+  CHECK((wide.leftCols(3).isOnes(0) && wide.rightCols(4).isOnes(0)));
+}

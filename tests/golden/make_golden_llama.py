@@ -100,6 +100,8 @@ def write(name, kind, settings, adapter, seed):
         for key, parameter in tuned.named_parameters():
             if "lora_B" in key or (parameter.requires_grad and "lora" not in key):
                 parameter.add_(0.2 * torch.randn_like(parameter))
+    # Not where the model was on the machine that made this.
+    tuned.peft_config["default"].base_model_name_or_path = f"tests/golden/llama/{name}"
     tuned.save_pretrained(folder / "adapter")
     (folder / "adapter" / "README.md").unlink(missing_ok=True)
     tuned.train()

@@ -36,3 +36,20 @@ TEST_CASE("tensors are known by the names that they have in the base model") {
       "tensor \"stray\\n\" has no place among the layers and parameters that are "
       "loaded, whose keys begin with base_model.model.");
 }
+
+TEST_CASE("the base of an adapted head may lie beside its adapter") {
+  const TemporaryDirectory directory;
+  const Matrix<float> base = random_matrix<float>(2, 3, 1);
+  write_safetensors(directory / adapter_weights_file,
+                    {make_tensor("base_model.model.head.base_layer.weight", base)});
+  const AdapterWeights weights(directory.path());
+  const SafetensorsReader file(directory / adapter_weights_file);
+  const TensorView* view = &file.tensor("base_model.model.head.base_layer.weight");
+  std::string asked;
+  CHECK_NOTHROW(weights.require_all_used(false, [&](const std::string& name) {
+    asked = name;
+    return view;
+  }));
+  CHECK(asked == "head.weight");
+  check_throws<FileError>([&] { weights.require_all_used(false, {}); }, "has no place");
+}

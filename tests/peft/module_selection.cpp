@@ -81,3 +81,21 @@ TEST_CASE("what cannot be selected is an error that says why") {
   refused(R"({"target_modules": ["dense"], "modules_to_save": ["head"]})",
           "stores \"my_head\" whole, but \"my_head.dense\" is to be adapted");
 }
+
+TEST_CASE("Conv1D is linear, and fan_in_fan_out is what the last module needs") {
+  const std::vector<ModuleName> modules{{"c_attn", ModuleKind::conv1d},
+                                        {"embedding", ModuleKind::other_layer},
+                                        {"lm_head", ModuleKind::linear}};
+  const auto order_of = [&](PeftConfig config) {
+    static_cast<void>(select_modules(config, modules, "lm_head"));
+    const auto order = config.other.find("fan_in_fan_out");
+    return order == config.other.end() ? "absent" : order->second;
+  };
+  CHECK(order_of({.target_modules = std::string("all-linear")}) == "true");
+  CHECK(order_of({.target_modules = std::vector<std::string>{"c_attn", "embedding"},
+                  .other = {{"fan_in_fan_out", "false"}}}) == "true");
+  CHECK(order_of({.target_modules = std::vector<std::string>{"c_attn", "lm_head"}}) == "false");
+  CHECK(order_of({.target_modules = std::vector<std::string>{"lm_head"}}) == "absent");
+  CHECK(is_linear(ModuleKind::conv1d));
+  CHECK(!is_linear(ModuleKind::other_layer));
+}

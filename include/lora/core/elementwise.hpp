@@ -36,4 +36,12 @@ void elementwise(Out& out, double cost, const F& f, const In&... in) {
   });
 }
 
+/// Adds x to sum, both (N, M): a residual. They are no part of each other.
+template <class T>
+void add_to(ConstMatrixRef<T> x, MatrixRef<T> sum) {
+  elementwise(
+      sum, 16, [](const Packet<T>& a, const Packet<T>& b) { return Eigen::internal::padd(a, b); },
+      sum, x);
+}
+
 }  // namespace lora

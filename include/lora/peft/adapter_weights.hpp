@@ -82,7 +82,7 @@ class AdapterWeights {
     for (const auto& [key, view] : file_.tensors()) {
       const std::string name = tensor_name(key);
       if (used_.contains(name) || (copies_of_biases && is_copy_of_bias(name))) continue;
-      const io::TensorView* original = base && !name.empty() ? base(name) : nullptr;
+      const io::TensorView* original = base && !name.empty() ? base(base_name(name)) : nullptr;
       if (original != nullptr && io::same_numbers(view, *original)) continue;
       if (original != nullptr)
         fail(key,
@@ -106,6 +106,15 @@ class AdapterWeights {
                       ": is a Python pickle, which can run any code and is not read: save the "
                       "adapter as safetensors");
     return path;
+  }
+
+  // Returns the name that a tensor of an adapted layer has in the base: PEFT puts the layer that it
+  // adapts inside of another, and stores that of an adapted head too.
+  static std::string base_name(std::string name) {
+    constexpr std::string_view inside = ".base_layer.";
+    if (const std::size_t at = name.rfind(inside); at != std::string::npos)
+      name.erase(at, inside.size() - 1);
+    return name;
   }
 
   [[nodiscard]] const std::string& key_of(const std::string& name) const {

@@ -16,10 +16,16 @@ namespace lora::peft {
 
 /// What a module of a model is, as far as adapters care.
 enum class ModuleKind {
-  linear,       ///< nn.Linear, and GPT-2's Conv1D
+  linear,       ///< nn.Linear
+  conv1d,       ///< GPT-2's Conv1D: a linear layer whose weight is (in, out)
   other_layer,  ///< another that adapters are made for: an embedding, a convolution
   no_layer,     ///< one that cannot be adapted: a norm, an activation, a block of others
 };
+
+/// Tells whether a module multiplies by a weight (out, in), however that is stored.
+[[nodiscard]] constexpr bool is_linear(ModuleKind kind) {
+  return kind == ModuleKind::linear || kind == ModuleKind::conv1d;
+}
 
 /// A module's path in the model and its kind: `encoder.layer.0.attention.self.query`.
 struct ModuleName {
@@ -50,8 +56,7 @@ struct ModuleSelection {
                                                          std::string_view output_layer) {
   std::vector<std::string> names;
   for (const ModuleName& module : modules)
-    if (module.kind == ModuleKind::linear && module.name != output_layer)
-      names.push_back(module.name);
+    if (is_linear(module.kind) && module.name != output_layer) names.push_back(module.name);
   return names;
 }
 
@@ -63,6 +68,8 @@ struct ModuleSelection {
 /// The heads that PEFT adds for a task are added to config.modules_to_save: `classifier` and
 /// `score` for SEQ_CLS and TOKEN_CLS, `qa_outputs` for QUESTION_ANS; unlike there, they are never
 /// adapted. Stored whole is every module whose name ends in an entry as plain text, as in PEFT.
+///
+/// fan_in_fan_out becomes what the last module that is adapted needs, whatever it was, as in PEFT.
 ///
 /// Throws ConfigError if nothing is adapted, if a module that is adapted has no kind of adapter,
 /// and if one is both adapted and (inside of what is) stored whole.
@@ -93,6 +100,10 @@ struct ModuleSelection {
         throw ConfigError("target_modules selects " + in_quotes(name) +
                           ", which cannot be adapted");
       selection.adapted.push_back(name);
+      if (module.kind == ModuleKind::conv1d)
+        resolved.other["fan_in_fan_out"] = "true";
+      else if (module.kind == ModuleKind::linear && resolved.other.contains("fan_in_fan_out"))
+        resolved.other["fan_in_fan_out"] = "false";
     }
     const auto& saved = resolved.modules_to_save;
     if (std::any_of(saved.begin(), saved.end(),

@@ -56,3 +56,28 @@ TEST_CASE("config.json is read from a model's directory") {
   test::write_whole(directory / "config.json", R"({"model_type": "gpt2"})");
   CHECK(io::is_text(models::read_config_fields(directory.path())["model_type"], "gpt2"));
 }
+
+TEST_CASE("a config.json's flags and tokens are read by name") {
+  const ConfigFields fields(
+      R"({"on": true, "text": "true", "one": 7, "none": -1, "null": null, "some": [2, 7],
+          "wrong": [2, 8]})",
+      "f");
+  bool on = false;
+  fields.read_flag("on", on);
+  CHECK(on);
+  fields.read_flag("null", on);
+  CHECK(on);
+  CHECK(fields.mentions("null"));
+  CHECK(!fields.mentions("absent"));
+  CHECK(fields.token("one", 8) == 7);
+  for (const char* key : {"none", "null", "absent"}) {
+    CHECK(!fields.token(key, 8));
+    CHECK(fields.tokens(key, 8).empty());
+  }
+  CHECK(fields.tokens("one", 8) == std::vector<int>{7});
+  CHECK(fields.tokens("some", 8) == std::vector<int>{2, 7});
+  check_throws<FileError>([&] { fields.read_flag("text", on); }, "expected true or false");
+  check_throws<FileError>([&] { static_cast<void>(fields.token("one", 7)); }, "one is 7");
+  check_throws<FileError>([&] { static_cast<void>(fields.tokens("wrong", 8)); },
+                          "expected a token or a list of tokens");
+}

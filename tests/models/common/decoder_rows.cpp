@@ -30,4 +30,10 @@ TEST_CASE("a decoder's rows are all, or some that are taken out and put back") {
   rows.add(y, sum);
   CHECK(same_bits(sum.row(0), x.row(0)));
   CHECK(same_bits(sum.row(4), 2 * x.row(4)));
+  Scratch scratch;
+  CHECK(same_bits(rows.taken(x, scratch), y));
+  rows.queries = &all;
+  CHECK(rows.taken(x, scratch).data() == x.data());
+  rows.add(x, sum);
+  CHECK(same_bits(sum.row(0), 2 * x.row(0)));
 }

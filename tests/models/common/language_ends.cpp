@@ -96,3 +96,17 @@ TEST_CASE("a head that is adapted leaves embeddings alone, and embeddings are no
   config.target_modules = std::vector<std::string>{"tokens"};
   check_throws<ConfigError>([&] { Workbench refused(files, config, ends_outline()); }, "tokens");
 }
+
+TEST_CASE("a head is tied where its own weight is not in the files") {
+  const ModelFiles tied = ends_files(true), own = ends_files(false);
+  models::PretrainedWeights<double> weights(tied.write()), more(own.write());
+  CHECK(models::tied_ends(weights, {"tokens", "head", 7, 3, true}).tied);
+  CHECK(weights.contains("head.weight"));
+  CHECK(!models::tied_ends(more, {"tokens", "head", 7, 3, true}).tied);
+  models::PretrainedWeights<double> again(tied.write());
+  check_throws<FileError>(
+      [&] {
+        static_cast<void>(models::tied_ends(again, {"tokens", "head", 7, 3, false}));
+      },
+      "has no \"head.weight\", and tie_word_embeddings is false: the head would be random");
+}

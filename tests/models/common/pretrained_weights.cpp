@@ -64,3 +64,29 @@ TEST_CASE("a tensor that is missing or of another shape is refused by its name i
   check_throws<FileError>([&] { static_cast<void>(weights.copy("b.weight", 3, 5)); },
                           "tensor \"b.weight\" is missing");
 }
+
+TEST_CASE("a weight that lies (in, out) in the files is read in every storage") {
+  ModelFiles files;
+  files.add("c.weight", random_matrix<double>(5, 3, 1), {5, 3});
+  PretrainedWeights<double> weights(files.write());
+  const Matrix<double> expected = files["c.weight"].transpose();
+  constexpr Layout layout = Layout::column_major;
+  CHECK(same_bits(weights.copy("c.weight", 3, 5, layout), expected));
+  CHECK(same_bits(weights.frozen<DenseWeight<double>>("c.weight", 3, 5, layout).dense(), expected));
+  CHECK(
+      same_bits(weights.frozen<PackedWeight<double>>("c.weight", 3, 5, layout).dense(), expected));
+  CHECK(
+      same_bits(weights.frozen<MappedWeight<double>>("c.weight", 3, 5, layout).dense(), expected));
+  check_throws<FileError>(
+      [&] { static_cast<void>(weights.frozen<DenseWeight<double>>("c.weight", 5, 3, layout)); },
+      "is of shape (5, 3), expected (3, 5)");
+}
+
+TEST_CASE("an older name may lie in files without the prefix") {
+  ModelFiles files;
+  files.add("tokens.weight", random_matrix<double>(5, 3, 1), {5, 3});
+  PretrainedWeights<double> weights(files.write());
+  weights.replace_prefix("model.", "");
+  weights.also_known_as("head.weight", "model.tokens.weight");
+  CHECK(same_bits(weights.copy("head.weight", 5, 3), files["tokens.weight"]));
+}

@@ -104,3 +104,17 @@ TEST_CASE("a tuning that does not fit the outline is refused") {
   config.target_modules = std::vector<std::string>{"norm"};
   refused(config, "\"layers.0.norm\", which cannot be adapted");
 }
+
+TEST_CASE("a Conv1D is adapted, trained as a whole, but not stored so beside adapters") {
+  ModelOutline outline{.model_type = "gpt2"};
+  outline.modules = {{"attn", peft::ModuleKind::no_layer},
+                     {"attn.c_attn", peft::ModuleKind::conv1d},
+                     {"attn.c_proj", peft::ModuleKind::conv1d}};
+  const TuningPlan plan(peft::PeftConfig{.r = 2}, outline);
+  CHECK(plan["attn.c_attn"].role == ModuleRole::adapted);
+  CHECK(plan.peft_config().other.at("fan_in_fan_out") == "true");
+  CHECK(TuningPlan(FullTuning{}, outline)["attn.c_proj"].role == ModuleRole::trained);
+  check_throws<ConfigError>(
+      [&] { TuningPlan(peft::PeftConfig{.modules_to_save = {"c_proj"}}, outline); },
+      "modules_to_save stores \"attn.c_proj\" whole, which is not built for a Conv1D");
+}

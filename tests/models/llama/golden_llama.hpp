@@ -2,10 +2,8 @@
 
 #include <filesystem>
 #include <string>
-#include <vector>
 
-#include <lora/io/safetensors/safetensors_reader.hpp>
-#include <lora/models/common/causal_batch.hpp>
+#include "models/common/golden_causal.hpp"
 
 namespace lora::test {
 
@@ -15,25 +13,9 @@ namespace lora::test {
 }
 
 /// What transformers and PEFT computed with one of them.
-class GoldenLlama {
+class GoldenLlama : public GoldenCausal {
  public:
-  explicit GoldenLlama(const std::string& name)
-      : reader(llama_data(name) / "expected.safetensors"),
-        ids(numbers("ids")),
-        labels(numbers("labels")),
-        batch(ids, std::vector<int>{12, 7}) {}
-
-  /// Returns the numbers of that name as integers.
-  [[nodiscard]] std::vector<int> numbers(const std::string& name) const {
-    const Matrix<float> values = reader.read<float>(name);
-    std::vector<int> numbers;
-    for (Index i = 0; i < values.size(); ++i) numbers.push_back(static_cast<int>(values.data()[i]));
-    return numbers;
-  }
-
-  io::SafetensorsReader reader;
-  std::vector<int> ids, labels;
-  models::CausalBatch batch;
+  explicit GoldenLlama(const std::string& name) : GoldenCausal(llama_data(name)) {}
 };
 
 }  // namespace lora::test

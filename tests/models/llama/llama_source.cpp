@@ -32,15 +32,15 @@ TEST_CASE("a head is tied where the config says so and the files have none of th
   write_whole(config,
               replaced(text, R"("tie_word_embeddings": false)", R"("tie_word_embeddings": true)"));
   // transformers 5.24 keeps both.
-  CHECK(!models::LlamaSource<float>(directory.path(), {}).ties_head());
-  CHECK(models::LlamaSource<float>(llama_data("tied"), {}).ties_head());
+  CHECK(!models::LlamaSource<float>(directory.path(), {}).ends().tied);
+  CHECK(models::LlamaSource<float>(llama_data("tied"), {}).ends().tied);
   std::filesystem::copy(llama_data("tied") / "model.safetensors",
                         directory.path() / "model.safetensors",
                         std::filesystem::copy_options::overwrite_existing);
-  CHECK(models::LlamaSource<float>(directory.path(), {}).ties_head());
+  CHECK(models::LlamaSource<float>(directory.path(), {}).ends().tied);
   write_whole(config, text);
   check_throws<FileError>(
-      [&] { static_cast<void>(models::LlamaSource<float>(directory.path(), {}).ties_head()); },
+      [&] { static_cast<void>(models::LlamaSource<float>(directory.path(), {}).ends().tied); },
       "has no \"lm_head.weight\", and tie_word_embeddings is false");
 }
 

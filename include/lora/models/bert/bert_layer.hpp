@@ -103,7 +103,7 @@ class BertLayer {
     attention_output_.forward(context, tape, h);
     drop(attention_dropout_, tape, h);
     if (attention_bottleneck_) attention_bottleneck_->forward(h, tape);
-    add(xq, h);
+    add_to<T>(xq, h);
     attention_norm_.forward(h, tape, first_sum);
     intermediate_.forward(h, tape, inner);
     activate<T>(activation_, inner, active);
@@ -111,7 +111,7 @@ class BertLayer {
     if (tape != nullptr) tape->newest().allow_copies();  // backward computes `active` again
     drop(output_dropout_, tape, y);
     if (output_bottleneck_) output_bottleneck_->forward(y, tape);
-    add(h, y);
+    add_to<T>(h, y);
     output_norm_.forward(y, tape, second_sum);
   }
 
@@ -144,7 +144,7 @@ class BertLayer {
       activate_backward<T>(activation_, inner, active, dinner, dinner);
       intermediate_.backward(h, dinner, tape, target, dh);
     }
-    add(dy, dh);
+    add_to<T>(dy, dh);
 
     attention_norm_.backward(h, first_sum, tape, target, dh);
     const MatrixRef<T> dattended =
@@ -159,9 +159,9 @@ class BertLayer {
     } else {
       qkv_.backward(!rows.all(), xq, x, dq, dk, dv, tape, target, branch, *dx);
       if (rows.all()) {
-        add(dh, *dx);
+        add_to<T>(dh, *dx);
       } else {
-        add(branch, dh);
+        add_to<T>(branch, dh);
         rows.batch->template add_to_first_tokens<T>(dh, *dx);
       }
     }
@@ -225,12 +225,6 @@ class BertLayer {
               Tape<T>* tape, MatrixRef<T> y) const {
     tape == nullptr ? attention_.forward(q, k, v, rows.queries(), rows.keys(), y)
                     : attention_.forward(q, k, v, rows.queries(), rows.keys(), *tape, y);
-  }
-
-  static void add(ConstMatrixRef<T> x, MatrixRef<T> sum) {
-    elementwise(
-        sum, 16, [](const Packet<T>& a, const Packet<T>& b) { return Eigen::internal::padd(a, b); },
-        sum, x);
   }
 
   // Without dropout there is nothing to note and nothing to copy.

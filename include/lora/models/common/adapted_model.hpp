@@ -101,6 +101,9 @@ class AdaptedModel {
     peft::PeftConfig config = peft::load_adapter<T>(
         directory, all.slots, {.parameters = all.stored, .base = base, .may_lack_layers = true});
     peft::set_default_targets(config, outline_.model_type);
+    // Which goes by the modules, whatever the file says.
+    if (const auto order = peft_.other.find("fan_in_fan_out"); order != peft_.other.end())
+      config.other.insert_or_assign(order->first, order->second);
     peft_ = std::move(config);
   }
 

@@ -68,7 +68,8 @@ class CausalBatch {
 
   /// Throws ShapeError, naming `where`, for an id outside of [0, vocab_size) and for a text of more
   /// than `positions` tokens.
-  void require(Index vocab_size, Index positions, const char* where) const {
+  template <class Where>
+  void require(Index vocab_size, Index positions, const Where& where) const {
     for (std::size_t i = 0; i < ids_.size(); ++i)
       if (ids_[i] < 0 || ids_[i] >= vocab_size)
         throw ShapeError(message(where, ": id ", i, " is ", ids_[i], ", expected a token in [0, ",

@@ -2,10 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "lora/core/tape.hpp"
 #include "lora/models/common/causal_batch.hpp"
+#include "lora/nn/language_model_loss.hpp"
 
 namespace lora::models {
 
@@ -42,6 +45,32 @@ class CausalTape {
   [[nodiscard]] std::size_t bytes() const { return frames.bytes() + again.bytes(); }
 
   // For the models that write it.
+
+  /// Notes which rows of the batch have a next token to predict: `beside` stand beside the batch's
+  /// tokens. Throws ShapeError, naming `where`, for one that is neither ignored_label nor in [0,
+  /// vocab_size), and ConfigError where none counts or more than `total` do.
+  template <class Where>
+  void note_labels(std::span<const int> beside, Index vocab_size, std::optional<Index> total,
+                   const Where& where) {
+    next_token_labels(beside, batch.sequences(), next);
+    labels.clear();
+    labelled.clear();
+    for (std::size_t i = 0; i < next.size(); ++i) {
+      const int label = next[i];
+      if (label == ignored_label) continue;
+      if (label < 0 || label >= vocab_size)
+        throw ShapeError(message(where, ": label ", i + 1, " is ", label,
+                                 ", expected a token in [0, ", vocab_size, ") or ", ignored_label));
+      labels.push_back(label);
+      labelled.push_back(static_cast<Index>(i));
+    }
+    const auto count = static_cast<Index>(labels.size());
+    if (count == 0 || (total && *total < count))
+      throw ConfigError(message(where, ": ", count, " of the labels count",
+                                count == 0 ? ", expected at least one that is no text's first"
+                                           : ", more than total says"));
+  }
+
   Tape<T> frames;               // of all that backward passes
   Tape<T> again;                // of the one block that is computed again
   CausalBatch batch;            // of the forward

@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
@@ -42,6 +44,9 @@ class ConfigFields {
   [[nodiscard]] bool has(const char* key) const {
     return json_.contains(key) && !json_[key].is_null();
   }
+
+  /// Tells whether the key is there, with null too.
+  [[nodiscard]] bool mentions(const char* key) const { return json_.contains(key); }
 
   /// Tells whether the key is there with the value null.
   [[nodiscard]] bool is_null(const char* key) const {
@@ -93,6 +98,37 @@ class ConfigFields {
   void read_small(const char* key, double& value) const {
     read_number(
         key, value, [](double small) { return small >= 1e-30 && small <= 1; }, "in [1e-30, 1]");
+  }
+
+  /// Sets `value` to the boolean of that key, if it is there.
+  void read_flag(const char* key, bool& value) const {
+    if (!has(key)) return;
+    if (!json_[key].is_boolean()) unexpected(key, "true or false");
+    value = json_[key].get<bool>();
+  }
+
+  /// Returns the token of that key, which is below `vocab_size`; nothing for an absent one and -1.
+  [[nodiscard]] std::optional<int> token(const char* key, Index vocab_size) const {
+    Index id = -1;
+    read_size(key, id, -1, vocab_size - 1);
+    return id < 0 ? std::nullopt : std::optional(static_cast<int>(id));
+  }
+
+  /// Returns the token or the list of tokens of that key, which are below `vocab_size`.
+  [[nodiscard]] std::vector<int> tokens(const char* key, Index vocab_size) const {
+    std::vector<int> all;
+    if (!has(key)) return all;
+    if (!json_[key].is_array()) {
+      if (const auto id = token(key, vocab_size)) all.push_back(*id);
+      return all;
+    }
+    for (const io::Json& id : json_[key]) {
+      if (!id.is_number_integer() || id.get<double>() < 0 ||
+          id.get<double>() >= static_cast<double>(vocab_size))
+        unexpected(key, "a token or a list of tokens");
+      all.push_back(id.get<int>());
+    }
+    return all;
   }
 
   /// Sets `value` to the activation of that key, if it is there, by transformers' names.

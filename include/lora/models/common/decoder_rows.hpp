@@ -4,7 +4,8 @@
 #include <cstddef>
 #include <span>
 
-#include "lora/core/matrix.hpp"
+#include "lora/core/elementwise.hpp"
+#include "lora/core/scratch.hpp"
 #include "lora/nn/sequences.hpp"
 
 namespace lora::models {
@@ -33,8 +34,18 @@ struct DecoderRows {
                   y.data() + static_cast<Index>(i) * y.outerStride());
   }
 
+  /// Returns the queries' rows of x (N, M): x itself where all are computed, else a copy, memory of
+  /// `scratch`.
+  [[nodiscard]] ConstMatrixRef<T> taken(const ConstMatrixRef<T>& x, Scratch& scratch) const {
+    if (all()) return x;
+    const MatrixRef<T> some = scratch.matrix<T>(count(), x.cols());
+    take(x, some);
+    return some;
+  }
+
   /// Adds y (Q, M) to the queries' rows of x (N, M).
   void add(ConstMatrixRef<T> y, MatrixRef<T> x) const {
+    if (all()) return add_to<T>(y, x);
     for (std::size_t i = 0; i < chosen.size(); ++i)
       x.row(chosen[i]) += y.row(static_cast<Index>(i));
   }

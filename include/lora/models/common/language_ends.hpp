@@ -24,6 +24,23 @@ struct LanguageEndsNames {
   bool tied = false;      ///< the head's weight is the embeddings'
 };
 
+/// Resolves names whose `tied` is what config.json says: a head is not tied where the files have
+/// one of its own, which transformers 5.24 loads too. Makes a tied one's weight known to `weights`
+/// under the head's name. Throws FileError where the files have no head that the config asks for.
+template <class T>
+[[nodiscard]] LanguageEndsNames tied_ends(PretrainedWeights<T>& weights, LanguageEndsNames names) {
+  const std::string head = names.head + ".weight";
+  if (weights.contains(head)) {
+    names.tied = false;
+  } else if (names.tied) {
+    weights.also_known_as(head, names.embedding + ".weight");
+  } else {
+    throw FileError(message(weights.path().string(), ": has no \"", head,
+                            "\", and tie_word_embeddings is false: the head would be random"));
+  }
+  return names;
+}
+
 /// The two ends of a language model, embeddings (V, D) and head (V, D), which may be one matrix.
 /// Where they are, one copy of it is held, unless one of the two is adapted or trains alone, as
 /// PEFT's modules_to_save does: then they part, and the other stays as it is.

@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "lora/frozen/mapped_weight.hpp"
 #include "lora/init/gaussian.hpp"
 #include "lora/layers/lora_linear.hpp"
 #include "lora/models/common/model_builder.hpp"
@@ -26,6 +27,7 @@ struct LinearSizes {
   Index in = 0;
   bool bias = true;         ///< whether it has one
   bool may_be_new = false;  ///< whether one that trains as a whole may be absent in the files
+  Layout layout = Layout::row_major;  ///< of the weight in the files
 };
 
 /// Makes the frozen or adapted layer called `name`. Throws FileError, and ConfigError for a rank
@@ -36,7 +38,7 @@ template <class T, class Frozen>
                                                      const LinearSizes& sizes) {
   ModulePlan plan = builder.plan[name];
   const Index out = sizes.out, in = sizes.in;
-  auto weight = builder.weights.template frozen<Frozen>(name + ".weight", out, in);
+  auto weight = builder.weights.template frozen<Frozen>(name + ".weight", out, in, sizes.layout);
   Vector<T> bias = sizes.bias ? builder.weights.vector(name + ".bias", out) : Vector<T>();
   LoRALinear<T, Frozen> layer(std::move(weight), std::move(bias));
   layer.set_name(name);
@@ -81,7 +83,7 @@ template <class T>
     gaussian<T>(weight, Random(seed, RandomStream::initialisation), builder.initializer_range);
     if (sizes.bias) bias = Vector<T>::Zero(sizes.out);
   } else {
-    weight = builder.weights.copy(name + ".weight", sizes.out, sizes.in);
+    weight = builder.weights.copy(name + ".weight", sizes.out, sizes.in, sizes.layout);
     if (sizes.bias) bias = builder.weights.vector(name + ".bias", sizes.out);
   }
   Linear<T> layer(std::move(weight), bias);

@@ -59,8 +59,12 @@ class PretrainedWeights {
     return copies_.emplace_back(files_.template read<T>(stored));
   }
 
-  /// Returns a copy of the (rows, cols) tensor of that name. Throws as `matrix`.
-  [[nodiscard]] Matrix<T> copy(const std::string& name, Index rows, Index cols) {
+  /// Returns a copy of the (rows, cols) tensor of that name, which is (cols, rows) in the files
+  /// where `layout` is column_major. Throws as `matrix`.
+  [[nodiscard]] Matrix<T> copy(const std::string& name, Index rows, Index cols,
+                               Layout layout = Layout::row_major) {
+    if (layout == Layout::column_major)
+      return files_.template read<T>(checked(name, {cols, rows})).transpose();
     return files_.template read<T>(checked(name, {rows, cols}));
   }
 
@@ -69,22 +73,25 @@ class PretrainedWeights {
     return files_.template read<T>(checked(name, {size})).row(0).transpose();
   }
 
-  /// Returns the weight (out, in) of that name in the storage `Frozen`, which is made of a matrix.
-  /// Throws as `matrix`.
+  /// Returns the weight (out, in) of that name, which is (in, out) in the files where `layout` is
+  /// column_major, in the storage `Frozen`, which is made of a matrix. Throws as `matrix`.
   template <class Frozen>
-  [[nodiscard]] Frozen frozen(const std::string& name, Index out, Index in) {
+  [[nodiscard]] Frozen frozen(const std::string& name, Index out, Index in,
+                              Layout layout = Layout::row_major) {
+    const bool by_column = layout == Layout::column_major;
     if constexpr (std::is_same_v<Frozen, MappedWeight<T>>) {
-      return Frozen(matrix(name, out, in).data(), out, in);
+      const ConstMatrixRef<T> stored = by_column ? matrix(name, in, out) : matrix(name, out, in);
+      return Frozen(stored.data(), out, in, layout);
     } else if constexpr (std::constructible_from<Frozen, ConstMatrixRef<T>>) {
       // A copy is needed only to be stored in another form.
-      const T* data = files_.template in_place<T>(checked(name, {out, in}));
+      const T* data = by_column ? nullptr : files_.template in_place<T>(checked(name, {out, in}));
       Frozen weight = data != nullptr ? Frozen(ConstMatrixRef<T>(data, out, in, in))
-                                      : Frozen(ConstMatrixRef<T>(copy(name, out, in)));
+                                      : Frozen(ConstMatrixRef<T>(copy(name, out, in, layout)));
       // So that a model and its file never stand in memory together.
       if (weight.bytes() > (1U << 20)) files_.release_pages();
       return weight;
     } else {
-      return Frozen(copy(name, out, in));
+      return Frozen(copy(name, out, in, layout));
     }
   }
 
@@ -93,15 +100,19 @@ class PretrainedWeights {
 
  private:
   [[nodiscard]] std::string stored_name(std::string_view name) const {
-    std::string stored(name);
-    if (stored.starts_with(from_)) stored = to_ + stored.substr(from_.size());
+    std::string stored = with_prefix(std::string(name));
     if (files_.contains(stored)) return stored;
     for (const auto& [end, older] : older_ends_) {
-      if (!stored.ends_with(end)) continue;
-      std::string other = stored.substr(0, stored.size() - end.size()) + older;
+      if (!name.ends_with(end)) continue;
+      std::string other =
+          with_prefix(std::string(name.substr(0, name.size() - end.size())) + older);
       if (files_.contains(other)) return other;
     }
     return stored;
+  }
+
+  [[nodiscard]] std::string with_prefix(const std::string& name) const {
+    return name.starts_with(from_) ? to_ + name.substr(from_.size()) : name;
   }
 
   // Returns the name in the files of a tensor of this shape. Throws FileError.

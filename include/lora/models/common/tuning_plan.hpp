@@ -91,16 +91,27 @@ class TuningPlan {
         peft_, outline.modules, leaves_head ? outline.head : outline.output_embedding);
     for (const peft::ModuleName& module : outline.modules)
       plans_[module.name].train_bias = peft_.bias == "all";
-    for (const std::string& saved : selection.saved) train_within(outline, saved);
+    for (const std::string& saved : selection.saved) {
+      require_stored_by_rows(outline, saved);
+      train_within(outline, saved);
+    }
     auto adapted = selection.adapted.begin();  // in the order of the modules
     for (const peft::ModuleName& module : outline.modules) {
       if (adapted == selection.adapted.end() || module.name != *adapted) continue;
       ++adapted;
-      if (module.kind != peft::ModuleKind::linear)
+      if (!peft::is_linear(module.kind))
         throw ConfigError("target_modules selects \"" + module.name +
                           "\", an embedding or a convolution: LoRA is built for linear modules");
       plans_[module.name] = {ModuleRole::adapted, peft_.layer_config(module.name), false};
     }
+  }
+
+  // A layer that trains as a whole holds its weight (out, in), and would be stored so.
+  static void require_stored_by_rows(const ModelOutline& outline, std::string_view saved) {
+    for (const peft::ModuleName& module : outline.modules)
+      if (module.kind == peft::ModuleKind::conv1d && is_inside(module.name, saved))
+        throw ConfigError("modules_to_save stores \"" + module.name +
+                          "\" whole, which is not built for a Conv1D");
   }
 
   std::map<std::string, ModulePlan> plans_;

@@ -102,20 +102,20 @@ class LlamaConfigReader {
       fields_.unexpected("hidden_act", "silu or a gelu");
   }
 
-  [[nodiscard]] bool read_flag(const char* key) const {
-    if (!fields_.has(key)) return false;
-    if (!fields_[key].is_boolean()) fields_.unexpected(key, "true or false");
-    return fields_[key].get<bool>();
+  [[nodiscard]] bool flag(const char* key) const {
+    bool value = false;
+    fields_.read_flag(key, value);
+    return value;
   }
 
   // Which of the biases there are depends on the type; Qwen2 reads no field at all.
   void read_switches() {
-    const bool attention = (is("llama") || is("qwen3")) && read_flag("attention_bias");
+    const bool attention = (is("llama") || is("qwen3")) && flag("attention_bias");
     config_.attention_bias = is("qwen2") || attention;
     config_.output_bias = attention;
-    config_.mlp_bias = is("llama") && read_flag("mlp_bias");
+    config_.mlp_bias = is("llama") && flag("mlp_bias");
     config_.query_key_norm = is("qwen3");
-    config_.tie_word_embeddings = read_flag("tie_word_embeddings");
+    config_.tie_word_embeddings = flag("tie_word_embeddings");
   }
 
   void read_windows() {
@@ -123,7 +123,7 @@ class LlamaConfigReader {
     Index window = is("mistral") ? 4096 : 0;
     if (fields_.is_null("sliding_window")) window = 0;
     fields_.read_size("sliding_window", window, 1, 1'000'000'000);
-    if (is_qwen() && !read_flag("use_sliding_window")) window = 0;
+    if (is_qwen() && !flag("use_sliding_window")) window = 0;
     if (window == 0) return;
     Index first = is("mistral") ? 0 : 28;
     if (is_qwen()) fields_.read_size("max_window_layers", first, 0, 1'000'000);
@@ -145,28 +145,10 @@ class LlamaConfigReader {
     }
   }
 
-  [[nodiscard]] std::optional<int> read_token(const char* key) const {
-    if (!fields_.has(key)) return std::nullopt;
-    Index id = 0;
-    fields_.read_size(key, id, -1, config_.vocab_size - 1);
-    return id < 0 ? std::nullopt : std::optional(static_cast<int>(id));
-  }
-
   void read_tokens() {
-    config_.bos_token_id = read_token("bos_token_id");
-    config_.pad_token_id = read_token("pad_token_id");
-    if (!fields_.has("eos_token_id")) return;
-    const io::Json& eos = fields_["eos_token_id"];
-    if (!eos.is_array()) {
-      if (const auto id = read_token("eos_token_id")) config_.eos_token_ids.push_back(*id);
-      return;
-    }
-    for (const io::Json& id : eos) {
-      if (!id.is_number_integer() || id.get<double>() < 0 ||
-          id.get<double>() >= static_cast<double>(config_.vocab_size))
-        fields_.unexpected("eos_token_id", "a token or a list of tokens");
-      config_.eos_token_ids.push_back(id.get<int>());
-    }
+    config_.bos_token_id = fields_.token("bos_token_id", config_.vocab_size);
+    config_.pad_token_id = fields_.token("pad_token_id", config_.vocab_size);
+    config_.eos_token_ids = fields_.tokens("eos_token_id", config_.vocab_size);
   }
 
   const ConfigFields& fields_;

@@ -95,7 +95,7 @@ class LlamaLayer {
     tape == nullptr
         ? attention_.forward(a.q, a.k, a.v, *rows.queries, *rows.keys, a.context)
         : attention_.forward(a.q, a.k, a.v, *rows.queries, *rows.keys, *tape, a.context);
-    finish(input_of(x, rows, scratch), tape, a, y);
+    finish(rows.taken(x, scratch), tape, a, y);
   }
 
   /// Computes y (N, D) for new tokens whose predecessors lie in the cache's layer `i`, to which
@@ -138,7 +138,7 @@ class LlamaLayer {
       gate_up_.backward(normed, dgate_up, tape, target, &dmiddle);
       middle_norm_.backward(a.middle, dmiddle, tape, target, dmiddle);
     }
-    add(dy, dmiddle);
+    add_to<T>(dy, dmiddle);
 
     const MatrixRef<T> dq = like(a.q), dk = like(a.k), dv = like(a.v);
     output_.backward(a.context, dmiddle, tape, target, dq);
@@ -158,7 +158,7 @@ class LlamaLayer {
                          needs_dnormed ? &dnormed : nullptr);
     if (dx != nullptr) {
       attention_norm_.backward(x, dnormed, tape, target, dnormed);
-      add_queries(rows, dmiddle, dnormed);
+      rows.add(dmiddle, dnormed);
     } else {
       attention_norm_.backward(x, needs_dnormed ? dnormed : normed, tape, target);
     }
@@ -241,7 +241,7 @@ class LlamaLayer {
                                         a.v};
     const std::span<const MatrixRef<T>> all(y);
     if (last_) {
-      queries_.forward(input_of(normed, rows, scratch), tape, all.first(1));
+      queries_.forward(rows.taken(normed, scratch), tape, all.first(1));
       keys_.forward(normed, tape, all.subspan(1));
     } else {
       keys_.forward(normed, tape, all);
@@ -259,7 +259,7 @@ class LlamaLayer {
               MatrixRef<T> y) const {
     Scratch scratch;
     output_.forward(a.context, tape, a.middle);
-    add(x, a.middle);
+    add_to<T>(x, a.middle);
     const MatrixRef<T> normed = scratch.matrix<T>(a.middle.rows(), a.middle.cols());
     middle_norm_.forward(a.middle, tape, normed);
     gate_up_.forward(normed, tape, std::array<MatrixRef<T>, 2>{a.gate, a.up});
@@ -268,7 +268,7 @@ class LlamaLayer {
     gated_activation<T>(activation_, a.gate, a.up, active);
     down_.forward(active, tape, y);
     if (tape != nullptr) tape->newest().allow_copies();  // backward computes `active` again
-    add(a.middle, y);
+    add_to<T>(a.middle, y);
   }
 
   void backward_projections(ConstMatrixRef<T> normed, const Rows& rows,
@@ -278,29 +278,10 @@ class LlamaLayer {
     if (!last_) return keys_.backward(normed, all, tape, target, dnormed);
     keys_.backward(normed, all.subspan(1), tape, target, dnormed);
     Scratch scratch;
-    const ConstMatrixRef<T> x = input_of(normed, rows, scratch);
+    const ConstMatrixRef<T> x = rows.taken(normed, scratch);
     const MatrixRef<T> part = scratch.matrix<T>(x.rows(), x.cols());
     queries_.backward(x, all.first(1), tape, target, dnormed == nullptr ? nullptr : &part);
-    if (dnormed != nullptr) add_queries(rows, part, *dnormed);
-  }
-
-  // Returns the rows of x that are computed.
-  static ConstMatrixRef<T> input_of(const ConstMatrixRef<T>& x, const Rows& rows,
-                                    Scratch& scratch) {
-    if (rows.all()) return x;
-    const MatrixRef<T> chosen = scratch.matrix<T>(rows.count(), x.cols());
-    rows.take(x, chosen);
-    return chosen;
-  }
-
-  static void add(ConstMatrixRef<T> x, MatrixRef<T> sum) {
-    elementwise(
-        sum, 16, [](const Packet<T>& a, const Packet<T>& b) { return Eigen::internal::padd(a, b); },
-        sum, x);
-  }
-
-  static void add_queries(const Rows& rows, ConstMatrixRef<T> x, MatrixRef<T> sum) {
-    rows.all() ? add(x, sum) : rows.add(x, sum);
+    if (dnormed != nullptr) rows.add(part, *dnormed);
   }
 
   std::string name_;

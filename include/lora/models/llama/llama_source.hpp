@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lora/core/number_checks.hpp"
+#include "lora/models/common/language_ends.hpp"
 #include "lora/models/common/model_source.hpp"
 #include "lora/models/llama/llama_config.hpp"
 #include "lora/models/llama/llama_gguf.hpp"
@@ -22,15 +23,13 @@ struct LlamaSource : ModelSource<T, LlamaConfig> {
       : LlamaSource(path.extension() == ".gguf" ? open_gguf(path) : open_directory(path), options) {
   }
 
-  /// Tells whether the head's weight is the embeddings', as config.json says: not where the files
-  /// have a head of their own, which transformers 5.24 loads too. Throws FileError where they have
-  /// none that the config asks for.
-  [[nodiscard]] bool ties_head() const {
-    if (this->weights->contains("lm_head.weight")) return false;
-    if (this->config.tie_word_embeddings) return true;
-    throw FileError(message(this->weights->path().string(),
-                            ": has no \"lm_head.weight\", and tie_word_embeddings is false: the "
-                            "head would be random"));
+  /// Returns what embeddings and head are loaded from; see tied_ends. Throws FileError.
+  [[nodiscard]] LanguageEndsNames ends() const {
+    return tied_ends(*this->weights, {.embedding = "model.embed_tokens",
+                                      .head = "lm_head",
+                                      .vocab_size = this->config.vocab_size,
+                                      .features = this->config.hidden_size,
+                                      .tied = this->config.tie_word_embeddings});
   }
 
  private:
