@@ -64,7 +64,7 @@ TEST_CASE("a generation_config.json that asks for what is not built is refused b
   check_settings_fail(R"({"do_sample": 1})", "do_sample is 1, expected true or false");
   check_settings_fail(R"({"do_sample": true, "temperature": 0})", "temperature is 0");
   check_settings_fail(R"({"do_sample": true, "top_p": 2})", "top_p is 2");
-  check_settings_fail(R"({"eos_token_id": -1})", "eos_token_id is -1");
+  check_settings_fail(R"({"eos_token_id": -2})", "eos_token_id is -2");
   check_settings_fail(R"({"eos_token_id": [1, "a"]})", "expected a token or a list of tokens");
 }
 

@@ -17,19 +17,7 @@ namespace detail {
 
 /// Reads the end tokens of a JSON file: eos_token_id is one or a list.
 [[nodiscard]] inline std::vector<int> end_tokens_of(const ConfigFields& fields) {
-  std::vector<int> tokens;
-  if (!fields.has("eos_token_id")) return tokens;
-  const io::Json& json = fields["eos_token_id"];
-  const auto add = [&](const io::Json& id) {
-    if (!id.is_number_integer() || id < 0 || id > std::numeric_limits<int>::max())
-      fields.unexpected("eos_token_id", "a token or a list of tokens");
-    tokens.push_back(id.get<int>());
-  };
-  if (json.is_array())
-    for (const io::Json& id : json) add(id);
-  else
-    add(json);
-  return tokens;
+  return fields.tokens("eos_token_id", std::numeric_limits<int>::max());
 }
 
 /// Refuses ways of generating that would change what is written and are not built.
