@@ -42,7 +42,6 @@ template class LoRALinear<float, MappedWeight<float>>;
 template class HalfWeight<float>;
 template class HalfWeight<double, kernels::Float16Format>;
 template class LoRALinear<float, PackedWeight<float>>;
-template class LoRALinear<float, HalfWeight<float>>;
 template class MatrixRef<double>;
 template class FixedMatrix<double>;
 template class Output<double>;

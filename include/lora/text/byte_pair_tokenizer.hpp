@@ -91,9 +91,8 @@ class BytePairTokenizer {
     const std::string* token = found != added_.end() ? &found->second.content : model_.token_of(id);
     if (token == nullptr) return {};
     if (spaces_.mark == SpaceMark::none) return bytes_of_token(*token).value_or(*token);
-    if (const auto byte = byte_of_fallback_token(*token))
-      return std::string(1, static_cast<char>(*byte));
-    return unmarked(*token);
+    const auto byte = byte_of_fallback_token(*token);
+    return byte ? std::string(1, static_cast<char>(*byte)) : unmarked(*token);
   }
 
   /// Returns the text of tokens as UTF-8, where bytes that make no character become U+FFFD. Ids
