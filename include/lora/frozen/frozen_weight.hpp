@@ -49,8 +49,9 @@ concept PanelWeight = FrozenWeight<W, T> && requires(const W& weight) {
 /// A FrozenWeight whose rows can be read one by one, as the embeddings of a language model whose
 /// head is tied to them: copy_row(output, to) copies `in` numbers.
 template <class W, class T = typename W::Scalar>
-concept RowReadableWeight = FrozenWeight<W, T> &&
-    requires(const W& weight, Index output, T* to) { weight.copy_row(output, to); };
+concept RowReadableWeight = FrozenWeight<W, T> && requires(const W& weight, Index output, T* to) {
+  weight.copy_row(output, to);
+};
 
 /// A FrozenWeight that an adapter can be merged into:
 ///
