@@ -22,7 +22,8 @@ struct CheckpointOptions {
   RunSettings settings = {};
 };
 
-/// Settings of a Trainer. The learning rate at its peak, weight decay and the like are the optimizer's.
+/// Settings of a Trainer. The learning rate at its peak, weight decay and the like are the
+/// optimizer's.
 struct TrainerOptions {
   int epochs = 10;              ///< passes over the training data, at most
   Decay decay = Decay::linear;  ///< of the learning rate, down to zero at the last step
