@@ -61,7 +61,7 @@ struct LanguageModel {
 [[nodiscard]] inline LanguageModel load_adapted(const Common& common) {
   const std::filesystem::path adapter = common.adapter;
   if (adapter.empty()) return {common.model, {}};
-  if (adapter.extension() == ".gguf") {
+  if (lora::io::is_gguf(adapter)) {
     const lora::models::LlamaGgufAdapter file(
         adapter, lora::models::LlamaSource<float>(common.model, {}).config);
     LanguageModel language(common.model, {.tuning = file.config()});

@@ -33,7 +33,7 @@ namespace detail {
 /// a GGUF file the key tokenizer.chat_template. Throws FileError for files that cannot be read.
 [[nodiscard]] inline std::optional<std::string> read_chat_template(
     const std::filesystem::path& path) {
-  if (path.extension() == ".gguf") {
+  if (io::is_gguf(path)) {
     const io::GgufReader file(path);
     constexpr const char* key = "tokenizer.chat_template";
     if (!file.metadata().has(key)) return std::nullopt;

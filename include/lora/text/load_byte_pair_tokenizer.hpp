@@ -11,7 +11,7 @@ namespace lora::text {
 /// Loads the tokenizer of a language model: tokenizer.json of a folder in Hugging Face's layout, or
 /// the one that a GGUF file brings along. Throws FileError for what is missing or not built.
 [[nodiscard]] inline BytePairTokenizer load_byte_pair_tokenizer(const std::filesystem::path& path) {
-  if (path.extension() == ".gguf") return byte_pair_of_gguf(io::GgufReader(path).metadata());
+  if (io::is_gguf(path)) return byte_pair_of_gguf(io::GgufReader(path).metadata());
   const auto file = path / "tokenizer.json";
   if (!io::is_there(file))
     throw FileError(path.string() + ": has no tokenizer.json, which a language model needs");

@@ -52,6 +52,12 @@ TEST_CASE("a small GGUF is the bytes of its reference, and is read") {
   CHECK(tensor.bytes.data() == as_bytes(file).data() + 128);
 }
 
+TEST_CASE("a path names a GGUF by its extension") {
+  CHECK(io::is_gguf("models/m.gguf"));
+  CHECK(!io::is_gguf("models/m"));
+  CHECK(!io::is_gguf("gguf"));
+}
+
 TEST_CASE("shapes of a GGUF turn round to PyTorch's") {
   GgufParts parts;
   parts.infos = raw_text("a") + raw(2U) + raw(std::int64_t{4}) + raw(std::int64_t{3}) + raw(0U) +

@@ -237,6 +237,11 @@ class GgufParser {
 
 }  // namespace detail
 
+/// Tells whether a path names a GGUF file: by its extension.
+[[nodiscard]] inline bool is_gguf(const std::filesystem::path& path) {
+  return path.extension() == ".gguf";
+}
+
 /// Parses the bytes of a GGUF file, which must outlive what it returns. Throws FileError, beginning
 /// with `where`, for whatever is wrong with them.
 [[nodiscard]] inline GgufContents parse_gguf(std::span<const std::byte> bytes,

@@ -203,8 +203,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
         sizes_(Parts::sizes(source.config)),
         ends_(builder, ends),
         positions_(Parts::positions(builder, source.config)),
-        stack_(blocks_of(builder, source.config), sizes_.features,
-               ends_.trains() || positions_.trains(), recompute),
+        stack_(blocks_of(builder, source.config), sizes_.features, below_trains(), recompute),
         norm_(Parts::norm(builder, source.config)) {
     this->release_pages();
   }

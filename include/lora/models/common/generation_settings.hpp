@@ -77,7 +77,7 @@ inline void refuse_other_generation(const ConfigFields& fields) {
 /// out of range or ask for what is not built, as beams.
 [[nodiscard]] inline generation::GenerationConfig read_generation_settings(
     const std::filesystem::path& path) {
-  if (path.extension() != ".gguf") {
+  if (!io::is_gguf(path)) {
     const auto file = path / "generation_config.json";
     if (io::is_there(file)) return detail::generation_of(read_config_fields(path, file.filename()));
     generation::GenerationConfig config;

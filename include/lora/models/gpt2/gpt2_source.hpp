@@ -44,7 +44,7 @@ struct GPT2Source : ModelSource<T, GPT2Config> {
       : ModelSource<T, GPT2Config>(files.weights, with, gpt2_outline(with), options.tuning) {}
 
   static Files open(const std::filesystem::path& directory) {
-    if (directory.extension() == ".gguf")
+    if (io::is_gguf(directory))
       throw FileError(directory.string() +
                       ": GPT-2 is not built from GGUF files, but from a "
                       "directory with config.json and safetensors");

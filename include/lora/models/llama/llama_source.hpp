@@ -20,8 +20,7 @@ template <class T>
 struct LlamaSource : ModelSource<T, LlamaConfig> {
   /// Opens a Hugging Face directory, or a GGUF file. Throws FileError and ConfigError.
   LlamaSource(const std::filesystem::path& path, const LlamaOptions& options)
-      : LlamaSource(path.extension() == ".gguf" ? open_gguf(path) : open_directory(path), options) {
-  }
+      : LlamaSource(io::is_gguf(path) ? open_gguf(path) : open_directory(path), options) {}
 
   /// Returns what embeddings and head are loaded from; see tied_ends. Throws FileError.
   [[nodiscard]] LanguageEndsNames ends() const {
