@@ -52,7 +52,7 @@ if(LORA_BLAS)
   find_package(BLAS REQUIRED)
 endif()
 
-if(LORA_BUILD_EXAMPLES)
+if(LORA_BUILD_EXAMPLES OR LORA_BUILD_BENCHMARKS)
   lora_dependency(CLI11 TARGET CLI11::CLI11
     REPOSITORY https://github.com/CLIUtils/CLI11.git TAG v2.3.2)
 endif()
