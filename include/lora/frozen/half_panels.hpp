@@ -45,16 +45,17 @@ struct TransposedHalfPanels {
 
   [[nodiscard]] kernels::Panel<T> panel(const kernels::PanelRequest& request, T* buffer) const {
     constexpr Index columns = PackedPanels<T>::columns;
-    static_assert(kernels::depth_block % columns == 0, "a depth block holds whole panels");
     const Index wide = kernels::round_up(request.columns, Simd<T>::width);
-    const Index end = request.depth_begin + request.depth;
+    const Index begin = request.depth_begin, end = begin + request.depth;
     Scratch scratch;
     T* const block = scratch.take<T>(request.columns * columns);
-    for (Index o = request.depth_begin; o < end; o += columns) {
-      const Index width = panels.places.width_at(o);
-      kernels::widen<T, Format>(panels.at(o, request.column), request.columns * width, block);
-      kernels::pack_panel(kernels::Strips<T>{block, width, 1}, request.columns,
-                          std::min(columns, end - o), buffer + (o - request.depth_begin) * wide);
+    for (Index o = begin; o < end;) {
+      const Index first = o / columns * columns, next = std::min(first + columns, end);
+      const Index width = panels.places.width_at(first);
+      kernels::widen<T, Format>(panels.at(first, request.column), request.columns * width, block);
+      kernels::pack_panel(kernels::Strips<T>{block + (o - first), width, 1}, request.columns,
+                          next - o, buffer + (o - begin) * wide);
+      o = next;
     }
     return {buffer, wide};
   }

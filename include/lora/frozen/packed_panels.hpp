@@ -27,6 +27,9 @@ struct PackedPanels {
     return std::min(columns, kernels::round_up(out - first, Simd<T>::width));
   }
 
+  /// Returns the width in memory of the panel that output `o` is in.
+  [[nodiscard]] Index width_at_output(Index o) const { return width_at(o / columns * columns); }
+
   /// Returns where W(o, i) lies.
   [[nodiscard]] const T* at(Index o, Index i) const {
     const Index first = o / columns * columns;
@@ -55,13 +58,13 @@ struct TransposedPackedPanels {
   [[nodiscard]] kernels::Panel<T> panel(const kernels::PanelRequest& request, T* buffer) const {
     const PackedPanels<T> packed{data, out, in};
     constexpr Index columns = PackedPanels<T>::columns;
-    static_assert(kernels::depth_block % columns == 0, "a depth block holds whole panels");
     const Index wide = kernels::round_up(request.columns, Simd<T>::width);
-    const Index end = request.depth_begin + request.depth;
-    for (Index o = request.depth_begin; o < end; o += columns) {
-      const kernels::Strips<T> strips{packed.at(o, request.column), packed.width_at(o), 1};
-      kernels::pack_panel(strips, request.columns, std::min(columns, end - o),
-                          buffer + (o - request.depth_begin) * wide);
+    const Index begin = request.depth_begin, end = begin + request.depth;
+    for (Index o = begin; o < end;) {
+      const Index next = std::min(o / columns * columns + columns, end);
+      const kernels::Strips<T> strips{packed.at(o, request.column), packed.width_at_output(o), 1};
+      kernels::pack_panel(strips, request.columns, next - o, buffer + (o - begin) * wide);
+      o = next;
     }
     return {buffer, wide};
   }

@@ -21,12 +21,14 @@ struct LowRankPart {
 
 /// Computes rows [row, row + packed.rows) of out = start + packed * right + the low-rank part,
 /// which joins each tile of the result in the registers: no second buffer of the result's size is
-/// made, and none is read again. packed must have a depth.
+/// made, and none is read again. packed must have a depth. column_scale (width), where there is
+/// one, multiplies packed * right.
 template <class T, class Right>
 requires PanelSource<Right, T>
 void joined_band(const PackedLeft<T>& packed, const Right& right, const Start<T>& start,
-                 const LowRankPart<T>& low_rank, Index row, MatrixRef<T> out) {
-  const Product<T, Right> product{packed, right};
+                 const LowRankPart<T>& low_rank, Index row, MatrixRef<T> out,
+                 const T* column_scale = nullptr) {
+  const Product<T, Right> product{packed, right, T(1), column_scale};
   const MatrixRef<T> rows = out.middleRows(row, packed.rows);
   if (!low_rank.exists()) return panel_product<T>(rows, start, product);
   Scratch scratch;

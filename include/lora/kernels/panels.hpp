@@ -23,9 +23,9 @@ struct Panel {
 
 /// The piece of a right side (depth, columns) that a product asks a PanelSource for.
 struct PanelRequest {
-  Index column;       ///< the first column, a multiple of TileShape<T>::columns
+  Index column;       ///< the first; a product asks for multiples of TileShape<T>::columns
   Index columns;      ///< at most TileShape<T>::columns, fewer at the right edge
-  Index depth_begin;  ///< the first row, a multiple of depth_block
+  Index depth_begin;  ///< the first row; a product asks for multiples of depth_block
   Index depth;        ///< rows, at most depth_block
   Index readings;     ///< how often tiles will read the panel
 };

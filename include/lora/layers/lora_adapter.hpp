@@ -88,8 +88,15 @@ class LoRAAdapter {
   /// Returns the mask that x (N, in) has in the forward of this mask_step (see Tape), or nothing
   /// without dropout. A function of (seed, name, mask_step, element).
   [[nodiscard]] std::optional<DropoutMask> dropout_mask(std::uint64_t mask_step) const {
+    return dropout_mask(mask_step, in_features());
+  }
+
+  /// Returns the same for an x of `columns` columns: the pixels of images, of which `in` counts
+  /// those of a whole patch.
+  [[nodiscard]] std::optional<DropoutMask> dropout_mask(std::uint64_t mask_step,
+                                                        Index columns) const {
     if (config_.dropout == 0) return {};
-    return DropoutMask(dropout_random_, mask_step, config_.dropout, in_features());
+    return DropoutMask(dropout_random_, mask_step, config_.dropout, columns);
   }
 
  private:

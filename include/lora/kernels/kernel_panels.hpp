@@ -1,0 +1,41 @@
+#pragma once
+
+#include <algorithm>
+
+#include "lora/core/matrix.hpp"
+#include "lora/kernels/panels.hpp"
+#include "lora/kernels/pixel_taps.hpp"
+
+namespace lora::kernels {
+
+/// The right side (taps * out, channels) by which a convolution's gradient goes back to the pixels
+/// of one phase: row (t, o) is W's row o at the kernel element that tap t is. `right` is W (out,
+/// kernel elements * channels) as a right side.
+template <class T, class Right>
+requires PanelSource<Right, T>
+struct KernelPanels {
+  Right right;
+  const Phase* phase;
+  Index out;
+  Index channels;
+
+  [[nodiscard]] Panel<T> panel(const PanelRequest& request, T* buffer) const {
+    const Index wide = round_up(request.columns, Simd<T>::width);
+    // Read often enough that `right` copies what it might else leave where it lies.
+    constexpr Index often = 1 << 20;
+    for (Index done = 0; done < request.depth;) {
+      const Index k = request.depth_begin + done, o = k % out;
+      const Index run = std::min(out - o, request.depth - done);
+      const Index column = phase->kernel_tap(k / out) * channels + request.column;
+      T* const place = buffer + done * wide;
+      const Panel<T> piece = right.panel({column, request.columns, o, run, often}, place);
+      if (piece.data != place)
+        for (Index i = 0; i < run; ++i)
+          std::copy_n(piece.data + i * piece.stride, wide, place + i * wide);
+      done += run;
+    }
+    return {buffer, wide};
+  }
+};
+
+}  // namespace lora::kernels

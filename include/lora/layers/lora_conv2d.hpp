@@ -1,0 +1,398 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lora/core/gradients.hpp"
+#include "lora/core/image_shape.hpp"
+#include "lora/core/matrix.hpp"
+#include "lora/core/output.hpp"
+#include "lora/core/place.hpp"
+#include "lora/core/scratch.hpp"
+#include "lora/core/tape.hpp"
+#include "lora/frozen/frozen_weight.hpp"
+#include "lora/frozen/packed_weight.hpp"
+#include "lora/kernels/conv2d_product.hpp"
+#include "lora/kernels/kernel_order.hpp"
+#include "lora/kernels/low_rank_gradients.hpp"
+#include "lora/kernels/low_rank_path.hpp"
+#include "lora/kernels/window.hpp"
+#include "lora/layers/adapter_tensor.hpp"
+#include "lora/layers/lora_over_weight.hpp"
+#include "lora/nn/bias_gradient.hpp"
+#include "lora/nn/output_affine.hpp"
+#include "lora/random/dropout_mask.hpp"
+
+namespace lora {
+
+/// A frozen convolution with a set of trainable low-rank updates, of which one is active, or none
+/// (PEFT 0.21's lora.Conv2d; Hu et al., "LoRA", 2021):
+///
+///     y = norm(x * W + b + s (drop(x) * A) B^T)
+///
+/// Images are matrices, one row a pixel, channels last: x (pixels, in_channels), y (pixels,
+/// out_channels). W is (out_channels, in_channels, height, width); A a convolution of the same
+/// window to `rank` channels, (rank, in_channels, height, width); B (out_channels, rank, 1, 1).
+/// `norm` is an affine map of each channel, a batch norm with frozen statistics, if set_norm gave
+/// one. s = alpha / rank or alpha / sqrt(rank), whatever the kernel's size. Dropout takes elements
+/// of x, not patches, in training only. B starts at zero.
+///
+/// in_features() is in_channels * height * width, the elements of a patch. Groups, dilation and
+/// padding with anything but zeros are not built.
+///
+/// Which calls may run at once: see AdapterOwner. Threads that train one layer at the same time
+/// have a tape and Gradients each and call the const backward. A second call of the same shapes
+/// allocates nothing. Every check comes before the first change.
+template <class T, class Frozen = PackedWeight<T>>
+requires PanelWeight<Frozen, T>
+class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
+  using Base = LoRAOverWeight<LoRAConv2d, T, Frozen>;
+
+ public:
+  using typename Base::Adapter;
+  static constexpr const char* kind = "LoRAConv2d";
+
+  /// Wraps a kernel without an adapter: a frozen convolution. `weight` is (out_channels,
+  /// in_channels * height * width), its memory that of PyTorch's 4-D tensor; `bias` is empty or
+  /// (out_channels). Throws ConfigError for a window out of range, ShapeError for a weight or a
+  /// bias that does not fit.
+  LoRAConv2d(ConstMatrixRef<T> weight, const Window& window, const Vector<T>& bias = {})
+      : Base(frozen(weight, window), bias), window_(window) {}
+
+  /// Wraps a kernel with an active adapter called "default", drawn from `seed`. Throws ConfigError
+  /// for settings out of range, and as above.
+  LoRAConv2d(ConstMatrixRef<T> weight, const Window& window, const LoRAConfig& config,
+             std::uint64_t seed, const Vector<T>& bias = {})
+      : Base(new_adapter(weight.rows(), weight.cols(), window, config, seed),
+             frozen(weight, window), bias),
+        window_(window) {}
+
+  /// Lets y = scale * (what it would be) + shift, each (out_channels): a batch norm that does not
+  /// train. Two empty vectors take it away. Throws ShapeError.
+  void set_norm(Vector<T> scale, Vector<T> shift) {
+    norm_.set(std::move(scale), std::move(shift), out_channels(), this->at("set_norm"));
+  }
+
+  // ---- Computing ----
+
+  /// Returns the size of y for images of size `in`. Throws ShapeError for images that are smaller
+  /// than the kernel.
+  [[nodiscard]] ImageShape output_shape(const ImageShape& in) const {
+    return lora::output_shape(window_, in, Place{"LoRAConv2d::output_shape", this->name()});
+  }
+
+  /// Computes y (pixels, out_channels) for images x (in.rows(), in_channels), without dropout.
+  /// Throws ShapeError.
+  void forward(ConstMatrixRef<T> x, const ImageShape& in, Output<T> y) const {
+    const Place where{"LoRAConv2d::forward", this->name()};
+    const auto adapters = this->adapters();
+    const Entry* const used = this->in_use(*adapters, where);
+    const MatrixRef<T> result = checked_output(x, in, y, where);
+    Scratch scratch;
+    run_forward(x, in, used, {}, scratch.matrix<T>(result.rows(), this->rank_of(used)), result);
+  }
+
+  /// Computes y with dropout, and leaves on the tape what backward needs: drop(x) * A (pixels of y,
+  /// rank). x stays as it is until backward. Throws ShapeError, and StateError while merged.
+  void forward(ConstMatrixRef<T> x, const ImageShape& in, Tape<T>& tape, Output<T> y) const {
+    const Place where{"LoRAConv2d::forward(x, in, tape, y)", this->name()};
+    this->require_unmerged(where);
+    const auto adapters = this->adapters();
+    const Entry* const used = this->in_use(*adapters, where);
+    const MatrixRef<T> result = checked_output(x, in, y, where);
+    auto& frame = tape.push(this, this->name(), result.rows());
+    frame.note_input(x);
+    frame.note_layout(layout_of(in));
+    if (used != nullptr) this->note_factors(*used->adapter, frame);
+    frame.hold(adapters);
+    const MatrixRef<T> xa = frame.keep(result.rows(), this->rank_of(used));
+    run_forward(x, in, used, mask_of(used, frame.mask_step()), xa, result);
+  }
+
+  /// Adds to the gradients of A, B (and the bias, if trained), and computes the gradient of x. With
+  /// dz = dy times the norm's scale and g = dz B:
+  ///
+  ///     dB += s dz^T (drop(x) * A),  dA += s g^T (patches of drop(x)),
+  ///     dx = (dz back through W) + s (g back through A) * mask
+  ///
+  /// x and `in` are the forward's, dy (pixels, out_channels), dx (in.rows(), in_channels). The
+  /// layer must be as it was in that forward. Throws ShapeError and StateError, before anything
+  /// changes.
+  void backward(ConstMatrixRef<T> x, const ImageShape& in, ConstMatrixRef<T> dy, Tape<T>& tape,
+                Output<T> dx) {
+    run_backward(x, in, dy, tape, GradientTarget<T>::own(), &dx);
+  }
+
+  /// Does the same without the gradient of x.
+  void backward(ConstMatrixRef<T> x, const ImageShape& in, ConstMatrixRef<T> dy, Tape<T>& tape) {
+    run_backward(x, in, dy, tape, GradientTarget<T>::own(), nullptr);
+  }
+
+  /// Does the same, but adds to `gradients`, a `Gradients<T>` made from parameters(): what threads
+  /// that train one layer call, each with its own.
+  void backward(ConstMatrixRef<T> x, const ImageShape& in, ConstMatrixRef<T> dy, Tape<T>& tape,
+                GradientTarget<T> gradients, Output<T> dx) const {
+    run_backward(x, in, dy, tape, gradients, &dx);
+  }
+
+  /// Does the same without the gradient of x.
+  void backward(ConstMatrixRef<T> x, const ImageShape& in, ConstMatrixRef<T> dy, Tape<T>& tape,
+                GradientTarget<T> gradients) const {
+    run_backward(x, in, dy, tape, gradients, nullptr);
+  }
+
+  // ---- Merging and files ----
+
+  /// Returns W + s B A (out_channels, in_channels * height * width) in the order of files, without
+  /// the norm; while merged, W as it is. Throws StateError without an adapter that is switched on.
+  [[nodiscard]] Matrix<T> merged_weight() const {
+    const Place where{"LoRAConv2d::merged_weight", this->name()};
+    const auto adapters = this->adapters();
+    const Entry* const entry = this->to_merge(*adapters, where);
+    Matrix<T> sum(this->out_features(), this->in_features()), file(sum.rows(), sum.cols());
+    this->write_merged(entry, sum);
+    kernels::to_file_order<T>(sum, in_channels(), file);
+    return file;
+  }
+
+  /// Lists the tensors that an adapter of these settings has, with PEFT's shapes.
+  [[nodiscard]] std::vector<AdapterTensor<T>> adapter_tensors(const LoRAConfig& config) const {
+    const Adapter& adapter = this->adapter();
+    std::vector<AdapterTensor<T>> tensors{
+        {".lora_A.weight", a_shape(config.rank, in_channels(), window_), &adapter.a()},
+        {".lora_B.weight", {out_channels(), config.rank, 1, 1}, &adapter.b()}};
+    if (config.train_bias && this->has_bias())
+      tensors.push_back({".base_layer.bias", {out_channels()}, &this->bias()});
+    return tensors;
+  }
+
+  using Base::replace_adapter;
+
+  /// Replaces the active adapter by one of these settings and values, one for each of
+  /// adapter_tensors(config).
+  void replace_adapter(const LoRAConfig& config, std::vector<Matrix<T>> values) {
+    replace_adapter(config, std::move(values.at(0)), std::move(values.at(1)));
+    give_file_shapes(this->own_adapter("replace_adapter"), in_channels(), window_);
+    if (values.size() < 3) return;
+    bias_.value = values[2];
+    bias_.zero_grad();
+  }
+
+  // ---- What it is made of ----
+
+  [[nodiscard]] Index in_channels() const { return this->in_features() / window_.taps(); }
+  [[nodiscard]] Index out_channels() const { return this->out_features(); }
+  [[nodiscard]] const Window& window() const { return window_; }
+
+ private:
+  friend Base;
+  friend AdapterOwner<LoRAConv2d, Adapter>;
+
+  using Base::bias_;
+  using Base::weight_;
+  using typename Base::Entry;
+  using typename Base::Set;
+
+  static Frozen frozen(const ConstMatrixRef<T>& weight, const Window& window) {
+    const Index channels = channels_of(weight.cols(), window);
+    Matrix<T> ordered(weight.rows(), weight.cols());
+    kernels::to_tap_order<T>(weight, channels, ordered);
+    return Frozen(ordered);
+  }
+
+  static Index channels_of(Index columns, const Window& window) {
+    validate(window, kind);
+    if (columns % window.taps() != 0)
+      throw ShapeError(message(kind, ": the weight has ", columns,
+                               " columns, expected in_channels times the ", window.taps(),
+                               " elements of a kernel of ", window.kernel_height, " x ",
+                               window.kernel_width));
+    return columns / window.taps();
+  }
+
+  static std::vector<Index> a_shape(Index rank, Index channels, const Window& window) {
+    return {rank, channels, window.kernel_height, window.kernel_width};
+  }
+
+  // What checkpoints say of the factors.
+  static void give_file_shapes(Adapter& adapter, Index channels, const Window& window) {
+    adapter.a().set_shape(a_shape(adapter.rank(), channels, window));
+    adapter.b().set_shape({adapter.out_features(), adapter.rank(), 1, 1});
+  }
+
+  static Adapter new_adapter(Index out, Index in, const Window& window, const LoRAConfig& config,
+                             std::uint64_t seed) {
+    validate(config, kind);
+    const Index channels = channels_of(in, window);
+    Adapter adapter(out, in, config, seed);
+    give_file_shapes(adapter, channels, window);
+    return adapter;
+  }
+
+  [[nodiscard]] Adapter make_adapter(const LoRAConfig& config, std::uint64_t seed) const {
+    return new_adapter(this->out_features(), this->in_features(), window_, config, seed);
+  }
+
+  [[nodiscard]] Matrix<T> in_weight_order(const FixedMatrix<T>& a) const {
+    Matrix<T> ordered(a.rows(), a.cols());
+    kernels::to_tap_order<T>(a, in_channels(), ordered);
+    return ordered;
+  }
+
+  // The mask of x: its rows are pixels.
+  [[nodiscard]] std::optional<DropoutMask> mask_of(const Entry* used,
+                                                   std::uint64_t mask_step) const {
+    if (used == nullptr) return {};
+    return used->adapter->dropout_mask(mask_step, in_channels());
+  }
+
+  static std::uint64_t layout_of(const ImageShape& in) {
+    std::uint64_t hash = 0xCBF29CE484222325;  // FNV-1a over words
+    for (const Index size : {in.images, in.height, in.width})
+      hash = (hash ^ static_cast<std::uint64_t>(size)) * 0x100000001B3;
+    return hash;
+  }
+
+  template <class Where>
+  [[nodiscard]] MatrixRef<T> checked_output(const ConstMatrixRef<T>& x, const ImageShape& in,
+                                            const Output<T>& y, const Where& where) const {
+    require_pixels(x, in, in_channels(), where, "x");
+    const ImageShape out = lora::output_shape(window_, in, where);
+    return y.shaped(out.rows(), out_channels(), where, "y", {x});
+  }
+
+  // A in the order of patches.
+  [[nodiscard]] ConstMatrixRef<T> ordered_a(const Entry& used, Scratch& scratch) const {
+    const auto& a = used.adapter->a().value;
+    MatrixRef<T> ordered = scratch.matrix<T>(a.rows(), a.cols());
+    kernels::to_tap_order<T>(a, in_channels(), ordered);
+    return ordered;
+  }
+
+  // x times its mask.
+  static ConstMatrixRef<T> dropped(const ConstMatrixRef<T>& x, const DropoutMask& mask,
+                                   Scratch& scratch) {
+    MatrixRef<T> to = scratch.matrix<T>(x.rows(), x.cols());
+    for_each_row(x.rows(), x.cols(), 16, [&](Index i) {
+      mask.fill(i, 0, x.cols(), to.data() + i * to.outerStride());
+      to.row(i).array() *= x.row(i).array();
+    });
+    return to;
+  }
+
+  void run_forward(ConstMatrixRef<T> x, const ImageShape& in, const Entry* used,
+                   const std::optional<DropoutMask>& mask, MatrixRef<T> xa, MatrixRef<T> y) const {
+    const ImageShape out = lora::output_shape(window_, in, kind);
+    const kernels::PixelTaps taps = kernels::window_taps(window_, in, out);
+    const kernels::PatchRows<T> patches(x, taps);
+    Scratch scratch;
+    const T* const start = norm_.start_row(bias_row(), out_channels(), scratch);
+    const ConstMatrixRef<T> none(nullptr, 0, this->in_features(), this->in_features());
+    if (used == nullptr)
+      return kernels::conv2d_forward<T>(patches, weight_.panels(), start, norm_.scale(), {none, xa},
+                                        {xa.leftCols(0), {}, T(0)}, y);
+    const ConstMatrixRef<T> a = ordered_a(*used, scratch);
+    // With dropout A sees other patches than W.
+    if (mask) {
+      Scratch inner;
+      const kernels::PatchRows<T> kept(dropped(x, *mask, inner), taps);
+      const kernels::MatrixPanels<T> panels{kernels::columns_of(a.data(), a.outerStride(), false)};
+      kernels::conv2d_forward<T>(kept, panels, nullptr, nullptr, {none, xa},
+                                 {xa.leftCols(0), {}, T(0)}, xa);
+    }
+    const ConstMatrixRef<T> b = norm_.scaled_rows(used->adapter->b().value, scratch);
+    kernels::conv2d_forward<T>(patches, weight_.panels(), start, norm_.scale(),
+                               {mask ? none : a, xa},
+                               {xa, kernels::columns_of(b.data(), b.outerStride(), false),
+                                static_cast<T>(used->scaling())},
+                               y);
+  }
+
+  void run_backward(ConstMatrixRef<T> x, const ImageShape& in, ConstMatrixRef<T> dy, Tape<T>& tape,
+                    GradientTarget<T> target, const Output<T>* dx) const {
+    const Place where{"LoRAConv2d::backward", this->name()};
+    this->require_unmerged(where);
+    require_pixels(x, in, in_channels(), where, "x");
+    const ImageShape out = lora::output_shape(window_, in, where);
+    require_pixels(dy, out, out_channels(), where, "dy");
+    auto& frame = tape.top(this, dy.rows(), where);
+    if (frame.layout() != layout_of(in))
+      throw StateError(message(where, ": the images are of another size than in the forward on ",
+                               "the tape: ", in.images, " of ", in.height, " x ", in.width));
+    const auto adapters = this->adapters();
+    Base::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
+    const Entry* const used = this->in_use(*adapters, where);
+    if (used != nullptr) {
+      frame.require_input(x, where);
+      this->require_factors(*used->adapter, frame, 1, where);
+    }
+    const bool with_bias = this->trains_bias(*adapters);
+    const MatrixRef<T> none(nullptr, 0, 0, 0);
+    MatrixRef<T> da = used != nullptr ? target.of(used->adapter->a()) : none;
+    const MatrixRef<T> db = used != nullptr ? target.of(used->adapter->b()) : none;
+    const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
+    const MatrixRef<T> to =
+        dx != nullptr ? dx->shaped(x.rows(), in_channels(), where, "dx", {x, dy}) : none;
+
+    Scratch scratch;
+    const ConstMatrixRef<T> dz = norm_.scaled_columns(dy, scratch);
+    if (with_bias) add_bias_gradient<T>(dz, dbias);
+    if (used == nullptr) {
+      if (dx != nullptr) input_gradient(in, out, dz, {none, none}, T(0), to);
+      return tape.pop();
+    }
+    const MatrixRef<T> xa = frame.kept();
+    const T s = static_cast<T>(used->scaling());
+    MatrixRef<T> g = scratch.matrix<T>(dz.rows(), xa.cols());  // dz B
+    low_rank_path::gradient_of_xa<T>(dz, used->adapter->b().value, g);
+    const low_rank_path::Gradients<T> path{g, dz, xa, s, da.leftCols(0), db};
+    low_rank_path::add_gradients<T>(g.leftCols(0), std::span(&path, 1));
+
+    const auto mask = mask_of(used, frame.mask_step());
+    const ConstMatrixRef<T> a = ordered_a(*used, scratch);
+    MatrixRef<T> ordered_da = scratch.matrix<T>(a.rows(), a.cols());
+    ordered_da.setZero();
+    kernels::add_conv2d_kernel_gradient<T>(window_, in, out, g,
+                                           mask ? dropped(x, *mask, scratch) : x, s, ordered_da);
+    kernels::add_in_file_order<T>(ordered_da, in_channels(), da);
+    if (dx != nullptr) {
+      input_gradient(in, out, dz, {mask ? ConstMatrixRef<T>(a.topRows(0)) : a, g}, s, to);
+      if (mask) add_masked_gradient(in, out, g, a, s, *mask, to);
+    }
+    tape.pop();
+  }
+
+  // dx = dz back through W, and g back through A if that has rows.
+  void input_gradient(const ImageShape& in, const ImageShape& out, const ConstMatrixRef<T>& dz,
+                      const kernels::LowRankInput<T>& low_rank, T s, MatrixRef<T> dx) const {
+    kernels::conv2d_input_gradient<T>(window_, in, out, dz, weight_.transposed_panels(), low_rank,
+                                      s, dx);
+  }
+
+  // dx += s (g back through A) * mask.
+  void add_masked_gradient(const ImageShape& in, const ImageShape& out, const ConstMatrixRef<T>& g,
+                           const ConstMatrixRef<T>& a, T s, const DropoutMask& mask,
+                           MatrixRef<T> dx) const {
+    Scratch scratch;
+    MatrixRef<T> part = scratch.matrix<T>(dx.rows(), dx.cols());
+    const kernels::MatrixPanels<T> panels{kernels::columns_of(a.data(), a.outerStride(), true)};
+    const MatrixRef<T> none(nullptr, 0, 0, 0);
+    kernels::conv2d_input_gradient<T>(window_, in, out, g, panels, {none, none}, T(0), part);
+    MatrixRef<T> kept = scratch.matrix<T>(dx.rows(), dx.cols());
+    for_each_row(dx.rows(), dx.cols(), 16, [&](Index i) {
+      mask.fill(i, 0, dx.cols(), kept.data() + i * kept.outerStride());
+      dx.row(i).array() += s * part.row(i).array() * kept.row(i).array();
+    });
+  }
+
+  [[nodiscard]] const T* bias_row() const { return Base::bias_row(); }
+
+  Window window_;
+  OutputAffine<T> norm_;
+};
+
+}  // namespace lora
