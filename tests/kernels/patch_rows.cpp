@@ -35,8 +35,9 @@ TEMPLATE_TEST_CASE("patches stand on both sides of products", "", float, double)
       const ImageShape in{2, 5, 6};
       const PixelTaps taps = window_taps(window, in, output_shape(window, in, "here"));
       // Images may be columns of a wider matrix.
-      const Matrix<T> wide = random_matrix<T>(in.rows(), channels + 2, 1);
-      const auto image = wide.middleCols(1, channels);
+      const Index beside = channels % 2 == 0 ? 2 : 0;
+      const Matrix<T> wide = random_matrix<T>(in.rows(), channels + beside, 1);
+      const auto image = wide.middleCols(beside / 2, channels);
       const Matrix<T> patches = patch_matrix<T>(image, taps);
       const PatchRows<T> rows(image, taps);
       REQUIRE(rows.rows() == patches.rows());

@@ -46,6 +46,16 @@ void interleave(const T* const* rows, Index count, Index depth, T* out) {
   interleave<T, 1>(rows, depth, out);
 }
 
+// Tells whether the rest of a kernel's row, from `tap` on, lies side by side in memory, none of its
+// pixels outside: few channels then make no short runs.
+template <class T>
+bool whole_kernel_row(const PixelTaps& taps, const ConstMatrixRef<T>& image,
+                      const PixelTaps::Place& place, Index tap) {
+  if (taps.x.direction != 1 || image.outerStride() != image.cols()) return false;
+  const Index last = (tap / taps.x.taps + 1) * taps.x.taps - 1;
+  return taps.pixel(place, tap) >= 0 && taps.pixel(place, last) >= 0;
+}
+
 }  // namespace detail
 
 /// The patches of images as the left side (places, taps * channels) of a product, read where they
@@ -69,7 +79,11 @@ class PatchRows {
     const Index channels = image_.cols();
     for (Index k = request.depth_begin, end = k + request.depth; k < end;) {
       const Index tap = k / channels, channel = k % channels;
-      const Index run = std::min(channels - channel, end - k);
+      bool joined = true;
+      for (std::size_t i = 0; joined && i < count; ++i)
+        joined = detail::whole_kernel_row(taps_, image_, places[i], tap);
+      const Index taps = joined ? taps_.x.taps - tap % taps_.x.taps : 1;
+      const Index run = std::min(taps * channels - channel, end - k);
       for (std::size_t i = 0; i < count; ++i) {
         const Index pixel = taps_.pixel(places[i], tap);
         rows[i] = pixel < 0 ? detail::zeros<T>.data()
@@ -105,7 +119,10 @@ class PatchPanels {
       T* out = buffer + row * wide;
       for (Index k = request.column; k < end;) {
         const Index tap = k / channels, channel = k % channels;
-        const Index run = std::min(channels - channel, end - k);
+        const Index taps = detail::whole_kernel_row(taps_, image_, place, tap)
+                               ? taps_.x.taps - tap % taps_.x.taps
+                               : 1;
+        const Index run = std::min(taps * channels - channel, end - k);
         const Index pixel = taps_.pixel(place, tap);
         if (pixel < 0)
           std::fill_n(out, run, T(0));
