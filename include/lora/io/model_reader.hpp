@@ -87,6 +87,12 @@ class ModelReader {
     return file_of(name).template read<T>(name);
   }
 
+  /// Returns a copy of a tensor of any dimensions with rows x cols elements. Throws as `read`.
+  template <class T>
+  [[nodiscard]] Matrix<T> read(const std::string& name, Index rows, Index cols) {
+    return file_of(name).template read<T>(name, rows, cols);
+  }
+
   /// Gives back the memory that holds parts of the files; they are read again when looked at.
   void release_pages() const {
     for (const auto& [name, file] : files_) file.release_pages();

@@ -134,35 +134,13 @@ class BatchNorm {
   /// Does the same, but adds to `gradients`.
   void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
                 GradientTarget<T> gradients, Output<T> dx) const {
-    const Place where = place("BatchNorm::backward");
-    require_cols(x, channels(), where, "x", "channels");
-    require_shape(dy, x.rows(), x.cols(), where, "dy");
-    auto& frame = tape.top(this, x.rows(), where);
-    frame.require_input(x, where);
-    frame.mark(1).require_elements(weight_.value, where, "the weight");
-    MatrixRef<T> dweight = gradients.of(weight_), dbias = gradients.of(bias_);
-    dx.check(x.rows(), x.cols(), where, "dx", {x});
-    MatrixRef<T> out = dx.shaped_elementwise(x.rows(), x.cols(), where, "dx", {dy});
-    const MatrixRef<T> mean = frame.kept(0), inverse = frame.kept(1);
-    Scratch scratch;
-    MatrixRef<T> sum = scratch.matrix<T>(1, channels()), product = scratch.matrix<T>(1, channels());
-    channel_gradients<T>(x, dy, mean, inverse, sum, product);
-    dweight += product;
-    dbias += sum;
-    // dx = a dy + b x + c, per channel.
-    MatrixRef<T> map = scratch.matrix<T>(3, channels());
-    map.row(0) = weight_.value.row(0).cwiseProduct(inverse.row(0));
-    map.bottomRows(2).setZero();
-    if (frame.layout() == of_batch) {
-      const T n = static_cast<T>(x.rows());
-      map.row(1) = -map.row(0).cwiseProduct(inverse.row(0)).cwiseProduct(product.row(0)) / n;
-      map.row(2) = -map.row(0).cwiseProduct(sum.row(0)) / n - map.row(1).cwiseProduct(mean.row(0));
-    }
-    for_each_row(x.rows(), x.cols(), 4, [&](Index i) {
-      out.row(i) =
-          dy.row(i).cwiseProduct(map.row(0)) + x.row(i).cwiseProduct(map.row(1)) + map.row(2);
-    });
-    tape.pop();
+    run_backward(x, dy, tape, gradients, {true, true}, dx);
+  }
+
+  /// Does the same for a norm of which at most the bias trains.
+  void backward_to_bias(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
+                        GradientTarget<T> gradients, bool bias_trains, Output<T> dx) const {
+    run_backward(x, dy, tape, gradients, {false, bias_trains}, dx);
   }
 
   /// Returns the map that forward is, scale (C) and shift (C): what LoRAConv2d::set_norm takes.
@@ -196,6 +174,46 @@ class BatchNorm {
 
  private:
   static constexpr std::uint64_t of_batch = 1;
+
+  struct Trains {
+    bool weight;
+    bool bias;
+  };
+
+  void run_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
+                    GradientTarget<T> gradients, Trains trains, Output<T> dx) const {
+    const Place where = place("BatchNorm::backward");
+    require_cols(x, channels(), where, "x", "channels");
+    require_shape(dy, x.rows(), x.cols(), where, "dy");
+    auto& frame = tape.top(this, x.rows(), where);
+    frame.require_input(x, where);
+    frame.mark(1).require_elements(weight_.value, where, "the weight");
+    const MatrixRef<T> none(nullptr, 0, 0, 0);
+    MatrixRef<T> dweight = trains.weight ? gradients.of(weight_) : none;
+    MatrixRef<T> dbias = trains.bias ? gradients.of(bias_) : none;
+    dx.check(x.rows(), x.cols(), where, "dx", {x});
+    MatrixRef<T> out = dx.shaped_elementwise(x.rows(), x.cols(), where, "dx", {dy});
+    const MatrixRef<T> mean = frame.kept(0), inverse = frame.kept(1);
+    Scratch scratch;
+    MatrixRef<T> sum = scratch.matrix<T>(1, channels()), product = scratch.matrix<T>(1, channels());
+    channel_gradients<T>(x, dy, mean, inverse, sum, product);
+    if (trains.weight) dweight += product;
+    if (trains.bias) dbias += sum;
+    // dx = a dy + b x + c, per channel.
+    MatrixRef<T> map = scratch.matrix<T>(3, channels());
+    map.row(0) = weight_.value.row(0).cwiseProduct(inverse.row(0));
+    map.bottomRows(2).setZero();
+    if (frame.layout() == of_batch) {
+      const T n = static_cast<T>(x.rows());
+      map.row(1) = -map.row(0).cwiseProduct(inverse.row(0)).cwiseProduct(product.row(0)) / n;
+      map.row(2) = -map.row(0).cwiseProduct(sum.row(0)) / n - map.row(1).cwiseProduct(mean.row(0));
+    }
+    for_each_row(x.rows(), x.cols(), 4, [&](Index i) {
+      out.row(i) =
+          dy.row(i).cwiseProduct(map.row(0)) + x.row(i).cwiseProduct(map.row(1)) + map.row(2);
+    });
+    tape.pop();
+  }
 
   [[nodiscard]] Place place(const char* call) const { return {call, name_}; }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "lora/core/elementwise.hpp"
 #include "lora/core/output.hpp"
 
 namespace lora {
@@ -8,7 +9,8 @@ namespace lora {
 /// Throws ShapeError.
 template <class T>
 void relu(ConstMatrixRef<T> x, Output<T> y) {
-  y.shaped_elementwise(x.rows(), x.cols(), "relu", "y", {x}) = x.cwiseMax(T(0));
+  MatrixRef<T> to = y.shaped_elementwise(x.rows(), x.cols(), "relu", "y", {x});
+  for_each_row(x.rows(), x.cols(), 16, [&](Index i) { to.row(i) = x.row(i).cwiseMax(T(0)); });
 }
 
 /// Does the same for the scalar of x.
@@ -22,8 +24,19 @@ void relu(const Eigen::MatrixBase<X>& x, Output<typename X::Scalar> y) {
 template <class T>
 void relu_backward(ConstMatrixRef<T> y, ConstMatrixRef<T> dy, Output<T> dx) {
   require_shape(dy, y.rows(), y.cols(), "relu_backward", "dy");
-  dx.shaped_elementwise(y.rows(), y.cols(), "relu_backward", "dx", {y, dy}) =
-      (y.array() > T(0)).select(dy.array(), T(0)).matrix();
+  MatrixRef<T> to = dx.shaped_elementwise(y.rows(), y.cols(), "relu_backward", "dx", {y, dy});
+  for_each_row(y.rows(), y.cols(), 16, [&](Index i) {
+    to.row(i) = (y.row(i).array() > T(0)).select(dy.row(i).array(), T(0)).matrix();
+  });
+}
+
+/// Computes y = max(y + x, 0), the end of a residual block; x and y are (N, D) and no part of each
+/// other. Throws ShapeError.
+template <class T>
+void add_and_relu(ConstMatrixRef<T> x, MatrixRef<T> y) {
+  require_shape(x, y.rows(), y.cols(), "add_and_relu", "x");
+  for_each_row(x.rows(), x.cols(), 16,
+               [&](Index i) { y.row(i) = (y.row(i) + x.row(i)).cwiseMax(T(0)); });
 }
 
 /// Does the same for the scalar of y.

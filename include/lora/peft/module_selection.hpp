@@ -18,7 +18,8 @@ namespace lora::peft {
 enum class ModuleKind {
   linear,       ///< nn.Linear
   conv1d,       ///< GPT-2's Conv1D: a linear layer whose weight is (in, out)
-  other_layer,  ///< another that adapters are made for: an embedding, a convolution
+  conv2d,       ///< nn.Conv2d
+  other_layer,  ///< another that adapters are made for: an embedding
   no_layer,     ///< one that cannot be adapted: a norm, an activation, a block of others
 };
 

@@ -95,7 +95,7 @@ class LanguageEnds {
     if (!shared_) list.total += table_.size() + frozen_.size();
     if (table_.size() > 0) list.add(table_);
     if (auto* lora = std::get_if<LoRALinear<T, Frozen>>(&head_))
-      return list_lora_linear(*lora, list);
+      return list_lora_layer(*lora, list);
     auto& linear = std::get<Linear<T>>(head_);
     list.total += linear.total_parameters();
     for (Parameter<T>* parameter : linear.parameters()) list.add(*parameter);

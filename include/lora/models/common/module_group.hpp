@@ -78,7 +78,7 @@ class ModuleGroup {
   /// Adds what trains.
   void list(ModelParameters<T>& list) {
     for (auto& module : separate_) module.list(list);
-    for_each_of_group([&](auto& part) { list_lora_linear(part, list); });
+    for_each_of_group([&](auto& part) { list_lora_layer(part, list); });
   }
 
   /// Calls action(layer) with each LoRALinear that has an adapter.

@@ -21,12 +21,20 @@ namespace lora::models {
   return std::max<Index>(1024, 4 * std::min(out, in));
 }
 
+/// Throws ConfigError for a rank above rank_limit of the layer called `name`.
+inline void require_rank(Index rank, const std::string& name, Index out, Index in) {
+  if (rank > rank_limit(out, in))
+    throw ConfigError(message("the rank of \"", name, "\" is ", rank, ", expected at most ",
+                              rank_limit(out, in), " for a layer of ", out, " x ", in));
+}
+
 /// The sizes of a linear module of a model.
 struct LinearSizes {
   Index out = 0;
   Index in = 0;
-  bool bias = true;         ///< whether it has one
-  bool may_be_new = false;  ///< whether one that trains as a whole may be absent in the files
+  bool bias = true;           ///< whether it has one
+  bool may_be_new = false;    ///< whether one that trains as a whole may be absent in the files,
+  bool may_be_other = false;  ///< or there of another size, and then is drawn anew too
   Layout layout = Layout::row_major;  ///< of the weight in the files
 };
 
@@ -47,18 +55,15 @@ template <class T, class Frozen>
   // masks.
   const std::uint64_t seed = builder.next_seed();
   if (plan.role != ModuleRole::adapted) return layer;
-  if (plan.lora.rank > rank_limit(out, in))
-    throw ConfigError(message("the rank of \"", name, "\" is ", plan.lora.rank,
-                              ", expected at most ", rank_limit(out, in), " for a layer of ", out,
-                              " x ", in));
+  require_rank(plan.lora.rank, name, out, in);
   plan.lora.train_bias = plan.lora.train_bias && sizes.bias;
   layer.add_adapter(default_adapter, plan.lora, seed);
   return layer;
 }
 
-/// Adds what trains of a layer that make_lora_linear made.
-template <class T, class Frozen>
-void list_lora_linear(LoRALinear<T, Frozen>& layer, ModelParameters<T>& list) {
+/// Adds what trains of a frozen or adapted layer.
+template <class T, class Layer>
+void list_lora_layer(Layer& layer, ModelParameters<T>& list) {
   list.total += layer.total_parameters();
   if (layer.has_adapter()) {
     list.trained.add(layer.parameters());
@@ -69,13 +74,15 @@ void list_lora_linear(LoRALinear<T, Frozen>& layer, ModelParameters<T>& list) {
 }
 
 /// Makes the layer called `name` that trains as a whole, from the files or, where they do not have
-/// it and it may be new, with normal weights of initializer_range and a bias of zeros. Throws
+/// it so and it may be new, with normal weights of initializer_range and a bias of zeros. Throws
 /// FileError.
 template <class T>
 [[nodiscard]] Linear<T> make_trained_linear(ModelBuilder<T>& builder, const std::string& name,
                                             const LinearSizes& sizes) {
   const std::uint64_t seed = builder.next_seed();
-  const bool is_new = sizes.may_be_new && !builder.weights.contains(name + ".weight");
+  const bool is_new =
+      (sizes.may_be_new && !builder.weights.contains(name + ".weight")) ||
+      (sizes.may_be_other && !builder.weights.has_shape(name + ".weight", {sizes.out, sizes.in}));
   Matrix<T> weight;
   Vector<T> bias;
   if (is_new) {
@@ -131,7 +138,7 @@ class ModuleLinear {
 
   /// Adds what trains.
   void list(ModelParameters<T>& list) {
-    if (auto* lora = std::get_if<Lora>(&layer_)) return list_lora_linear(*lora, list);
+    if (auto* lora = std::get_if<Lora>(&layer_)) return list_lora_layer(*lora, list);
     auto& trained = std::get<Linear<T>>(layer_);
     list.total += trained.total_parameters();
     for (Parameter<T>* parameter : trained.parameters()) list.add(*parameter);

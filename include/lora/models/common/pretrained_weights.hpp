@@ -11,6 +11,7 @@
 
 #include "lora/frozen/mapped_weight.hpp"
 #include "lora/io/tensor_view.hpp"
+#include "lora/layers/adapter_tensor.hpp"
 #include "lora/models/common/weight_files.hpp"
 
 namespace lora::models {
@@ -46,6 +47,11 @@ class PretrainedWeights {
     return files_.contains(stored_name(name));
   }
 
+  /// Tells whether the files have a tensor of that name and shape.
+  [[nodiscard]] bool has_shape(const std::string& name, const io::Shape& shape) {
+    return contains(name) && files_.shape(stored_name(name)) == shape;
+  }
+
   /// Returns the tensor of that name as it lies in safetensors files, or null.
   [[nodiscard]] const io::TensorView* find(const std::string& name) {
     return files_.view(stored_name(name));
@@ -66,6 +72,14 @@ class PretrainedWeights {
     if (layout == Layout::column_major)
       return files_.template read<T>(checked(name, {cols, rows})).transpose();
     return files_.template read<T>(checked(name, {rows, cols}));
+  }
+
+  /// Returns a copy of the tensor of that name and shape, which may have any number of dimensions,
+  /// as a matrix (first, all others). Throws as `matrix`.
+  [[nodiscard]] Matrix<T> tensor(const std::string& name, const io::Shape& shape) {
+    const std::string stored = checked(name, shape);
+    const MatrixShape size(shape);
+    return files_.template read<T>(stored, size.rows, size.cols);
   }
 
   /// Returns a copy of the vector of that name. Throws as `matrix`.

@@ -57,6 +57,18 @@ class WeightFiles {
     return std::visit([&](auto& files) { return files.template read<T>(name); }, files_);
   }
 
+  /// Returns a copy of a tensor of any dimensions with rows x cols elements. Throws FileError.
+  template <class T>
+  [[nodiscard]] Matrix<T> read(const std::string& name, Index rows, Index cols) {
+    if (auto* reader = std::get_if<io::ModelReader>(&files_))
+      return reader->template read<T>(name, rows, cols);
+    Matrix<T> values = read<T>(name);
+    if (values.size() != rows * cols)
+      throw FileError(message(path_.string(), ": tensor ", name, " has ", values.size(),
+                              " elements, expected ", rows, " x ", cols));
+    return ConstMatrixRef<T>(values.data(), rows, cols, cols);
+  }
+
   /// Gives back the pages of the files that were read.
   void release_pages() const {
     std::visit([](const auto& files) { files.release_pages(); }, files_);

@@ -1,0 +1,178 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "lora/layers/lora_conv2d.hpp"
+#include "lora/models/common/model_builder.hpp"
+#include "lora/models/common/model_parameters.hpp"
+#include "lora/models/common/module_linear.hpp"
+#include "lora/nn/batch_norm.hpp"
+#include "lora/nn/conv2d.hpp"
+
+namespace lora::models {
+
+/// The names of a convolution and of the batch norm behind it.
+struct ConvNormNames {
+  std::string conv;
+  std::string norm;
+};
+
+/// Their size.
+struct ConvNormSizes {
+  Index out = 0;
+  Index in = 0;
+  Window window = {};
+};
+
+/// A convolution of a model, frozen, with an adapter, or trained as a whole, and the batch norm
+/// behind it, whose statistics stay as they are. A norm that does not train is computed in the same
+/// pass as its convolution.
+template <class T, class Frozen>
+class ModuleConvNorm {
+ public:
+  using Lora = LoRAConv2d<T, Frozen>;
+
+  /// Loads both. Throws FileError and ConfigError.
+  ModuleConvNorm(ModelBuilder<T>& builder, const ConvNormNames& names, const ConvNormSizes& sizes)
+      : name_(names.conv),
+        norm_plan_(builder.plan[names.norm]),
+        conv_(make_conv(builder, names.conv, sizes)) {
+    BatchNorm<T> norm = load_norm(builder, names.norm, sizes.out);
+    norm.set_name(names.norm);
+    norm_size_ = 2 * sizes.out;
+    auto* const lora = std::get_if<Lora>(&conv_);
+    if (lora == nullptr || norm_trains()) {
+      norm_.emplace(std::move(norm));
+      return;
+    }
+    auto [scale, shift] = norm.scale_and_shift();
+    lora->set_norm(std::move(scale), std::move(shift));
+  }
+
+  /// Returns the size of y for images of size `in`.
+  [[nodiscard]] ImageShape output_shape(const ImageShape& in) const {
+    return std::visit([&](const auto& conv) { return conv.output_shape(in); }, conv_);
+  }
+
+  [[nodiscard]] Index out_channels() const {
+    return std::visit([](const auto& conv) { return conv.out_channels(); }, conv_);
+  }
+
+  /// Computes y (pixels, out) for images x (in.rows(), in); with a tape with dropout, and it keeps
+  /// what backward needs.
+  void forward(ConstMatrixRef<T> x, const ImageShape& in, Tape<T>* tape, MatrixRef<T> y) const {
+    if (!norm_) return convolve(x, in, tape, y);
+    if (tape == nullptr) {
+      convolve(x, in, nullptr, y);
+      return norm_->forward(y, y);
+    }
+    auto& frame = tape->push(this, name_, y.rows());
+    const MatrixRef<T> z = frame.keep(y.rows(), y.cols());
+    convolve(x, in, tape, z);
+    norm_->forward(z, *tape, y);
+  }
+
+  /// Adds to the gradients of what trains and computes dx (in.rows(), in), or not where that is
+  /// null. dy (pixels, out) is working memory afterwards.
+  void backward(ConstMatrixRef<T> x, const ImageShape& in, MatrixRef<T> dy, Tape<T>& tape,
+                GradientTarget<T> target, const MatrixRef<T>* dx) const {
+    if (norm_) norm_backward(tape, target, dy);
+    std::visit(
+        [&](const auto& conv) {
+          dx == nullptr ? conv.backward(x, in, dy, tape, target)
+                        : conv.backward(x, in, dy, tape, target, *dx);
+        },
+        conv_);
+    if (!norm_) return;
+    static_cast<void>(tape.top(this, dy.rows(), name_));
+    tape.pop();
+  }
+
+  /// Adds what trains.
+  void list(ModelParameters<T>& list) {
+    if (auto* lora = std::get_if<Lora>(&conv_)) {
+      list_lora_layer(*lora, list);
+    } else {
+      auto& conv = std::get<Conv2d<T>>(conv_);
+      list.total += conv.weight().size() + conv.bias().size();
+      for (Parameter<T>* parameter : conv.parameters()) list.add(*parameter);
+    }
+    list.total += norm_size_;
+    if (!norm_) return;
+    if (norm_plan_.role == ModuleRole::trained) list.add(norm_->weight());
+    if (norm_trains()) list.add(norm_->bias());
+  }
+
+  /// Calls action(layer) with the LoRAConv2d, if there is one with an adapter.
+  template <class Action>
+  void for_each_adapted(const Action& action) {
+    if (auto* lora = std::get_if<Lora>(&conv_); lora != nullptr && lora->has_adapter())
+      action(*lora);
+  }
+
+ private:
+  using Conv = std::variant<Lora, Conv2d<T>>;
+
+  [[nodiscard]] bool norm_trains() const {
+    return norm_plan_.role == ModuleRole::trained || norm_plan_.train_bias;
+  }
+
+  static Conv make_conv(ModelBuilder<T>& builder, const std::string& name,
+                        const ConvNormSizes& sizes) {
+    const Window& window = sizes.window;
+    Matrix<T> weight = builder.weights.tensor(
+        name + ".weight", {sizes.out, sizes.in, window.kernel_height, window.kernel_width});
+    const ModulePlan plan = builder.plan[name];
+    const std::uint64_t seed = builder.next_seed();
+    if (plan.role == ModuleRole::trained) {
+      Conv2d<T> conv(std::move(weight), window);
+      conv.set_name(name);
+      return conv;
+    }
+    Lora conv(weight, window);
+    conv.set_name(name);
+    if (plan.role != ModuleRole::adapted) return conv;
+    require_rank(plan.lora.rank, name, sizes.out, sizes.in * window.taps());
+    LoRAConfig config = plan.lora;
+    config.train_bias = false;  // there is none
+    conv.add_adapter(default_adapter, config, seed);
+    return conv;
+  }
+
+  static BatchNorm<T> load_norm(ModelBuilder<T>& builder, const std::string& name, Index channels) {
+    const auto row = [&](const char* part) {
+      return Matrix<T>(builder.weights.vector(name + part, channels).transpose());
+    };
+    try {
+      return BatchNorm<T>(
+          {row(".weight"), row(".bias"), row(".running_mean"), row(".running_var")});
+    } catch (const ConfigError& error) {
+      throw FileError(message(builder.weights.path().string(), ": \"", name, "\": ", error.what()));
+    }
+  }
+
+  void convolve(ConstMatrixRef<T> x, const ImageShape& in, Tape<T>* tape, MatrixRef<T> y) const {
+    std::visit(
+        [&](const auto& conv) {
+          tape == nullptr ? conv.forward(x, in, y) : conv.forward(x, in, *tape, y);
+        },
+        conv_);
+  }
+
+  void norm_backward(Tape<T>& tape, GradientTarget<T> target, MatrixRef<T> dy) const {
+    const MatrixRef<T> z = tape.find(this, name_).kept();
+    if (norm_plan_.role == ModuleRole::trained) return norm_->backward(z, dy, tape, target, dy);
+    norm_->backward_to_bias(z, dy, tape, target, norm_trains(), dy);
+  }
+
+  std::string name_;
+  ModulePlan norm_plan_;
+  Conv conv_;
+  std::optional<BatchNorm<T>> norm_;  // where it is not a part of the convolution
+  Index norm_size_ = 0;
+};
+
+}  // namespace lora::models

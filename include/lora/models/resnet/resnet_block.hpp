@@ -1,0 +1,125 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lora/core/elementwise.hpp"
+#include "lora/core/scratch.hpp"
+#include "lora/models/common/module_conv_norm.hpp"
+#include "lora/models/resnet/resnet_block_sizes.hpp"
+#include "lora/models/resnet/resnet_names.hpp"
+#include "lora/nn/relu.hpp"
+
+namespace lora::models {
+
+/// A block of a ResNet: y = relu(c_n(relu(... c_1(x))) + shortcut(x)), each c a convolution and its
+/// norm, the shortcut one as well or x itself.
+template <class T, class Frozen>
+class ResNetBlock {
+ public:
+  /// Loads the block called `name`. Throws FileError and ConfigError.
+  ResNetBlock(ModelBuilder<T>& builder, const ResNetNames& names, const std::string& name,
+              const ResNetBlockSizes& sizes)
+      : name_(name) {
+    for (std::size_t j = 0; j < sizes.convolutions.size(); ++j)
+      convolutions_.emplace_back(builder, names.convolution(name, static_cast<Index>(j)),
+                                 sizes.convolutions[j]);
+    if (sizes.shortcut) shortcut_.emplace(builder, names.shortcut(name), *sizes.shortcut);
+  }
+
+  /// Returns the size of y for images of size `in`.
+  [[nodiscard]] ImageShape output_shape(ImageShape in) const {
+    for (const auto& convolution : convolutions_) in = convolution.output_shape(in);
+    return in;
+  }
+
+  [[nodiscard]] Index out_channels() const { return convolutions_.back().out_channels(); }
+
+  /// Computes y (pixels, out) for x (in.rows(), in); with a tape with dropout, and it keeps what
+  /// backward needs.
+  void forward(ConstMatrixRef<T> x, const ImageShape& in, Tape<T>* tape, MatrixRef<T> y) const {
+    auto* const frame = tape == nullptr ? nullptr : &tape->push(this, name_, y.rows());
+    Scratch scratch;
+    ConstMatrixRef<T> input = x;
+    ImageShape shape = in;
+    for (const auto& convolution : convolutions_) {
+      const ImageShape out = convolution.output_shape(shape);
+      const bool last = &convolution == &convolutions_.back();
+      const auto place = [&] {
+        const Index channels = convolution.out_channels();
+        return frame == nullptr ? scratch.matrix<T>(out.rows(), channels)
+                                : frame->keep(out.rows(), channels);
+      };
+      const MatrixRef<T> result = last ? y : place();
+      convolution.forward(input, shape, tape, result);
+      if (!last) relu<T>(result, result);
+      std::construct_at(&input, result);
+      shape = out;
+    }
+    if (!shortcut_) return add_and_relu<T>(x, y);
+    const MatrixRef<T> beside = scratch.matrix<T>(y.rows(), y.cols());
+    shortcut_->forward(x, in, tape, beside);
+    add_and_relu<T>(beside, y);
+  }
+
+  /// Adds to the gradients of what trains, from the block's input x and output y and dy (pixels,
+  /// out), which is working memory afterwards, and computes dx (in.rows(), in), or not where that
+  /// is null.
+  void backward(ConstMatrixRef<T> x, const ImageShape& in, ConstMatrixRef<T> y, MatrixRef<T> dy,
+                Tape<T>& tape, GradientTarget<T> target, const MatrixRef<T>* dx) const {
+    auto& frame = tape.find(this, name_);
+    relu_backward<T>(y, dy, dy);
+    Scratch scratch;
+    const MatrixRef<T> beside =
+        scratch.matrix<T>(shortcut_ && dx != nullptr ? x.rows() : 0, x.cols());
+    if (shortcut_) {
+      // Which writes over its dy, and the convolutions need theirs.
+      Scratch inner;
+      const MatrixRef<T> copy = inner.matrix<T>(dy.rows(), dy.cols());
+      MatrixRef<T> to = copy;
+      to = dy;
+      shortcut_->backward(x, in, copy, tape, target, dx == nullptr ? nullptr : &beside);
+    }
+    // dy stays as it is where it is itself a part of dx.
+    const bool keep = !shortcut_ && dx != nullptr;
+    MatrixRef<T> gradient = keep ? scratch.matrix<T>(dy.rows(), dy.cols()) : dy;
+    if (keep) gradient = dy;
+    std::array<ImageShape, 4> shapes{in};
+    for (std::size_t j = 0; j < convolutions_.size(); ++j)
+      shapes[j + 1] = convolutions_[j].output_shape(shapes[j]);
+    for (std::size_t j = convolutions_.size(); j-- > 1;) {
+      const MatrixRef<T> input = frame.kept(j - 1);
+      const MatrixRef<T> below = scratch.matrix<T>(input.rows(), input.cols());
+      convolutions_[j].backward(input, shapes[j], gradient, tape, target, &below);
+      relu_backward<T>(input, below, below);
+      std::construct_at(&gradient, below);
+    }
+    convolutions_[0].backward(x, in, gradient, tape, target, dx);
+    if (dx != nullptr) add_to<T>(shortcut_ ? beside : dy, *dx);
+    static_cast<void>(tape.top(this, dy.rows(), name_));
+    tape.pop();
+  }
+
+  /// Adds what trains.
+  void list(ModelParameters<T>& list) {
+    if (shortcut_) shortcut_->list(list);
+    for (auto& convolution : convolutions_) convolution.list(list);
+  }
+
+  /// Calls action(layer) with each LoRAConv2d that has an adapter.
+  template <class Action>
+  void for_each_adapted(const Action& action) {
+    if (shortcut_) shortcut_->for_each_adapted(action);
+    for (auto& convolution : convolutions_) convolution.for_each_adapted(action);
+  }
+
+ private:
+  std::string name_;
+  std::vector<ModuleConvNorm<T, Frozen>> convolutions_;
+  std::optional<ModuleConvNorm<T, Frozen>> shortcut_;
+};
+
+}  // namespace lora::models

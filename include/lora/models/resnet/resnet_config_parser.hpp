@@ -1,0 +1,91 @@
+#pragma once
+
+#include <charconv>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lora/models/common/config_fields.hpp"
+#include "lora/models/resnet/resnet_config.hpp"
+
+namespace lora::models {
+
+namespace detail {
+
+inline constexpr Index most_channels = 1'000'000;
+
+inline std::vector<Index> resnet_sizes(const ConfigFields& fields, const char* key,
+                                       std::vector<Index> value, Index most) {
+  if (!fields.has(key)) return value;
+  const io::Json& json = fields[key];
+  constexpr std::size_t most_stages = 16;
+  bool fits = json.is_array() && !json.empty() && json.size() <= most_stages;
+  value.clear();
+  for (std::size_t i = 0; fits && i < json.size(); ++i) {
+    fits = json[i].is_number_integer() && json[i].get<double>() >= 1 &&
+           json[i].get<double>() <= static_cast<double>(most);
+    if (fits) value.push_back(json[i].get<Index>());
+  }
+  if (!fits) fields.unexpected(key, message("a list of integers in [1, ", most, "]"));
+  return value;
+}
+
+// timm: {"architecture": "resnet50", "num_classes": 1000, "pretrained_cfg": {...}}.
+inline ResNetConfig timm_resnet_config(const ConfigFields& fields) {
+  const io::Json& json = fields["architecture"];
+  const std::string name = json.is_string() ? json.get<std::string>() : "";
+  Index depth = 0;
+  constexpr std::string_view prefix = "resnet";
+  const char* const end = name.data() + name.size();
+  if (!name.starts_with(prefix) ||
+      std::from_chars(name.data() + prefix.size(), end, depth).ptr != end)
+    fields.unexpected("architecture", "resnet18, resnet34, resnet50, resnet101 or resnet152");
+  Index labels = 1000;
+  fields.read_size("num_classes", labels, 1, label_limit);
+  try {
+    return resnet_config(depth, labels, ResNetNaming::torchvision);
+  } catch (const ConfigError&) {
+    fields.unexpected("architecture", "resnet18, resnet34, resnet50, resnet101 or resnet152");
+  }
+}
+
+inline ResNetConfig resnet_config_of(const ConfigFields& fields) {
+  if (!fields.has("model_type") && fields.has("architecture")) return timm_resnet_config(fields);
+  if (!fields.has("model_type")) fields.fail("has no \"model_type\", expected resnet");
+  if (!io::is_text(fields["model_type"], "resnet")) fields.unexpected("model_type", "resnet");
+  if (fields.has("hidden_act") && !io::is_text(fields["hidden_act"], "relu"))
+    fields.unexpected("hidden_act", "relu: other activations are not built");
+  ResNetConfig c;
+  fields.read_size("num_channels", c.num_channels, 1, most_channels);
+  fields.read_size("embedding_size", c.embedding_size, 1, most_channels);
+  c.hidden_sizes = resnet_sizes(fields, "hidden_sizes", c.hidden_sizes, most_channels);
+  c.depths = resnet_sizes(fields, "depths", c.depths, 10'000);
+  if (fields.has("layer_type")) {
+    if (io::is_text(fields["layer_type"], "basic"))
+      c.layer_type = ResNetBlockType::basic;
+    else if (!io::is_text(fields["layer_type"], "bottleneck"))
+      fields.unexpected("layer_type", "basic or bottleneck");
+  }
+  fields.read_flag("downsample_in_first_stage", c.downsample_in_first_stage);
+  fields.read_flag("downsample_in_bottleneck", c.downsample_in_bottleneck);
+  fields.read_labels(c.num_labels);
+  try {
+    validate(c, "config");
+  } catch (const ConfigError& error) {
+    fields.fail(error.what());
+  }
+  return c;
+}
+
+}  // namespace detail
+
+inline ResNetConfig parse_resnet_config(std::string_view text, const std::string& where) {
+  return detail::resnet_config_of(ConfigFields(text, where));
+}
+
+inline ResNetConfig read_resnet_config(const std::filesystem::path& directory) {
+  return detail::resnet_config_of(read_config_fields(directory));
+}
+
+}  // namespace lora::models

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "lora/core/matrix.hpp"
+#include "lora/models/common/tuning.hpp"
+#include "lora/models/resnet/resnet_config.hpp"
+
+namespace lora::models {
+
+/// Settings of a ResNetClassifier that its files do not say.
+struct ResNetOptions {
+  Tuning tuning = HeadOnly{};               ///< what trains
+  std::uint64_t seed = 0;                   ///< of start values and dropout
+  std::optional<Index> labels = {};         ///< classes of a new head; the file's if left out
+  std::optional<ResNetConfig> config = {};  ///< in place of config.json, where there is none
+};
+
+}  // namespace lora::models

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <filesystem>
+
+#include "lora/models/common/model_source.hpp"
+#include "lora/models/resnet/resnet_config.hpp"
+#include "lora/models/resnet/resnet_options.hpp"
+#include "lora/models/resnet/resnet_outline.hpp"
+
+namespace lora::models {
+
+/// What a ResNet is built from; see ModelSource.
+template <class T>
+struct ResNetSource : ModelSource<T, ResNetConfig> {
+  /// Opens a directory of safetensors. Throws FileError and ConfigError.
+  ResNetSource(const std::filesystem::path& directory, const ResNetOptions& options)
+      : ResNetSource(directory, options, with_options(directory, options)) {}
+
+ private:
+  ResNetSource(const std::filesystem::path& directory, const ResNetOptions& options,
+               const ResNetConfig& with)
+      : ModelSource<T, ResNetConfig>(directory, with, resnet_outline(with), options.tuning) {}
+
+  static ResNetConfig with_options(const std::filesystem::path& directory,
+                                   const ResNetOptions& options) {
+    ResNetConfig config = options.config ? *options.config : read_resnet_config(directory);
+    if (options.labels) config.num_labels = *options.labels;
+    validate(config, "ResNetOptions");
+    if (std::holds_alternative<BottleneckAdapters>(options.tuning))
+      throw ConfigError("ResNetOptions: BottleneckAdapters are not built here");
+    return config;
+  }
+};
+
+}  // namespace lora::models
