@@ -1,10 +1,12 @@
 #include <lora/frozen/half_weight.hpp>
 
 #include <cstdint>
+#include <limits>
 
 #include <lora/layers/lora_linear.hpp>
 
 #include "contracts/frozen_weight.hpp"
+#include "support/throws.hpp"
 
 using namespace lora;
 using namespace lora::test;
@@ -66,4 +68,20 @@ TEST_CASE("an adapter over a HalfWeight trains as over the rounded weight") {
   // Merging would round; a merged copy does not.
   static_assert(!CanMerge<HalfWeight<float>>);
   CHECK(largest_difference(layer.merged_weight(), plain.merged_weight().cast<double>()) <= 1e-6);
+}
+
+TEST_CASE("HalfWeight refuses numbers that only infinity would stand for") {
+  Matrix<float> w = Matrix<float>::Zero(60, 8);
+  w(50, 7) = 65504;
+  const auto half = [&] { return HalfWeight<float, Float16Format>(w); };
+  CHECK(half().dense()(50, 7) == 65504);
+  w(50, 7) = 1e5F;
+  check_throws<ConfigError>(half,
+                            "HalfWeight: W(50, 7) = 100000 does not fit float16, whose largest "
+                            "number is 65504");
+  w(50, 7) = std::numeric_limits<float>::max();
+  check_throws<ConfigError>([&] { return HalfWeight<float>(w); }, "does not fit bfloat16");
+  // What is infinite already stays so.
+  w(50, 7) = std::numeric_limits<float>::infinity();
+  CHECK(half().dense()(50, 7) == w(50, 7));
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/packets.hpp"
 #include "lora/core/parallel.hpp"
@@ -21,16 +22,17 @@ namespace lora {
 /// are those of T with W's numbers widened, which loses nothing: a product of one row, which is
 /// bound by reading W, takes half the time of PackedWeight's, one of many rows nearly the same.
 ///
-/// A W of more bits is rounded to the nearest number of the format, ties to even; one that came
-/// from a file in that format keeps its bits. Adapters are not merged into it, which would round
-/// W + s B A: LoRALinear::merged_weight gives that. Memory is 2 * in * out bytes, out rounded up to
-/// a whole vector.
+/// A W of more bits is rounded to the nearest number of the format, ties to even (of double by way
+/// of float); one that came from a file in that format keeps its bits. Adapters are not merged into
+/// it, which would round W + s B A: LoRALinear::merged_weight gives that. Memory is 2 * in * out
+/// bytes, out rounded up to a whole vector.
 template <class T, class Format = kernels::BFloat16Format>
 class HalfWeight {
  public:
   using Scalar = T;
 
-  /// Packs a copy of `weight` (out, in), rounded.
+  /// Packs a copy of `weight` (out, in), rounded. Throws ConfigError for a finite number beyond the
+  /// format's largest.
   explicit HalfWeight(ConstMatrixRef<T> weight)
       : out_(weight.rows()),
         in_(weight.cols()),
@@ -43,7 +45,7 @@ class HalfWeight {
       std::uint16_t* to = bits_.data() + first * in_;
       for (Index i = 0; i < in_; ++i)
         for (Index o = first; o < std::min(first + columns, out_); ++o)
-          to[i * width + (o - first)] = Format::narrow(static_cast<float>(weight(o, i)));
+          to[i * width + (o - first)] = narrow(weight(o, i), o, i);
     });
   }
 
@@ -91,6 +93,15 @@ class HalfWeight {
 
  private:
   [[nodiscard]] PackedPanels<T> places() const { return {nullptr, out_, in_}; }
+
+  static std::uint16_t narrow(T value, Index o, Index i) {
+    const std::uint16_t bits = Format::narrow(static_cast<float>(value));
+    if (is_finite(value) && !is_finite(Format::widen(bits)))
+      throw ConfigError(message("HalfWeight: W(", o, ", ", i, ") = ", value, " does not fit ",
+                                Format::name, ", whose largest number is ",
+                                Format::widen(Format::largest)));
+    return bits;
+  }
 
   [[nodiscard]] T number(Index o, Index i) const {
     return static_cast<T>(Format::widen(bits(o, i)));

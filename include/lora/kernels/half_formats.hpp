@@ -25,6 +25,9 @@ template <class T, class Format>
 
 /// bfloat16: a float's sign, exponent and first seven bits of the mantissa.
 struct BFloat16Format {
+  static constexpr const char* name = "bfloat16";
+  static constexpr std::uint16_t largest = 0x7F7F;  ///< the bits of 3.39e38
+
   [[nodiscard]] static float widen(std::uint16_t bits) { return float_of_bfloat16(bits); }
   [[nodiscard]] static std::uint16_t narrow(float value) { return bfloat16_of_float(value); }
 
@@ -44,6 +47,9 @@ struct BFloat16Format {
 
 /// IEEE half precision, float16: eleven bits of precision up to 65504.
 struct Float16Format {
+  static constexpr const char* name = "float16";
+  static constexpr std::uint16_t largest = 0x7BFF;  ///< the bits of 65504
+
   [[nodiscard]] static float widen(std::uint16_t bits) { return float_of_half(bits); }
   [[nodiscard]] static std::uint16_t narrow(float value) { return half_of_float(value); }
 
