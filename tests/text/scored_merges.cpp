@@ -87,3 +87,13 @@ TEST_CASE("scores that are missing or no numbers are refused") {
   check_throws<FileError>([&] { static_cast<void>(byte_pair_of_gguf(keys.metadata())); },
                           "a score that is no finite number");
 }
+
+TEST_CASE("a token too long for its merges to be found is refused, not left out") {
+  ScoredKeys keys;
+  keys.tokens.back() = std::string(256, 'x');
+  CHECK_NOTHROW(byte_pair_of_gguf(keys.metadata()));
+  keys.tokens.back() += 'x';
+  check_throws<FileError>(
+      [&] { static_cast<void>(byte_pair_of_gguf(keys.metadata())); },
+      message("f.gguf: token ", keys.tokens.size() - 1, " has 257 bytes, expected at most 256"));
+}

@@ -32,6 +32,29 @@ inline constexpr std::array<GgufPattern, 4> gguf_patterns{
      {"qwen2", SplitPattern::qwen2, true, false, false},
      {"llama-bpe", SplitPattern::llama3, false, true, true}}};
 
+/// The merges of a vocabulary, and their ranks where the order does not say them.
+struct GgufMerges {
+  std::vector<std::pair<std::string, std::string>> merges;
+  std::vector<std::size_t> ranks;
+};
+
+inline GgufMerges scored_merges(const std::vector<std::pair<std::string, int>>& vocabulary,
+                                const std::vector<double>& scores) {
+  ScoredMerges found(vocabulary, scores);
+  return {std::move(found.merges), std::move(found.ranks)};
+}
+
+inline GgufMerges listed_merges(const io::GgufMetadata& metadata) {
+  GgufMerges found;
+  for (const std::string_view merge : metadata.texts("tokenizer.ggml.merges")) {
+    const std::size_t space = merge.find(' ');
+    if (space == std::string_view::npos || merge.find(' ', space + 1) != std::string_view::npos)
+      metadata.fail("the merge " + in_quotes(merge) + " is not two tokens");
+    found.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
+  }
+  return found;
+}
+
 }  // namespace detail
 
 /// Makes a tokenizer of BPE from the metadata of a GGUF file: tokenizer.ggml.model "gpt2", cut as
@@ -87,20 +110,6 @@ inline constexpr std::array<GgufPattern, 4> gguf_patterns{
       if (scored) scores.push_back(token_scores[i]);
     }
   }
-  std::vector<std::pair<std::string, std::string>> merges;
-  std::vector<std::size_t> ranks;
-  if (scored) {
-    ScoredMerges found(vocabulary, scores);
-    merges = std::move(found.merges);
-    ranks = std::move(found.ranks);
-  }
-  for (const std::string_view merge :
-       scored ? std::vector<std::string_view>() : metadata.texts("tokenizer.ggml.merges")) {
-    const std::size_t space = merge.find(' ');
-    if (space == std::string_view::npos || merge.find(' ', space + 1) != std::string_view::npos)
-      metadata.fail("the merge " + in_quotes(merge) + " is not two tokens");
-    merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
-  }
   TokenTemplate templates = TokenTemplate::plain();
   const auto token_id = [&](const char* key) {
     return static_cast<int>(metadata.integer(key, 0, static_cast<std::int64_t>(tokens.size()) - 1));
@@ -122,7 +131,9 @@ inline constexpr std::array<GgufPattern, 4> gguf_patterns{
       spaces = {SpaceMark::prepended, true};
     else if (scored)
       spaces = {SpaceMark::metaspace_never, false};
-    return {BytePair(vocabulary, merges, config, ranks),
+    const detail::GgufMerges merges =
+        scored ? detail::scored_merges(vocabulary, scores) : detail::listed_merges(metadata);
+    return {BytePair(vocabulary, merges.merges, config, merges.ranks),
             how->pattern,
             how->composes,
             added,
