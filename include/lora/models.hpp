@@ -23,6 +23,7 @@
 #include "lora/models/common/generation_settings.hpp"
 #include "lora/models/common/gguf_weights.hpp"
 #include "lora/models/common/image_batch.hpp"
+#include "lora/models/common/image_settings.hpp"
 #include "lora/models/common/image_tape.hpp"
 #include "lora/models/common/language_ends.hpp"
 #include "lora/models/common/layer_stack.hpp"

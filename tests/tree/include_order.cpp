@@ -19,14 +19,15 @@ const fs::path test_root = fs::path(LORA_SOURCE_DIR) / "tests";
 // The folders in the order in which they build on each other. A folder inside of one that is named
 // here shares its place, unless it is named itself.
 const std::vector<std::string> folders{
-    "core",          "random", "kernels",    "frozen", "init", "nn",      "layers", "optim",
-    "adapters",      "io",     "peft",       "text",   "data", "metrics", "train",  "generation",
-    "models/common", "models", "distributed"};
+    "core",    "random",   "kernels",    "frozen",        "init",   "nn",         "layers",
+    "optim",   "adapters", "io",         "images",        "peft",   "text",       "data",
+    "metrics", "train",    "generation", "models/common", "models", "distributed"};
 
 // What each contents page, one for a CMake target, has to include.
 const std::map<std::string, std::set<std::string>> pages{
     {"lora", {"core", "random", "kernels", "frozen", "init", "nn", "layers", "optim", "adapters"}},
     {"io", {"io", "peft"}},
+    {"images", {"images"}},
     {"text", {"text", "data", "metrics"}},
     {"train", {"train"}},
     {"generation", {"generation"}},

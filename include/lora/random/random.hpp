@@ -15,6 +15,7 @@ enum class RandomStream : std::uint32_t {
   dropout = 2,         ///< masks
   shuffling = 3,       ///< order of a data set
   sampling = 4,        ///< tokens of generated text
+  augmentation = 5,    ///< of images
   user = 1024,         ///< first of those free for callers
 };
 
