@@ -7,6 +7,7 @@
 #include "lora/core/image_shape.hpp"
 #include "lora/core/output.hpp"
 #include "lora/core/parallel.hpp"
+#include "lora/core/scratch.hpp"
 #include "lora/kernels/pixel_taps.hpp"
 #include "lora/kernels/window.hpp"
 
@@ -18,10 +19,16 @@ using MaxPoolingChoice = Matrix<std::uint8_t>;
 
 namespace detail {
 
-// The first of equals is kept, and a NaN is larger than all, as in PyTorch.
+// Takes the elements of `next` that are larger than those of `best`, noting `tap`. The first of
+// equals is kept, and a NaN is larger than all, as in PyTorch.
 template <class T>
-[[nodiscard]] bool larger(T best, T next) {
-  return next > best || next != next;
+void take_larger(Index count, const T* next, T tap, T* best, T* chosen) {
+  for (Index c = 0; c < count; ++c) {
+    const T one = next[c], other = best[c];
+    const bool take = (one > other) | (one != one);
+    best[c] = take ? one : other;
+    chosen[c] = take ? tap : chosen[c];
+  }
 }
 
 template <class T>
@@ -44,27 +51,25 @@ void max_pooling(ConstMatrixRef<T> x, const ImageShape& in, const Window& window
   for_each_row(out.rows(), x.cols(), 2 * static_cast<double>(window.taps()), [&](Index row) {
     const auto place = taps.place(row);
     T* const best = to.data() + row * to.outerStride();
-    std::uint8_t* const chosen = choice == nullptr ? nullptr : choice->data() + row * x.cols();
+    // Counted in T, so that both choices are made by the same packets.
+    Scratch scratch;
+    T* const chosen = scratch.take<T>(x.cols());
     bool first = true;
     for (Index t = 0; t < taps.taps(); ++t) {
       const Index pixel = taps.pixel(place, t);
       if (pixel < 0) continue;
       const T* const from = x.data() + pixel * x.outerStride();
-      const auto tap = static_cast<std::uint8_t>(t);
       if (first) {
         std::copy_n(from, x.cols(), best);
-        if (chosen != nullptr) std::fill_n(chosen, x.cols(), tap);
+        std::fill_n(chosen, x.cols(), static_cast<T>(t));
         first = false;
-      } else if (chosen == nullptr) {
-        for (Index c = 0; c < x.cols(); ++c) best[c] = larger(best[c], from[c]) ? from[c] : best[c];
       } else {
-        for (Index c = 0; c < x.cols(); ++c) {
-          const bool take = larger(best[c], from[c]);
-          chosen[c] = take ? tap : chosen[c];
-          best[c] = take ? from[c] : best[c];
-        }
+        take_larger(x.cols(), from, static_cast<T>(t), best, chosen);
       }
     }
+    if (choice == nullptr) return;
+    std::uint8_t* const bytes = choice->data() + row * x.cols();
+    for (Index c = 0; c < x.cols(); ++c) bytes[c] = static_cast<std::uint8_t>(chosen[c]);
   });
 }
 
