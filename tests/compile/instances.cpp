@@ -1,6 +1,7 @@
 // Instantiates every class template for the scalars that they promise to work with.
 #include <lora/lora.hpp>
 #ifdef LORA_TEST_IO
+#include <lora/images.hpp>
 #include <lora/io.hpp>
 #include <lora/models.hpp>
 #include <lora/train.hpp>
@@ -65,6 +66,13 @@ template class SGD<double>;
 template class AdamW<double>;
 template class LoRALinear<double, MappedWeight<double>>;
 template class LoRALinear<double, PackedWeight<double>>;
+template class BatchNorm<float>;
+template class BatchNorm<double>;
+template class Conv2d<float>;
+template class Conv2d<double>;
+template class LoRAConv2d<float>;
+template class LoRAConv2d<double>;
+template class LoRAConv2d<float, HalfWeight<float>>;
 
 }  // namespace lora
 
@@ -122,6 +130,7 @@ template class BertModel<double, MappedWeight<double>>;
 template class BertClassifier<float, BertTask::sequence_classification>;
 template class BertClassifier<float, BertTask::token_classification, MappedWeight<float>>;
 template class BertClassifier<double, BertTask::sequence_classification, DenseWeight<double>>;
+template class ResNetClassifier<float>;
 
 }  // namespace lora::models
 #endif

@@ -78,8 +78,8 @@ inline std::vector<LineWeights> line_weights(Resampling how, Index in, Index out
   std::vector<double> exact;
   for (Index i = 0; i < out; ++i) {
     const double centre = (static_cast<double>(i) + 0.5) * scale;
-    const Index first = std::max<Index>(0, static_cast<Index>(centre - support + 0.5));
-    const Index last = std::min(in, static_cast<Index>(centre + support + 0.5));
+    const Index first = std::max<Index>(0, static_cast<Index>(std::floor(centre - support + 0.5)));
+    const Index last = std::min(in, static_cast<Index>(std::floor(centre + support + 0.5)));
     exact.clear();
     double sum = 0;
     for (Index j = first; j < last; ++j) {

@@ -117,7 +117,7 @@ class BatchNorm {
     fill_map(mean, inverse, map);
     apply(x, map, out);
     keep(x, mean, inverse, true, tape);
-    const double n = static_cast<double>(x.rows());
+    const auto n = static_cast<double>(x.rows());
     const T moved = static_cast<T>(momentum_), unbiased = static_cast<T>(n / (n - 1));
     mean_ += moved * (mean - mean_);
     var_ += moved * (unbiased * var - var_);
@@ -204,7 +204,7 @@ class BatchNorm {
     map.row(0) = weight_.value.row(0).cwiseProduct(inverse.row(0));
     map.bottomRows(2).setZero();
     if (frame.layout() == of_batch) {
-      const T n = static_cast<T>(x.rows());
+      const auto n = static_cast<T>(x.rows());
       map.row(1) = -map.row(0).cwiseProduct(inverse.row(0)).cwiseProduct(product.row(0)) / n;
       map.row(2) = -map.row(0).cwiseProduct(sum.row(0)) / n - map.row(1).cwiseProduct(mean.row(0));
     }

@@ -41,7 +41,7 @@ void sum_over_rows(Index rows, Index channels, Index terms, const Add& add,
 template <class T>
 void channel_moments(ConstMatrixRef<T> x, MatrixRef<T> mean, MatrixRef<T> variance) {
   const Index channels = x.cols();
-  const double n = static_cast<double>(x.rows());
+  const auto n = static_cast<double>(x.rows());
   Scratch scratch;
   MatrixRef<double> total = scratch.matrix<double>(1, channels);
   detail::sum_over_rows<T>(

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "lora/core/elementwise.hpp"
@@ -25,7 +26,7 @@ template <class T>
 void take_larger(Index count, const T* next, T tap, T* best, T* chosen) {
   for (Index c = 0; c < count; ++c) {
     const T one = next[c], other = best[c];
-    const bool take = (one > other) | (one != one);
+    const bool take = one > other || std::isnan(one);
     best[c] = take ? one : other;
     chosen[c] = take ? tap : chosen[c];
   }

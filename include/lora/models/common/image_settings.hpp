@@ -45,8 +45,9 @@ class PreprocessorReader {
       read_size();
     else
       how_.fitting = images::Fitting::none;
-    Index resample =
-        static_cast<Index>(convnext_ ? images::Resampling::bicubic : images::Resampling::bilinear);
+    const images::Resampling usual =
+        convnext_ ? images::Resampling::bicubic : images::Resampling::bilinear;
+    auto resample = static_cast<Index>(usual);
     fields_.read_size("resample", resample, 0, 5);
     how_.resample = static_cast<images::Resampling>(resample);
     if (rescale)
