@@ -36,6 +36,9 @@ CASES = [
           rank_pattern={r"layer\.1\.convolution": 2}, alpha_pattern={"convolution": 5})),
     ("first_stage", dict(downsample_in_first_stage=True),
      dict(target_modules=r".*stages\.1.*convolution", bias="all")),
+    # Norms that train, with statistics that have moved.
+    ("norms", {}, dict(target_modules=["convolution"],
+                       modules_to_save=["classifier", "normalization"])),
 ]
 
 
@@ -90,6 +93,9 @@ def write(name, settings, adapter, seed):
         for key, parameter in tuned.named_parameters():
             if "lora_B" in key or (parameter.requires_grad and "lora" not in key):
                 parameter.add_(0.2 * torch.randn_like(parameter))
+    if name == "norms":
+        tuned.train()
+        tuned(3 * images + 1)
     tuned.save_pretrained(folder / "adapter")
     (folder / "adapter" / "README.md").unlink(missing_ok=True)
     # Frozen statistics: PEFT's own training would move them.

@@ -139,4 +139,8 @@ TEST_CASE("a batch norm refuses what is none") {
   check_throws<ShapeError>([&] { norm.forward(two, y); }, "layer1.0.bn1 (BatchNorm::forward): x");
   CHECK_THROWS_AS(norm.backward(one, one, tape, y), StateError);
   CHECK(norm.bias().name == "layer1.0.bn1.bias");
+  CHECK(norm.statistics()[1]->name == "layer1.0.bn1.running_var");
+  norm.statistics()[1]->value(0, 1) = -1;
+  check_throws<ConfigError>([&] { norm.forward(one, y); },
+                            "layer1.0.bn1 (BatchNorm): running_var has a number below 0");
 }

@@ -71,20 +71,20 @@ class BatchNorm {
       throw ConfigError("BatchNorm: running_var has a number below 0");
     weight_ = Parameter<T>("", std::move(values.weight), {channels});
     bias_ = Parameter<T>("", std::move(values.bias), {channels});
-    mean_ = std::move(values.running_mean);
-    var_ = std::move(values.running_var);
+    mean_ = Parameter<T>("", std::move(values.running_mean), {channels});
+    var_ = Parameter<T>("", std::move(values.running_var), {channels});
     set_name("");
   }
 
   /// Computes y (N, C) with the running statistics. y may be x itself, but no other part of its
-  /// memory. Throws ShapeError.
+  /// memory. Throws ShapeError, and ConfigError for a variance below 0.
   void forward(ConstMatrixRef<T> x, Output<T> y) const {
     const Place where = place("BatchNorm::forward");
     require_cols(x, channels(), where, "x", "channels");
     MatrixRef<T> out = y.shaped_elementwise(x.rows(), x.cols(), where, "y", {x});
     Scratch scratch;
     MatrixRef<T> map = scratch.matrix<T>(2, channels());
-    fill_map(mean_, inverse_deviation(scratch), map);
+    fill_map(mean_.value, inverse_deviation(scratch), map);
     apply(x, map, out);
   }
 
@@ -96,7 +96,7 @@ class BatchNorm {
     y.check(x.rows(), x.cols(), where, "y", {x});
     forward(x, y);
     Scratch scratch;
-    keep(x, mean_, inverse_deviation(scratch), false, tape);
+    keep(x, mean_.value, inverse_deviation(scratch), false, tape);
   }
 
   /// Computes y with the statistics of this batch, moves the running ones, and leaves on the tape
@@ -119,8 +119,8 @@ class BatchNorm {
     keep(x, mean, inverse, true, tape);
     const auto n = static_cast<double>(x.rows());
     const T moved = static_cast<T>(momentum_), unbiased = static_cast<T>(n / (n - 1));
-    mean_ += moved * (mean - mean_);
-    var_ += moved * (unbiased * var - var_);
+    mean_.value += moved * (mean - mean_.value);
+    var_.value += moved * (unbiased * var - var_.value);
   }
 
   /// Adds dweight += sum over rows of dy x^ and dbias += sum of dy for x^ = (x - mean) / sqrt(var +
@@ -147,14 +147,14 @@ class BatchNorm {
   [[nodiscard]] std::pair<Vector<T>, Vector<T>> scale_and_shift() const {
     Scratch scratch;
     MatrixRef<T> map = scratch.matrix<T>(2, channels());
-    fill_map(mean_, inverse_deviation(scratch), map);
+    fill_map(mean_.value, inverse_deviation(scratch), map);
     return {map.row(0).transpose(), map.row(1).transpose()};
   }
 
   [[nodiscard]] Index channels() const { return weight_.value.cols(); }
   [[nodiscard]] double eps() const { return eps_; }
-  [[nodiscard]] const Matrix<T>& running_mean() const { return mean_; }
-  [[nodiscard]] const Matrix<T>& running_var() const { return var_; }
+  [[nodiscard]] const FixedMatrix<T>& running_mean() const { return mean_.value; }
+  [[nodiscard]] const FixedMatrix<T>& running_var() const { return var_.value; }
   [[nodiscard]] Parameter<T>& weight() { return weight_; }
   [[nodiscard]] const Parameter<T>& weight() const { return weight_; }
   [[nodiscard]] Parameter<T>& bias() { return bias_; }
@@ -163,13 +163,19 @@ class BatchNorm {
   /// Lists weight and bias.
   [[nodiscard]] ParameterList<T> parameters() { return {&weight_, &bias_}; }
 
+  /// Lists the running mean and variance, which do not train, but are stored beside what does.
+  [[nodiscard]] ParameterList<T> statistics() { return {&mean_, &var_}; }
+
   [[nodiscard]] const std::string& name() const { return name_; }
 
-  /// Names the norm; its parameters are then `name.weight` and `name.bias`, as in PyTorch.
+  /// Names the norm; its numbers are then `name.weight`, `name.running_mean` and so on, as in
+  /// PyTorch.
   void set_name(const std::string& name) {
     name_ = name;
     weight_.name = name.empty() ? "weight" : name + ".weight";
     bias_.name = name.empty() ? "bias" : name + ".bias";
+    mean_.name = name.empty() ? "running_mean" : name + ".running_mean";
+    var_.name = name.empty() ? "running_var" : name + ".running_var";
   }
 
  private:
@@ -218,8 +224,11 @@ class BatchNorm {
   [[nodiscard]] Place place(const char* call) const { return {call, name_}; }
 
   [[nodiscard]] MatrixRef<T> inverse_deviation(Scratch& scratch) const {
+    // They may come from a file.
+    if (!(var_.value.array() >= T(0)).all())
+      throw ConfigError(message(place("BatchNorm"), ": running_var has a number below 0"));
     MatrixRef<T> inverse = scratch.matrix<T>(1, channels());
-    inverse.array() = (var_.array() + T(eps_)).rsqrt();
+    inverse.array() = (var_.value.array() + T(eps_)).rsqrt();
     return inverse;
   }
 
@@ -251,8 +260,8 @@ class BatchNorm {
   double momentum_;
   Parameter<T> weight_;
   Parameter<T> bias_;
-  Matrix<T> mean_;
-  Matrix<T> var_;
+  Parameter<T> mean_;
+  Parameter<T> var_;
 };
 
 }  // namespace lora

@@ -77,11 +77,13 @@ class AdapterWeights {
   }
 
   /// Throws FileError if there is a tensor that was not read, unless it equals the base model's, as
-  /// with save_embedding_layers=True, or with `copies_of_biases` is what PEFT stores a second time.
+  /// with save_embedding_layers=True, or with `copies_of_biases` is what PEFT stores a second time,
+  /// or counts the batches that a batch norm has seen, whose statistics were read.
   void require_all_used(bool copies_of_biases, const BaseTensors& base) const {
     for (const auto& [key, view] : file_.tensors()) {
       const std::string name = tensor_name(key);
       if (used_.contains(name) || (copies_of_biases && is_copy_of_bias(name))) continue;
+      if (is_batch_count(name)) continue;
       const io::TensorView* original = base && !name.empty() ? base(base_name(name)) : nullptr;
       if (original != nullptr && io::same_numbers(view, *original)) continue;
       if (original != nullptr)
@@ -125,6 +127,12 @@ class AdapterWeights {
       if (hint.empty() && !used_.contains(tensor_name(key)))
         hint = "; the file has " + in_quotes(key);
     fail(adapter_key(name), "is missing" + hint);
+  }
+
+  [[nodiscard]] bool is_batch_count(const std::string& name) const {
+    constexpr std::string_view end = ".num_batches_tracked";
+    return name.ends_with(end) &&
+           used_.contains(name.substr(0, name.size() - end.size()) + ".running_mean");
   }
 
   // With bias = "all", PEFT stores the biases inside a module X of modules_to_save three times: as

@@ -28,8 +28,9 @@ struct ConvNormSizes {
 };
 
 /// A convolution of a model, frozen, with an adapter, or trained as a whole, and the batch norm
-/// behind it, whose statistics stay as they are. A norm that does not train is computed in the same
-/// pass as its convolution.
+/// behind it, whose statistics stay as they are: a norm that trains as a whole (PEFT's
+/// modules_to_save) stores them beside its weights, as PEFT does, and takes those of a file. A norm
+/// that does not train is computed in the same pass as its convolution.
 template <class T, class Frozen>
 class ModuleConvNorm {
  public:
@@ -102,7 +103,10 @@ class ModuleConvNorm {
     }
     list.total += norm_size_;
     if (!norm_) return;
-    if (norm_plan_.role == ModuleRole::trained) list.add(norm_->weight());
+    if (norm_plan_.role == ModuleRole::trained) {
+      list.add(norm_->weight());
+      for (Parameter<T>* statistics : norm_->statistics()) list.stored.add(*statistics);
+    }
     if (norm_trains()) list.add(norm_->bias());
   }
 
