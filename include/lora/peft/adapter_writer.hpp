@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -39,6 +41,18 @@ namespace detail {
   return std::ranges::equal(file.bytes(), std::as_bytes(std::span(text.data(), text.size())));
 }
 
+// PEFT insists on how many batches a batch norm has seen, wherever it reads the norm's statistics;
+// nothing depends on the number, which is not kept here.
+inline void add_batch_count(const std::string& name, std::vector<io::Tensor>& tensors) {
+  constexpr std::string_view end = ".running_mean";
+  if (!name.ends_with(end)) return;
+  const std::string norm = name.substr(0, name.size() - end.size());
+  tensors.push_back({adapter_key(norm + ".num_batches_tracked"),
+                     io::DType::I64,
+                     {},
+                     std::vector<std::byte>(sizeof(std::int64_t))});
+}
+
 }  // namespace detail
 
 /// Saves the adapters of `layers` as PEFT does: `directory`, made if there is none, then holds
@@ -71,8 +85,10 @@ void save_adapter(const std::filesystem::path& directory,
     for (const AdapterTensor<T>& tensor : layer.tensors(settings))
       add(layer.name() + tensor.suffix, tensor.parameter->value, tensor.shape);
   }
-  for (const Parameter<T>* parameter : options.parameters)
+  for (const Parameter<T>* parameter : options.parameters) {
     add(parameter->name, parameter->value, parameter->shape());
+    detail::add_batch_count(parameter->name, tensors);
+  }
 
   std::error_code error;
   std::filesystem::create_directories(directory, error);

@@ -85,16 +85,14 @@ TEST_CASE("an adapter of a ResNet is saved with PEFT's tensors") {
     model.save_adapter(directory.path());
     const io::SafetensorsReader ours(directory / "adapter_model.safetensors");
     const io::SafetensorsReader theirs(resnet_data(name) / "adapter" / "adapter_model.safetensors");
-    // PyTorch counts the batches that a norm has seen.
-    const auto counts = std::ranges::count_if(theirs.tensors(), [](const auto& tensor) {
-      return tensor.first.ends_with("num_batches_tracked");
-    });
-    CHECK(ours.tensors().size() + static_cast<std::size_t>(counts) == theirs.tensors().size());
+    CHECK(ours.tensors().size() == theirs.tensors().size());
     for (const auto& [key, tensor] : ours.tensors()) {
       CAPTURE(key);
       REQUIRE(theirs.contains(key));
       CHECK(tensor.shape == theirs.tensor(key).shape);
-      CHECK(std::ranges::equal(tensor.bytes, theirs.tensor(key).bytes));
+      // How many batches a norm has seen is not kept.
+      if (!key.ends_with("num_batches_tracked"))
+        CHECK(std::ranges::equal(tensor.bytes, theirs.tensor(key).bytes));
     }
   }
 }
