@@ -14,6 +14,7 @@ using namespace lora::test;
 TEST_CASE("PPM and PGM files are read, with comments") {
   const Image colour = parse_ppm(std::string("P6\n# a comment\n2 1\n255\nabcdef"), "f");
   CHECK(colour.width == 2);
+  CHECK(parse_ppm(std::string("P5 # one\r1 # two\n1 255 a"), "f").bytes.front() == 'a');
   CHECK(colour.channels == 3);
   CHECK(colour.view().pixel(0, 1)[0] == 'd');
   const TemporaryDirectory folder;
@@ -28,10 +29,13 @@ TEST_CASE("a PPM file that is none or cut off is refused") {
     check_throws<FileError>([&] { static_cast<void>(parse_ppm(bytes, "f.ppm")); }, why);
   };
   refused("P3\n1 1\n255\n1 2 3", "f.ppm: is no PPM (P6) or PGM (P5) image");
-  refused("P6", "has no width of 1 to 1048576");
+  refused("P6", "its header lacks white space");
+  refused("P6\n", "has no width of 1 to 1048576");
   refused("P6\n#", "has no width");
   refused("P6\n0 1\n255\n", "has no width");
   refused("P6\n1 99999999\n255\n", "has no height of 1 to 1048576");
+  refused("P51 1 255 a", "its header lacks white space");
+  refused("P5 1 1 255Xa", "its header lacks white space");
   refused("P6\n1 1\n65535\nabcdef", "has a largest value other than 255");
   refused("P6\n1 1\n255", "has 0 bytes of pixels, expected 3");
   refused("P6\n1 1\n255\nab", "has 2 bytes of pixels, expected 3");

@@ -20,11 +20,23 @@ namespace lora::images {
   if (!bytes.starts_with("P6") && !bytes.starts_with("P5"))
     fail("is no PPM (P6) or PGM (P5) image");
   const Index channels = bytes[1] == '6' ? 3 : 1;
+  constexpr std::string_view white = " \t\n\v\f\r";
   std::size_t at = 2;
+  // Between numbers there is white space, and in that comments up to the end of a line.
+  const auto skip_space = [&] {
+    const std::size_t begin = at;
+    while (at < bytes.size()) {
+      if (bytes[at] == '#')
+        at = std::min(bytes.find_first_of("\r\n", at), bytes.size());
+      else if (white.find(bytes[at]) != std::string_view::npos)
+        ++at;
+      else
+        break;
+    }
+    if (at == begin) fail("is no PPM or PGM image: its header lacks white space");
+  };
   const auto number = [&](const char* what, Index most) {
-    while (at < bytes.size() &&
-           std::string_view(" \t\r\n#").find(bytes[at]) != std::string_view::npos)
-      at = bytes[at] == '#' ? std::min(bytes.find('\n', at), bytes.size()) : at + 1;
+    skip_space();
     Index value = 0;
     const char* const begin = bytes.data() + at;
     const auto end = std::from_chars(begin, bytes.data() + bytes.size(), value);
@@ -35,11 +47,12 @@ namespace lora::images {
   };
   const Index width = number("width", size_limit), height = number("height", size_limit);
   if (number("largest value", 65535) != 255) fail("has a largest value other than 255");
-  ++at;  // one white space
+  if (at < bytes.size() && white.find(bytes[at]) == std::string_view::npos)
+    fail("is no PPM or PGM image: its header lacks white space");
+  at = std::min(at + 1, bytes.size());
   const auto expected = static_cast<std::size_t>(height * width * channels);
-  if (at > bytes.size() || bytes.size() - at != expected)
-    fail(message("has ", bytes.size() - std::min(at, bytes.size()), " bytes of pixels, expected ",
-                 expected));
+  if (bytes.size() - at != expected)
+    fail(message("has ", bytes.size() - at, " bytes of pixels, expected ", expected));
   Image image{{}, height, width, channels};
   image.bytes.assign(bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.end());
   return image;

@@ -37,6 +37,8 @@ TEST_CASE("what an image model wants done is read from its files, old and new") 
           "feature_extractor_type": "ViTFeatureExtractor", "do_normalize": false})");
   CHECK(large.fitting == images::Fitting::warp);
   CHECK(large.mean.empty());
+  CHECK(settings_of(R"({"image_processor_type": "ConvNextImageProcessor"})").std ==
+        std::vector<double>{0.5, 0.5, 0.5});
   const auto vit = settings_of(
       R"({"image_processor_type": "ViTImageProcessor", "size": {"height": 30, "width": 40},
           "do_rescale": false})");

@@ -100,9 +100,19 @@ TEST_CASE("a tuning that does not fit the outline is refused") {
   refused(BottleneckAdapters{0}, "features is 0");
   peft::PeftConfig config;
   config.target_modules = std::vector<std::string>{"embed"};
-  refused(config, "\"embed\", an embedding or a convolution");
+  refused(config, "\"embed\", an embedding: LoRA is built for linear modules and convolutions");
   config.target_modules = std::vector<std::string>{"norm"};
   refused(config, "\"layers.0.norm\", which cannot be adapted");
+}
+
+TEST_CASE("a convolution is adapted where it is named, and is none of all-linear's") {
+  ModelOutline outline{.model_type = "resnet"};
+  outline.modules = {{"stem", peft::ModuleKind::conv2d}, {"fc", peft::ModuleKind::linear}};
+  const auto role = [&](const peft::PeftConfig& config) {
+    return TuningPlan(config, outline)["stem"].role;
+  };
+  CHECK(role({.target_modules = std::vector<std::string>{"stem"}}) == ModuleRole::adapted);
+  CHECK(role({.target_modules = std::string("all-linear")}) == ModuleRole::frozen);
 }
 
 TEST_CASE("a Conv1D is adapted, trained as a whole, but not stored so beside adapters") {

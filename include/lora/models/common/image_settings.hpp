@@ -55,9 +55,10 @@ class PreprocessorReader {
           "rescale_factor", how_.rescale_factor, [](double) { return true; }, "");
     else
       how_.rescale_factor = 1;
+    // What both processors take where the file does not say.
     const std::vector<double> half{0.5, 0.5, 0.5};
-    how_.mean = channel_numbers(fields_, "image_mean", convnext_ ? how_.mean : half);
-    how_.std = channel_numbers(fields_, "image_std", convnext_ ? how_.std : half);
+    how_.mean = channel_numbers(fields_, "image_mean", half);
+    how_.std = channel_numbers(fields_, "image_std", half);
     if (!normalise) {
       how_.mean.clear();
       how_.std.clear();
