@@ -35,7 +35,8 @@ struct BatchNormValues {
 /// forward takes the running statistics for mean and var, in training too: they are frozen, so that
 /// a model computes the same in training as when it is loaded again, and weight and bias may train.
 /// forward_batch takes those of the batch (var divided by N), as training from scratch does, and
-/// moves the running ones towards them (var divided by N - 1) by `momentum`.
+/// moves the running ones towards them (var divided by N - 1) by `momentum`; a model whose forward
+/// is const calls the two halves of it.
 ///
 /// Const calls may come from several threads at once, each with a tape and Gradients of its own. A
 /// second call of the same shapes allocates nothing.
@@ -103,6 +104,13 @@ class BatchNorm {
   /// what backward needs. Not const: one thread at a time. Throws ShapeError, also for fewer than
   /// two rows, whose variance says nothing.
   void forward_batch(ConstMatrixRef<T> x, Tape<T>& tape, Output<T> y) {
+    normalise_batch(x, tape, y);
+    move_statistics(tape);
+  }
+
+  /// Computes what forward_batch does, and moves nothing: move_statistics does, before backward.
+  /// Throws as forward_batch.
+  void normalise_batch(ConstMatrixRef<T> x, Tape<T>& tape, Output<T> y) const {
     const Place where = place("BatchNorm::forward_batch");
     require_cols(x, channels(), where, "x", "channels");
     if (x.rows() < 2)
@@ -116,8 +124,18 @@ class BatchNorm {
     MatrixRef<T> map = scratch.matrix<T>(2, channels());
     fill_map(mean, inverse, map);
     apply(x, map, out);
-    keep(x, mean, inverse, true, tape);
-    const auto n = static_cast<double>(x.rows());
+    keep(x, mean, inverse, true, tape).keep(1, channels()) = var;
+  }
+
+  /// Moves the running statistics towards those of the newest normalise_batch on the tape. Not
+  /// const: one thread at a time. Throws StateError without one.
+  void move_statistics(Tape<T>& tape) {
+    const Place where = place("BatchNorm::move_statistics");
+    auto& frame = tape.find(this, where);
+    if (frame.layout() != of_batch)
+      throw StateError(message(where, ": the newest forward took the running statistics"));
+    const MatrixRef<T> mean = frame.kept(0), var = frame.kept(2);
+    const auto n = static_cast<double>(frame.rows());
     const T moved = static_cast<T>(momentum_), unbiased = static_cast<T>(n / (n - 1));
     mean_.value += moved * (mean - mean_.value);
     var_.value += moved * (unbiased * var - var_.value);
@@ -244,8 +262,8 @@ class BatchNorm {
                  [&](Index i) { out.row(i) = x.row(i).cwiseProduct(map.row(0)) + map.row(1); });
   }
 
-  void keep(const ConstMatrixRef<T>& x, const ConstMatrixRef<T>& mean,
-            const ConstMatrixRef<T>& inverse, bool batch, Tape<T>& tape) const {
+  typename Tape<T>::Frame& keep(const ConstMatrixRef<T>& x, const ConstMatrixRef<T>& mean,
+                                const ConstMatrixRef<T>& inverse, bool batch, Tape<T>& tape) const {
     auto& frame =
         tape.push(this, name_.empty() ? std::string_view("a BatchNorm") : name_, x.rows());
     frame.note_input(x);
@@ -253,6 +271,7 @@ class BatchNorm {
     frame.note_layout(batch ? of_batch : 0);
     frame.keep(1, channels()) = mean;
     frame.keep(1, channels()) = inverse;
+    return frame;
   }
 
   std::string name_;
