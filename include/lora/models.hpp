@@ -71,6 +71,7 @@
 #include "lora/models/resnet/resnet_classifier.hpp"
 #include "lora/models/resnet/resnet_config.hpp"
 #include "lora/models/resnet/resnet_config_parser.hpp"
+#include "lora/models/resnet/resnet_files.hpp"
 #include "lora/models/resnet/resnet_names.hpp"
 #include "lora/models/resnet/resnet_options.hpp"
 #include "lora/models/resnet/resnet_outline.hpp"

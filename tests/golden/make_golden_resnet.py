@@ -7,7 +7,8 @@ adapters that PEFT made for them, and what transformers and PEFT compute with th
 Each folder has a model as transformers saves it, adapter/ as PEFT saves it, and
 expected.safetensors: two images, one row a pixel, channels last; the logits without and with the
 adapter; the loss of labels 0 and 2, and its gradients. torchvision/ is the model of bottleneck/
-under torchvision's names. It needs torch, transformers and peft; VERSIONS.txt says which.
+under torchvision's names, training/ what one step of the model of basic/ with the statistics of
+its batch computes. It needs torch, transformers and peft; VERSIONS.txt says which.
 """
 
 import json
@@ -113,12 +114,32 @@ def write(name, settings, adapter, seed):
     safetensors.torch.save_file(expected, folder / "expected.safetensors")
 
 
+def write_training():
+    """One step of the model of basic/ in training: norms take the statistics of the batch."""
+    pathlib.Path("training").mkdir(exist_ok=True)
+    torch.manual_seed(20)
+    model = transformers.ResNetForImageClassification.from_pretrained("basic").train()
+    images = torch.randn(2, 3, HEIGHT, WIDTH)
+    logits = model(images).logits
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 2]))
+    loss.backward()
+    expected = {"pixels": pixels_of(images), "logits": logits.detach(),
+                "loss": loss.detach().reshape(1)}
+    for key, parameter in model.named_parameters():
+        expected["grad." + key] = parameter.grad.contiguous()
+    for key, tensor in model.state_dict().items():
+        if "running" in key:
+            expected[key] = tensor.clone()
+    safetensors.torch.save_file(expected, "training/expected.safetensors")
+
+
 def main():
     shutil.rmtree(HERE, ignore_errors=True)
     HERE.mkdir()
     os.chdir(HERE)
     for seed, (name, settings, adapter) in enumerate(CASES):
         write(name, settings, adapter, seed)
+    write_training()
     plain = transformers.ResNetForImageClassification(
         transformers.ResNetConfig(**(BASE | dict(layer_type="bottleneck", hidden_sizes=[16, 24]))))
     names = [name for name, _ in plain.named_modules()]

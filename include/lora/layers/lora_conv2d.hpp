@@ -152,11 +152,14 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   [[nodiscard]] Matrix<T> merged_weight() const {
     const Place where{"LoRAConv2d::merged_weight", this->name()};
     const auto adapters = this->adapters();
-    const Entry* const entry = this->to_merge(*adapters, where);
-    Matrix<T> sum(this->out_features(), this->in_features()), file(sum.rows(), sum.cols());
-    this->write_merged(entry, sum);
-    kernels::to_file_order<T>(sum, in_channels(), file);
-    return file;
+    return in_file_order(this->to_merge(*adapters, where));
+  }
+
+  /// Returns the weight that forward computes with, without the norm: W + s B A of the adapter in
+  /// use, or W. In the order of files.
+  [[nodiscard]] Matrix<T> weight_in_use() const {
+    const auto adapters = this->adapters();
+    return in_file_order(this->in_use(*adapters, Place{"LoRAConv2d::weight_in_use", this->name()}));
   }
 
   /// Lists the tensors that an adapter of these settings has, with PEFT's shapes.
@@ -235,6 +238,14 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
 
   [[nodiscard]] Adapter make_adapter(const LoRAConfig& config, std::uint64_t seed) const {
     return new_adapter(this->out_features(), this->in_features(), window_, config, seed);
+  }
+
+  // W, and s B A of `entry` unless that is null.
+  [[nodiscard]] Matrix<T> in_file_order(const Entry* entry) const {
+    Matrix<T> sum(this->out_features(), this->in_features()), file(sum.rows(), sum.cols());
+    this->write_merged(entry, sum);
+    kernels::to_file_order<T>(sum, in_channels(), file);
+    return file;
   }
 
   [[nodiscard]] Matrix<T> in_weight_order(const FixedMatrix<T>& a) const {

@@ -141,6 +141,15 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     return merged;
   }
 
+  /// Returns the weight that forward computes with: W + s B A of the adapter in use, or W.
+  [[nodiscard]] Matrix<T> weight_in_use() const {
+    const auto adapters = this->adapters();
+    Matrix<T> weight(this->out_features(), this->in_features());
+    this->write_merged(this->in_use(*adapters, Place{"LoRALinear::weight_in_use", this->name()}),
+                       weight);
+    return weight;
+  }
+
   /// What unload() gives back.
   struct Unloaded {
     Frozen weight;   ///< W (out, in)

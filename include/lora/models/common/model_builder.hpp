@@ -16,6 +16,7 @@ struct ModelBuilder {
   const TuningPlan& plan;
   double initializer_range = 0.02;  ///< standard deviation of the weights of new modules
   std::uint64_t seed = 0;
+  bool batch_statistics = false;  ///< batch norms train with those of their batches
   std::uint64_t seeds_given = 0;
 
   /// Returns another seed at each call: no two modules share random numbers.

@@ -1,10 +1,13 @@
 #pragma once
 
-#include <optional>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
+#include "lora/io/safetensors/safetensors_writer.hpp"
 #include "lora/layers/lora_conv2d.hpp"
 #include "lora/models/common/model_builder.hpp"
 #include "lora/models/common/model_parameters.hpp"
@@ -28,9 +31,10 @@ struct ConvNormSizes {
 };
 
 /// A convolution of a model, frozen, with an adapter, or trained as a whole, and the batch norm
-/// behind it, whose statistics stay as they are: a norm that trains as a whole (PEFT's
-/// modules_to_save) stores them beside its weights, as PEFT does, and takes those of a file. A norm
-/// that does not train is computed in the same pass as its convolution.
+/// behind it, whose statistics stay as they are unless the builder says batch_statistics: a norm
+/// that trains as a whole (PEFT's modules_to_save) stores them beside its weights, as PEFT does,
+/// and takes those of a file. A norm that does not train is computed in the same pass as its
+/// convolution.
 template <class T, class Frozen>
 class ModuleConvNorm {
  public:
@@ -40,16 +44,18 @@ class ModuleConvNorm {
   ModuleConvNorm(ModelBuilder<T>& builder, const ConvNormNames& names, const ConvNormSizes& sizes)
       : name_(names.conv),
         norm_plan_(builder.plan[names.norm]),
-        conv_(make_conv(builder, names.conv, sizes)) {
-    BatchNorm<T> norm = load_norm(builder, names.norm, sizes.out);
-    norm.set_name(names.norm);
-    norm_size_ = 2 * sizes.out;
+        batch_statistics_(builder.batch_statistics),
+        conv_(make_conv(builder, names.conv, sizes)),
+        norm_(load_norm(builder, names.norm, sizes.out)) {
+    if (batch_statistics_ && norm_plan_.role != ModuleRole::trained)
+      throw ConfigError(message("batch_statistics: \"", names.norm,
+                                "\" does not train as a whole: its statistics would move and not "
+                                "be stored"));
+    norm_.set_name(names.norm);
     auto* const lora = std::get_if<Lora>(&conv_);
-    if (lora == nullptr || norm_trains()) {
-      norm_.emplace(std::move(norm));
-      return;
-    }
-    auto [scale, shift] = norm.scale_and_shift();
+    apart_ = lora == nullptr || norm_trains();
+    if (apart_) return;
+    auto [scale, shift] = norm_.scale_and_shift();
     lora->set_norm(std::move(scale), std::move(shift));
   }
 
@@ -65,31 +71,36 @@ class ModuleConvNorm {
   /// Computes y (pixels, out) for images x (in.rows(), in); with a tape with dropout, and it keeps
   /// what backward needs.
   void forward(ConstMatrixRef<T> x, const ImageShape& in, Tape<T>* tape, MatrixRef<T> y) const {
-    if (!norm_) return convolve(x, in, tape, y);
+    if (!apart_) return convolve(x, in, tape, y);
     if (tape == nullptr) {
       convolve(x, in, nullptr, y);
-      return norm_->forward(y, y);
+      return norm_.forward(y, y);
     }
     auto& frame = tape->push(this, name_, y.rows());
     const MatrixRef<T> z = frame.keep(y.rows(), y.cols());
     convolve(x, in, tape, z);
-    norm_->forward(z, *tape, y);
+    batch_statistics_ ? norm_.normalise_batch(z, *tape, y) : norm_.forward(z, *tape, y);
   }
 
   /// Adds to the gradients of what trains and computes dx (in.rows(), in), or not where that is
   /// null. dy (pixels, out) is working memory afterwards.
   void backward(ConstMatrixRef<T> x, const ImageShape& in, MatrixRef<T> dy, Tape<T>& tape,
                 GradientTarget<T> target, const MatrixRef<T>* dx) const {
-    if (norm_) norm_backward(tape, target, dy);
+    if (apart_) norm_backward(tape, target, dy);
     std::visit(
         [&](const auto& conv) {
           dx == nullptr ? conv.backward(x, in, dy, tape, target)
                         : conv.backward(x, in, dy, tape, target, *dx);
         },
         conv_);
-    if (!norm_) return;
+    if (!apart_) return;
     static_cast<void>(tape.top(this, dy.rows(), name_));
     tape.pop();
+  }
+
+  /// Moves the norm's statistics towards those of the forward on the tape, under batch_statistics.
+  void move_statistics(Tape<T>& tape) {
+    if (batch_statistics_) norm_.move_statistics(tape);
   }
 
   /// Adds what trains.
@@ -101,13 +112,32 @@ class ModuleConvNorm {
       list.total += conv.weight().size() + conv.bias().size();
       for (Parameter<T>* parameter : conv.parameters()) list.add(*parameter);
     }
-    list.total += norm_size_;
-    if (!norm_) return;
+    list.total += norm_.weight().size() + norm_.bias().size();
     if (norm_plan_.role == ModuleRole::trained) {
-      list.add(norm_->weight());
-      for (Parameter<T>* statistics : norm_->statistics()) list.stored.add(*statistics);
+      list.add(norm_.weight());
+      for (Parameter<T>* statistics : norm_.statistics()) list.stored.add(*statistics);
     }
-    if (norm_trains()) list.add(norm_->bias());
+    if (norm_trains()) list.add(norm_.bias());
+  }
+
+  /// Adds the tensors of both as they are now, with the adapter in use merged, under
+  /// PyTorch's names and of its shapes.
+  void add_tensors(std::vector<io::Tensor>& tensors) {
+    const Window& window = std::visit([](const auto& conv) { return conv.window(); }, conv_);
+    const auto* const lora = std::get_if<Lora>(&conv_);
+    const Matrix<T> weight = lora != nullptr ? lora->weight_in_use()
+                                             : Matrix<T>(std::get<Conv2d<T>>(conv_).weight().value);
+    tensors.push_back(io::make_tensor(name_ + ".weight", weight,
+                                      {out_channels(), weight.cols() / window.taps(),
+                                       window.kernel_height, window.kernel_width}));
+    for (const Parameter<T>* parameter :
+         {&norm_.weight(), &norm_.bias(), norm_.statistics()[0], norm_.statistics()[1]})
+      tensors.push_back(io::make_tensor(parameter->name, parameter->value, parameter->shape()));
+    // PyTorch wants to know how many batches a norm has seen, which nothing depends on.
+    tensors.push_back({norm_.name() + ".num_batches_tracked",
+                       io::DType::I64,
+                       {},
+                       std::vector<std::byte>(sizeof(std::int64_t))});
   }
 
   /// Calls action(layer) with the LoRAConv2d, if there is one with an adapter.
@@ -168,15 +198,16 @@ class ModuleConvNorm {
 
   void norm_backward(Tape<T>& tape, GradientTarget<T> target, MatrixRef<T> dy) const {
     const MatrixRef<T> z = tape.find(this, name_).kept();
-    if (norm_plan_.role == ModuleRole::trained) return norm_->backward(z, dy, tape, target, dy);
-    norm_->backward_to_bias(z, dy, tape, target, norm_trains(), dy);
+    if (norm_plan_.role == ModuleRole::trained) return norm_.backward(z, dy, tape, target, dy);
+    norm_.backward_to_bias(z, dy, tape, target, norm_trains(), dy);
   }
 
   std::string name_;
   ModulePlan norm_plan_;
+  bool batch_statistics_;
   Conv conv_;
-  std::optional<BatchNorm<T>> norm_;  // where it is not a part of the convolution
-  Index norm_size_ = 0;
+  BatchNorm<T> norm_;
+  bool apart_ = false;  // or the convolution computes the norm too
 };
 
 }  // namespace lora::models

@@ -5,9 +5,11 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "lora/frozen/mapped_weight.hpp"
 #include "lora/init/gaussian.hpp"
+#include "lora/io/safetensors/safetensors_writer.hpp"
 #include "lora/layers/lora_linear.hpp"
 #include "lora/models/common/model_builder.hpp"
 #include "lora/models/common/model_parameters.hpp"
@@ -142,6 +144,21 @@ class ModuleLinear {
     auto& trained = std::get<Linear<T>>(layer_);
     list.total += trained.total_parameters();
     for (Parameter<T>* parameter : trained.parameters()) list.add(*parameter);
+  }
+
+  /// Adds weight and bias as they are now, with the adapter in use merged; `out` x `in` whatever
+  /// the layout was in the files.
+  void add_tensors(std::vector<io::Tensor>& tensors) const {
+    const auto add = [&](const std::string& name, const Matrix<T>& weight,
+                         const Parameter<T>& bias) {
+      tensors.push_back(io::make_tensor(name + ".weight", weight));
+      if (bias.size() != 0)
+        tensors.push_back(io::make_tensor(name + ".bias", bias.value, {bias.size()}));
+    };
+    if (const auto* lora = std::get_if<Lora>(&layer_))
+      return add(lora->name(), lora->weight_in_use(), lora->bias());
+    const auto& trained = std::get<Linear<T>>(layer_);
+    add(trained.name(), trained.weight().value, trained.bias());
   }
 
   /// Calls action(layer) with the LoRALinear, if there is one with an adapter.

@@ -103,6 +103,18 @@ class ResNetBlock {
     tape.pop();
   }
 
+  /// Moves the norms' statistics; see ModuleConvNorm.
+  void move_statistics(Tape<T>& tape) {
+    if (shortcut_) shortcut_->move_statistics(tape);
+    for (auto& convolution : convolutions_) convolution.move_statistics(tape);
+  }
+
+  /// Adds all tensors as they are now; see ModuleConvNorm.
+  void add_tensors(std::vector<io::Tensor>& tensors) {
+    if (shortcut_) shortcut_->add_tensors(tensors);
+    for (auto& convolution : convolutions_) convolution.add_tensors(tensors);
+  }
+
   /// Adds what trains.
   void list(ModelParameters<T>& list) {
     if (shortcut_) shortcut_->list(list);

@@ -9,6 +9,13 @@
 
 namespace lora::models {
 
+/// Returns the sizes of a ResNet's first convolution.
+[[nodiscard]] inline ConvNormSizes stem_sizes(const ResNetConfig& config) {
+  const bool small = config.stem == ResNetStem::cifar;
+  return {config.embedding_size, config.num_channels,
+          small ? Window::square(3, 1, 1) : Window::square(7, 2, 3)};
+}
+
 /// The sizes of the convolutions of a ResNet's block, and of its shortcut's, where the block
 /// changes the channels or the size of an image.
 struct ResNetBlockSizes {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lora/frozen/packed_weight.hpp"
@@ -14,6 +15,7 @@
 #include "lora/models/common/image_tape.hpp"
 #include "lora/models/common/module_linear.hpp"
 #include "lora/models/resnet/resnet_block.hpp"
+#include "lora/models/resnet/resnet_files.hpp"
 #include "lora/models/resnet/resnet_source.hpp"
 #include "lora/nn/pixel_mean.hpp"
 
@@ -23,8 +25,9 @@ namespace lora::models {
 /// loaded from a directory of safetensors with the names of transformers, torchvision or timm.
 /// `Frozen` stores the kernels that do not train.
 ///
-/// The statistics of its batch norms stay as the files have them, in training too: PEFT lets them
-/// move, stores none of it, and its adapters give other numbers when they are loaded again.
+/// The statistics of its batch norms stay as the files have them, in training too, unless
+/// options.batch_statistics says otherwise: PEFT lets them move, stores none of it, and its
+/// adapters give other numbers when they are loaded again.
 ///
 /// Logits are (images, labels). Const calls may come from several threads at once, each with a tape
 /// and Gradients of its own where they take them; a second call of the same shapes allocates
@@ -63,16 +66,39 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
     run_forward(first_ == 0 ? tape.batch.pixels : batch.pixels, batch.size, &tape, logits);
   }
 
-  /// Adds to the gradients of all that trains, from dlogits. Throws ShapeError, and StateError
-  /// without a forward, before anything changes.
+  /// Adds to the gradients of all that trains, from dlogits, and under batch_statistics moves the
+  /// norms' statistics. Throws ShapeError, and StateError without a forward, before anything
+  /// changes.
   void backward(ConstMatrixRef<T> dlogits, ImageTape<T>& tape) {
+    check_backward(dlogits, tape);
+    if (batch_statistics_) {
+      stem_.move_statistics(tape.frames);
+      for (auto& block : blocks_) block.move_statistics(tape.frames);
+    }
     run_backward(dlogits, tape, GradientTarget<T>::own());
   }
 
   /// Does the same, but adds to `gradients`, made from parameters(): what threads that train one
-  /// model call, each with a tape and gradients of its own.
+  /// model call, each with a tape and gradients of its own. Throws StateError under
+  /// batch_statistics too: they belong to the model, and one thread at a time can move them.
   void backward(ConstMatrixRef<T> dlogits, ImageTape<T>& tape, Gradients<T>& gradients) const {
+    if (batch_statistics_)
+      throw StateError(
+          "ResNetClassifier::backward: under batch_statistics the model itself changes: call "
+          "backward(dlogits, tape)");
+    check_backward(dlogits, tape);
     run_backward(dlogits, tape, gradients);
+  }
+
+  /// Saves the whole model as transformers does, config.json and model.safetensors, with the
+  /// adapters in use merged: what is loaded from there computes what this model does now. Nobody
+  /// may replace an adapter meanwhile. Throws FileError.
+  void save_model(const std::filesystem::path& directory) {
+    std::vector<io::Tensor> tensors;
+    stem_.add_tensors(tensors);
+    for (auto& block : blocks_) block.add_tensors(tensors);
+    head_.add_tensors(tensors);
+    write_resnet_files(directory, config_text_, std::move(tensors));
   }
 
   /// Computes the features y (images, channels) that the head reads, without dropout.
@@ -102,11 +128,19 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
 
  private:
   ResNetClassifier(const ResNetSource<T>& source, const ResNetOptions& options)
-      : ResNetClassifier(source, source.builder(options.seed), options) {}
+      : ResNetClassifier(source, builder(source, options), options) {}
+
+  static ModelBuilder<T> builder(const ResNetSource<T>& source, const ResNetOptions& options) {
+    ModelBuilder<T> parts = source.builder(options.seed);
+    parts.batch_statistics = options.batch_statistics;
+    return parts;
+  }
 
   ResNetClassifier(const ResNetSource<T>& source, ModelBuilder<T> builder,
                    const ResNetOptions& options)
       : Base(source),
+        batch_statistics_(options.batch_statistics),
+        config_text_(source.config_text),
         stem_(builder, ResNetNames(source.config.naming).stem(), stem_sizes(source.config)),
         blocks_(make_blocks(builder, source.config)),
         head_(builder, ResNetNames(source.config.naming).head(),
@@ -125,12 +159,6 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
       if (trains(blocks_[i])) first_ = i + 1;
     if (trains(stem_)) first_ = 0;
     this->release_pages();
-  }
-
-  static ConvNormSizes stem_sizes(const ResNetConfig& config) {
-    const bool small = config.stem == ResNetStem::cifar;
-    return {config.embedding_size, config.num_channels,
-            small ? Window::square(3, 1, 1) : Window::square(7, 2, 3)};
   }
 
   static std::vector<ResNetBlock<T, Frozen>> make_blocks(ModelBuilder<T>& builder,
@@ -235,12 +263,17 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
     return shape;
   }
 
+  void check_backward(const ConstMatrixRef<T>& dlogits, ImageTape<T>& tape) const {
+    const Place where{"ResNetClassifier::backward", {}};
+    static_cast<void>(tape.frames.find(this, where));
+    require_shape(dlogits, tape.batch.size.images, labels(), where, "dlogits", "images", "labels");
+  }
+
   void run_backward(ConstMatrixRef<T> dlogits, ImageTape<T>& tape, GradientTarget<T> target) const {
     const Place where{"ResNetClassifier::backward", {}};
     Tape<T>& frames = tape.frames;
     const ImageShape& in = tape.batch.size;
     auto& frame = frames.find(this, where);
-    require_shape(dlogits, in.images, labels(), where, "dlogits", "images", "labels");
     const MatrixRef<T> mean = frame.kept(kept_by_body());
     Scratch scratch;
     const MatrixRef<T> dmean = scratch.matrix<T>(body_trains() ? in.images : 0, mean.cols());
@@ -292,6 +325,8 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
     stem_.backward(tape.batch.pixels, in, pools() ? dstem : *dy, tape.frames, target, nullptr);
   }
 
+  bool batch_statistics_;
+  std::string config_text_;  // of save_model
   ModuleConvNorm<T, Frozen> stem_;
   std::vector<ResNetBlock<T, Frozen>> blocks_;
   ModuleLinear<T, Frozen> head_;

@@ -114,11 +114,20 @@ inline void validate(const ResNetConfig& config, std::string_view where) {
   }
 }
 
-/// Reads the JSON text of a config.json: transformers' of model_type "resnet", or timm's, whose
-/// architecture says the depth. Throws FileError, beginning with `where`, for text that is not
-/// JSON, a value out of range, and what is not built here, which it names: another hidden_act,
-/// timm's variants of the stem.
+/// Reads the JSON text of a config.json: transformers' of model_type "resnet", timm's, whose
+/// architecture says the depth, or resnet_config_text's. Throws FileError, beginning with `where`,
+/// for text that is not JSON, a value out of range, and what is not built here, which it names:
+/// another hidden_act, timm's variants of the stem.
 [[nodiscard]] ResNetConfig parse_resnet_config(std::string_view text, const std::string& where);
+
+/// Returns the text of the config.json of such a model: transformers', or, for what transformers
+/// cannot load (the stem for CIFAR, other names), one of model_type "lora-resnet", which
+/// parse_resnet_config reads too.
+[[nodiscard]] std::string resnet_config_text(const ResNetConfig& config);
+
+/// Returns directory/config.json as it lies there, but with `labels` labels: where they are others,
+/// their names go. Throws FileError.
+[[nodiscard]] std::string resnet_config_text(const std::filesystem::path& directory, Index labels);
 
 /// Reads directory/config.json. Throws FileError; see parse_resnet_config.
 [[nodiscard]] ResNetConfig read_resnet_config(const std::filesystem::path& directory);

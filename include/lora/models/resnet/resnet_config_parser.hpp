@@ -15,6 +15,9 @@ namespace detail {
 
 inline constexpr Index most_channels = 1'000'000;
 
+// So that transformers refuses the file, where it would build another network.
+inline constexpr const char* own_resnet_type = "lora-resnet";
+
 inline std::vector<Index> resnet_sizes(const ConfigFields& fields, const char* key,
                                        std::vector<Index> value, Index most) {
   if (!fields.has(key)) return value;
@@ -53,7 +56,9 @@ inline ResNetConfig timm_resnet_config(const ConfigFields& fields) {
 inline ResNetConfig resnet_config_of(const ConfigFields& fields) {
   if (!fields.has("model_type") && fields.has("architecture")) return timm_resnet_config(fields);
   if (!fields.has("model_type")) fields.fail("has no \"model_type\", expected resnet");
-  if (!io::is_text(fields["model_type"], "resnet")) fields.unexpected("model_type", "resnet");
+  const bool ours = io::is_text(fields["model_type"], own_resnet_type);
+  if (!ours && !io::is_text(fields["model_type"], "resnet"))
+    fields.unexpected("model_type", "resnet");
   if (fields.has("hidden_act") && !io::is_text(fields["hidden_act"], "relu"))
     fields.unexpected("hidden_act", "relu: other activations are not built");
   ResNetConfig c;
@@ -70,6 +75,16 @@ inline ResNetConfig resnet_config_of(const ConfigFields& fields) {
   fields.read_flag("downsample_in_first_stage", c.downsample_in_first_stage);
   fields.read_flag("downsample_in_bottleneck", c.downsample_in_bottleneck);
   fields.read_labels(c.num_labels);
+  if (ours) {
+    if (fields.has("stem") && io::is_text(fields["stem"], "cifar"))
+      c.stem = ResNetStem::cifar;
+    else if (fields.has("stem") && !io::is_text(fields["stem"], "imagenet"))
+      fields.unexpected("stem", "imagenet or cifar");
+    if (fields.has("naming") && io::is_text(fields["naming"], "torchvision"))
+      c.naming = ResNetNaming::torchvision;
+    else if (fields.has("naming") && !io::is_text(fields["naming"], "hugging_face"))
+      fields.unexpected("naming", "hugging_face or torchvision");
+  }
   try {
     validate(c, "config");
   } catch (const ConfigError& error) {
@@ -82,6 +97,40 @@ inline ResNetConfig resnet_config_of(const ConfigFields& fields) {
 
 inline ResNetConfig parse_resnet_config(std::string_view text, const std::string& where) {
   return detail::resnet_config_of(ConfigFields(text, where));
+}
+
+inline std::string resnet_config_text(const ResNetConfig& config) {
+  const bool cifar = config.stem == ResNetStem::cifar;
+  const bool hugging_face = config.naming == ResNetNaming::hugging_face;
+  io::Json json{
+      {"model_type", cifar || !hugging_face ? detail::own_resnet_type : "resnet"},
+      {"architectures", {"ResNetForImageClassification"}},
+      {"num_channels", config.num_channels},
+      {"embedding_size", config.embedding_size},
+      {"hidden_sizes", config.hidden_sizes},
+      {"depths", config.depths},
+      {"layer_type", config.layer_type == ResNetBlockType::basic ? "basic" : "bottleneck"},
+      {"hidden_act", "relu"},
+      {"downsample_in_first_stage", config.downsample_in_first_stage},
+      {"downsample_in_bottleneck", config.downsample_in_bottleneck},
+      {"num_labels", config.num_labels}};
+  if (cifar || !hugging_face) {
+    json["stem"] = cifar ? "cifar" : "imagenet";
+    json["naming"] = hugging_face ? "hugging_face" : "torchvision";
+  }
+  return json.dump(2) + "\n";
+}
+
+inline std::string resnet_config_text(const std::filesystem::path& directory, Index labels) {
+  const io::MappedFile file(directory / "config.json");
+  const std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const std::string where = file.path().string();
+  if (parse_resnet_config(text, where).num_labels == labels) return text;
+  io::Json json = io::parse_json(text, where);
+  for (const char* key : {"id2label", "label2id", "label_names", "label_descriptions"})
+    json.erase(key);
+  json[json.contains("model_type") ? "num_labels" : "num_classes"] = labels;
+  return json.dump(2) + "\n";
 }
 
 inline ResNetConfig read_resnet_config(const std::filesystem::path& directory) {

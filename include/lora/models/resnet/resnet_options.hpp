@@ -15,6 +15,11 @@ struct ResNetOptions {
   std::uint64_t seed = 0;                   ///< of start values and dropout
   std::optional<Index> labels = {};         ///< classes of a new head; the file's if left out
   std::optional<ResNetConfig> config = {};  ///< in place of config.json, where there is none
+
+  /// Whether batch norms train with the statistics of their batches and move the running ones, as
+  /// a network that is trained from scratch needs. All norms have to train as a whole then, so that
+  /// what moves is also stored.
+  bool batch_statistics = false;
 };
 
 }  // namespace lora::models

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "lora/models/common/model_source.hpp"
 #include "lora/models/resnet/resnet_config.hpp"
@@ -16,10 +17,14 @@ struct ResNetSource : ModelSource<T, ResNetConfig> {
   ResNetSource(const std::filesystem::path& directory, const ResNetOptions& options)
       : ResNetSource(directory, options, with_options(directory, options)) {}
 
+  std::string config_text;  ///< the config.json of this model
+
  private:
   ResNetSource(const std::filesystem::path& directory, const ResNetOptions& options,
                const ResNetConfig& with)
-      : ModelSource<T, ResNetConfig>(directory, with, resnet_outline(with), options.tuning) {}
+      : ModelSource<T, ResNetConfig>(directory, with, resnet_outline(with), options.tuning),
+        config_text(options.config ? resnet_config_text(with)
+                                   : resnet_config_text(directory, with.num_labels)) {}
 
   static ResNetConfig with_options(const std::filesystem::path& directory,
                                    const ResNetOptions& options) {
