@@ -35,7 +35,7 @@ void run(const bert::Options& options, const MethodOptions& wanted) {
   print_methods(comparison.results, std::cout);
   if (wanted.plot.empty()) return;
   std::ofstream file(wanted.plot, std::ios::binary);
-  file << MethodsChart(
+  file << methods_chart(
               comparison.results,
               lora::message(options.epochs, " epochs, ", wanted.seeds,
                             wanted.seeds == 1 ? " seed" : " seeds", ", ", problem.train.size(),

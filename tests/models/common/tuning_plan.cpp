@@ -57,6 +57,17 @@ TEST_CASE("a tuning trains the parts of a model that the outline says") {
   CHECK(TuningPlan(HeadOnly{}, two_blocks()).bottleneck() == 0);
 }
 
+TEST_CASE("modules train alone by the ends of their paths, and the head with them") {
+  CHECK(trained_by(ModulesOnly{{"norm"}}) ==
+        ModuleSet{"layers.0.norm", "layers.1.norm", "norm", "score"});
+  CHECK(trained_by(ModulesOnly{{"layers.1"}}) ==
+        ModuleSet{"layers.1", "layers.1.q_proj", "layers.1.norm", "score"});
+  check_throws<ConfigError>([] { trained_by(ModulesOnly{}); }, "ModulesOnly: names is empty");
+  check_throws<ConfigError>([] { trained_by(ModulesOnly{{"norm", "bn1"}}); },
+                            "ModulesOnly: no module's path ends in \"bn1\"");
+  check_throws<ConfigError>([] { trained_by(ModulesOnly{{""}}); }, "no module's path ends in");
+}
+
 TEST_CASE("targets that are left out are the defaults of the outline's model type") {
   const TuningPlan plan(peft::PeftConfig{}, two_blocks());
   CHECK(with_role(ModuleRole::adapted, plan, two_blocks()) ==

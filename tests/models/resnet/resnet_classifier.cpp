@@ -182,6 +182,32 @@ TEST_CASE("a head for other classes is drawn anew, where it trains") {
       "tensor \"classifier.1.weight\" is of shape (3, 12), expected (7, 12)");
 }
 
+TEST_CASE("batch norms train alone, with a new head though the files have one of its size") {
+  const GoldenResNet golden("basic");
+  ResNetClassifier<float> model(
+      resnet_data("basic"),
+      {.tuning = ModulesOnly{ResNetNames(ResNetNaming::hugging_face).norms(ResNetBlockType::basic)},
+       .new_head = true});
+  for (const Parameter<float>* parameter : model.parameters())
+    CHECK((parameter->name.find(".normalization.") != std::string::npos ||
+           parameter->name.find("classifier.1.") != std::string::npos));
+  CHECK(model.parameters().size() == 2 * 9 + 2);
+  CHECK((model.parameters()[19]->value.array() == 0).all());
+  CHECK(model.parameters()[18]->value.cwiseAbs().maxCoeff() < 0.1);  // 0.02 times normal numbers
+  ImageTape<float> tape;
+  Matrix<float> logits;
+  model.forward(golden.batch, tape, logits);
+  model.backward(logits, tape);
+  CHECK(tape.empty());
+  peft::PeftConfig frozen_head;
+  frozen_head.target_modules = std::vector<std::string>{"convolution"};
+  check_throws<ConfigError>(
+      [&] {
+        ResNetClassifier<float>(resnet_data("basic"), {.tuning = frozen_head, .new_head = true});
+      },
+      "a new \"classifier.1\" is wanted, and it does not train as a whole");
+}
+
 TEST_CASE("what no ResNet can compute or load is refused by name") {
   ResNetClassifier<float> model(resnet_data("basic"));
   ImageTape<float> tape;

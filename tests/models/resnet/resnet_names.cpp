@@ -1,5 +1,8 @@
 #include <lora/models/resnet/resnet_names.hpp>
 
+#include <string>
+#include <vector>
+
 #include "support/catch.hpp"
 
 using namespace lora::models;
@@ -15,4 +18,8 @@ TEST_CASE("a ResNet's modules have two sets of names") {
   CHECK(tv.shortcut(tv.block(0, 0)).norm == "layer1.0.downsample.1");
   CHECK(hf.head() == "classifier.1");
   CHECK(tv.head_module() == "fc");
+  CHECK(hf.norms(ResNetBlockType::basic) == std::vector<std::string>{"normalization"});
+  CHECK(tv.norms(ResNetBlockType::basic).size() == 3);
+  CHECK(tv.norms(ResNetBlockType::bottleneck).back() == "bn3");
+  CHECK(tv.convolutions().back() == "downsample.0");
 }

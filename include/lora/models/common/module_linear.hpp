@@ -37,6 +37,7 @@ struct LinearSizes {
   bool bias = true;           ///< whether it has one
   bool may_be_new = false;    ///< whether one that trains as a whole may be absent in the files,
   bool may_be_other = false;  ///< or there of another size, and then is drawn anew too
+  bool is_new = false;        ///< whether it is drawn anew whatever the files have
   Layout layout = Layout::row_major;  ///< of the weight in the files
 };
 
@@ -83,7 +84,7 @@ template <class T>
                                             const LinearSizes& sizes) {
   const std::uint64_t seed = builder.next_seed();
   const bool is_new =
-      (sizes.may_be_new && !builder.weights.contains(name + ".weight")) ||
+      sizes.is_new || (sizes.may_be_new && !builder.weights.contains(name + ".weight")) ||
       (sizes.may_be_other && !builder.weights.has_shape(name + ".weight", {sizes.out, sizes.in}));
   Matrix<T> weight;
   Vector<T> bias;
@@ -174,6 +175,9 @@ class ModuleLinear {
   static Layer make(ModelBuilder<T>& builder, const std::string& name, const LinearSizes& sizes) {
     if (builder.plan[name].role == ModuleRole::trained)
       return make_trained_linear(builder, name, sizes);
+    if (sizes.is_new)
+      throw ConfigError(
+          message("a new \"", name, "\" is wanted, and it does not train as a whole"));
     return make_lora_linear<T, Frozen>(builder, name, sizes);
   }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <variant>
 
+#include "lora/core/printable.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/models/common/model_outline.hpp"
 #include "lora/models/common/tuning.hpp"
@@ -72,6 +73,22 @@ class TuningPlan {
     if (!outline.top.empty()) train_within(outline, outline.top);
   }
 
+  void plan(const ModulesOnly& modules, const ModelOutline& outline) {
+    if (modules.names.empty())
+      throw ConfigError("ModulesOnly: names is empty, expected at least one");
+    for (const std::string& name : modules.names) {
+      bool found = false;
+      for (const peft::ModuleName& module : outline.modules) {
+        if (name.empty() || !module.name.ends_with(name)) continue;
+        found = true;
+        require_stored_by_rows(outline, module.name, "ModulesOnly");
+        train_within(outline, module.name);
+      }
+      if (!found)
+        throw ConfigError(message("ModulesOnly: no module's path ends in ", in_quotes(name)));
+    }
+  }
+
   void plan(const BottleneckAdapters& adapters, const ModelOutline& outline) {
     if (adapters.features < 1)
       throw ConfigError(
@@ -92,7 +109,7 @@ class TuningPlan {
     for (const peft::ModuleName& module : outline.modules)
       plans_[module.name].train_bias = peft_.bias == "all";
     for (const std::string& saved : selection.saved) {
-      require_stored_by_rows(outline, saved);
+      require_stored_by_rows(outline, saved, "modules_to_save");
       train_within(outline, saved);
     }
     auto adapted = selection.adapted.begin();  // in the order of the modules
@@ -107,11 +124,12 @@ class TuningPlan {
   }
 
   // A layer that trains as a whole holds its weight (out, in), and would be stored so.
-  static void require_stored_by_rows(const ModelOutline& outline, std::string_view saved) {
+  static void require_stored_by_rows(const ModelOutline& outline, std::string_view saved,
+                                     const char* where) {
     for (const peft::ModuleName& module : outline.modules)
       if (module.kind == peft::ModuleKind::conv1d && is_inside(module.name, saved))
-        throw ConfigError("modules_to_save stores \"" + module.name +
-                          "\" whole, which is not built for a Conv1D");
+        throw ConfigError(
+            message(where, " stores \"", module.name, "\" whole, which is not built for a Conv1D"));
   }
 
   std::map<std::string, ModulePlan> plans_;

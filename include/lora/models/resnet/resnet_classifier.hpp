@@ -40,8 +40,8 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
   using FrozenStorage = Frozen;
 
   /// Loads the model. A head that trains as a whole and that the files do not have, or have for
-  /// another number of labels than options.labels, is drawn from options.seed: normal numbers of
-  /// initializer_range, no bias. Throws FileError for whatever is
+  /// another number of labels than options.labels, or that options.new_head wants, is drawn from
+  /// options.seed: normal numbers of initializer_range, no bias. Throws FileError for whatever is
   /// wrong with the files, ConfigError for options that do not fit the model.
   explicit ResNetClassifier(const std::filesystem::path& directory,
                             const ResNetOptions& options = {})
@@ -147,7 +147,8 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
               {.out = source.config.num_labels,
                .in = source.config.hidden_sizes.back(),
                .may_be_new = true,
-               .may_be_other = options.labels.has_value()}) {
+               .may_be_other = options.labels.has_value(),
+               .is_new = options.new_head}) {
     // The parts that keep anything: 0 is the stem, i + 1 block i.
     const auto trains = [](auto& part) {
       ModelParameters<T> parameters;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "lora/models/common/module_conv_norm.hpp"
 #include "lora/models/resnet/resnet_config.hpp"
@@ -33,6 +34,21 @@ class ResNetNames {
   [[nodiscard]] ConvNormNames shortcut(const std::string& block) const {
     if (hf_) return of_pair(block + ".shortcut");
     return {block + ".downsample.0", block + ".downsample.1"};
+  }
+
+  /// Returns the ends of the paths of all convolutions, for target_modules.
+  [[nodiscard]] std::vector<std::string> convolutions() const {
+    if (hf_) return {"convolution"};
+    return {"conv1", "conv2", "conv3", "downsample.0"};
+  }
+
+  /// Returns the ends of the paths of all batch norms, for modules_to_save and ModulesOnly; of a
+  /// network of basic blocks bn3 is none.
+  [[nodiscard]] std::vector<std::string> norms(ResNetBlockType type) const {
+    if (hf_) return {"normalization"};
+    std::vector<std::string> names{"bn1", "bn2", "downsample.1"};
+    if (type == ResNetBlockType::bottleneck) names.emplace_back("bn3");
+    return names;
   }
 
   /// Returns the linear module that makes the logits.
