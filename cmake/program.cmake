@@ -13,3 +13,11 @@ function(lora_program target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
 endfunction()
+
+set(LORA_USER_PROGRAM_FLAGS "" CACHE STRING
+  "More flags for programs that the tests compile and at most start, as -O0")
+# lora_user_program(<target>): one that only its user runs to any length.
+function(lora_user_program target)
+  lora_program(${target})
+  target_compile_options(${target} PRIVATE ${LORA_USER_PROGRAM_FLAGS})
+endfunction()
