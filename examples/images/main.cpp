@@ -75,14 +75,18 @@ bool run(const Options& options) {
     const std::uint64_t seed = options.seed + static_cast<std::uint64_t>(i);
     const LabelledImages train =
         draw(problem.pool, options.shots, static_cast<Index>(problem.classes.size()), seed);
+    const std::filesystem::path seed_folder = out / ("seed-" + std::to_string(seed));
+    if (options.keep_images) {
+      save_images(train, seed_folder / "train.safetensors");
+      save_images(problem.test, seed_folder / "test.safetensors");
+    }
     auto& of_seed = results.emplace_back();
     examples::ProgressBar progress(std::cerr, terminal, "seed " + std::to_string(seed),
                                    static_cast<int>(all.size()) * steps * options.epochs);
     for (const Method& method : all) {
       progress.set_step(method.name);
       of_seed.push_back(run_method(method, base, problem, train, options, seed,
-                                   out / ("seed-" + std::to_string(seed)) / method.folder,
-                                   [&] { progress.advance(); }));
+                                   seed_folder / method.folder, [&] { progress.advance(); }));
     }
     progress.finish("done");
   }

@@ -32,14 +32,15 @@ struct Options {
   int epochs = 30;
   Index batch = 20;
   double learning_rate = 1e-2;
-  double full_learning_rate = 3e-3;
-  double norm_learning_rate = 1e-2;
-  double head_learning_rate = 2e-2;
+  double full_learning_rate = 9e-3;
+  double norm_learning_rate = 3e-2;
+  double head_learning_rate = 6e-2;
   std::uint64_t seed = 1;
   int seeds = 5;
   int threads = 1;
   std::string out = "images-adapters";
   std::string plot = {};
+  bool keep_images = false;  ///< whether what is drawn is saved too
 };
 
 /// Adds every option to `app`, which then parses into `options`.
@@ -112,6 +113,8 @@ inline void add_options(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--out", options.out, "folder that the base and the adapters are saved in")
       ->capture_default_str();
+  app.add_flag("--keep-images", options.keep_images,
+               "save the images that each seed draws, and those of the test, beside its adapters");
   app.add_option("--plot", options.plot, "SVG file to draw");
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <lora/images.hpp>
+#include <lora/io/safetensors/safetensors_writer.hpp>
 #include <lora/random/shuffle.hpp>
 #include <string>
 #include <vector>
@@ -63,6 +64,23 @@ struct Problem {
     some.labels.push_back(label - first);
   }
   return some;
+}
+
+/// Writes images and labels into a safetensors file, for compare_with_peft.py: `images` (N, height,
+/// width, channels) and `labels` (N), bytes both. Throws lora::FileError.
+inline void save_images(const LabelledImages& all, const std::filesystem::path& path) {
+  std::filesystem::create_directories(path.parent_path());
+  const auto as_bytes = [](const auto& numbers) {
+    std::vector<std::byte> bytes;
+    for (const auto number : numbers) bytes.push_back(static_cast<std::byte>(number));
+    return bytes;
+  };
+  lora::io::write_safetensors(
+      path, {{"images",
+              lora::io::DType::U8,
+              {all.size(), all.height, all.width, all.channels},
+              as_bytes(all.bytes)},
+             {"labels", lora::io::DType::U8, {all.size()}, as_bytes(all.labels)}});
 }
 
 /// Reads Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017): the classes 0 to 4 are the old task, 5 to
