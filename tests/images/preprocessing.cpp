@@ -57,6 +57,9 @@ TEST_CASE("a preparation that nothing can be done with is refused") {
   refused({.height = 100}, "expected a square to crop");
   refused({.crop_fraction = 0}, "crop_pct is 0");
   refused({.std = {1, 0, 1}}, "image_std is 0");
+  refused({.rescale_factor = 1e30}, "rescale_factor is 1e+30, image_mean up to 0.485");
+  refused({.mean = {0, -1e300, 0}}, "image_mean up to 1e+300 and image_std down to 0.224");
+  refused({.std = {1, 1, 1e-32}}, "image_std down to 1e-32, which makes numbers above 1e+30");
   const Image image{{0, 51, 255}, 1, 1, 3};
   check_throws<ShapeError>([&] { static_cast<void>(fit(image.view(), {.crop_fraction = 1e-300})); },
                            "resize: the size");

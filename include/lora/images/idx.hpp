@@ -73,9 +73,10 @@ inline void require_pair(const IdxHeader<3>& images, const std::string& images_n
   if (labels.extents[0] != images.extents[0])
     throw FileError(message(labels_name, ": has ", labels.extents[0],
                             " labels, expected one for each of ", images.extents[0], " images"));
-  if (images.extents[1] < 1 || images.extents[2] < 1)
+  const auto fits = [](Index extent) { return extent >= 1 && extent <= size_limit; };
+  if (!fits(images.extents[1]) || !fits(images.extents[2]))
     throw FileError(message(images_name, ": has images of ", images.extents[1], " x ",
-                            images.extents[2], " pixels"));
+                            images.extents[2], " pixels, expected 1 to ", size_limit, " each"));
 }
 
 inline std::span<const std::uint8_t> as_bytes(const io::MappedFile& file) {

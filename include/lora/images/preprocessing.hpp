@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -59,6 +60,15 @@ void validate(const Preprocessing& how, const Where& where) {
       throw ConfigError(message(where, ": image_std is ", number, ", expected above 0"));
   if (!is_finite(how.rescale_factor))
     throw ConfigError(message(where, ": rescale_factor is no finite number"));
+  // What a byte becomes must be a number in float as well.
+  double largest = 0, smallest = how.std.empty() ? 1 : how.std[0];
+  for (const double number : how.mean) largest = std::max(largest, std::abs(number));
+  for (const double number : how.std) smallest = std::min(smallest, number);
+  constexpr double most = 1e30;
+  if (!(255 * std::abs(how.rescale_factor) + largest <= most * smallest))
+    throw ConfigError(message(where, ": rescale_factor is ", how.rescale_factor,
+                              ", image_mean up to ", largest, " and image_std down to ", smallest,
+                              ", which makes numbers above ", most));
 }
 
 /// Returns the middle of an image, height x width pixels, which it has. Throws ShapeError.
