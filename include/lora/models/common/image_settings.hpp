@@ -3,6 +3,7 @@
 #include <array>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -145,30 +146,49 @@ inline images::Preprocessing timm_preprocessing(const ConfigFields& fields) {
   return how;
 }
 
-}  // namespace detail
-
-/// Reads what an image model wants done to its images: directory/preprocessor_config.json of
-/// transformers (ConvNextImageProcessor and ViTImageProcessor, and the names of their older
-/// versions), or else the pretrained_cfg of timm's config.json. Throws FileError for a value out of
-/// range and for what is not built here, which it names.
-[[nodiscard]] inline images::Preprocessing read_image_settings(
-    const std::filesystem::path& directory) {
-  const auto checked = [](const ConfigFields& fields, images::Preprocessing how) {
-    try {
-      validate(how, "preprocessing");
-    } catch (const ConfigError& error) {
-      fields.fail(error.what());
-    }
-    return how;
-  };
-  if (std::filesystem::exists(directory / "preprocessor_config.json")) {
-    const ConfigFields fields = read_config_fields(directory, "preprocessor_config.json");
-    return checked(fields, detail::PreprocessorReader(fields).read());
+inline images::Preprocessing checked(const ConfigFields& fields, images::Preprocessing how) {
+  try {
+    validate(how, "preprocessing");
+  } catch (const ConfigError& error) {
+    fields.fail(error.what());
   }
-  const ConfigFields fields = read_config_fields(directory);
+  return how;
+}
+
+inline images::Preprocessing image_settings_of(const ConfigFields& fields) {
+  return checked(fields, PreprocessorReader(fields).read());
+}
+
+inline images::Preprocessing timm_settings_of(const ConfigFields& fields) {
   if (!fields.has("pretrained_cfg"))
     fields.fail("there is no preprocessor_config.json beside it, and it has no \"pretrained_cfg\"");
-  return checked(fields, detail::timm_preprocessing(fields));
+  return checked(fields, timm_preprocessing(fields));
+}
+
+}  // namespace detail
+
+/// Reads the JSON text of transformers' preprocessor_config.json (ConvNextImageProcessor and
+/// ViTImageProcessor, and the names of their older versions). Throws FileError, beginning with
+/// `where`, for a value out of range and for what is not built here, which it names.
+[[nodiscard]] inline images::Preprocessing parse_image_settings(std::string_view text,
+                                                                const std::string& where) {
+  return detail::image_settings_of(ConfigFields(text, where));
+}
+
+/// Reads the pretrained_cfg in the JSON text of timm's config.json. Throws FileError; see
+/// parse_image_settings.
+[[nodiscard]] inline images::Preprocessing parse_timm_image_settings(std::string_view text,
+                                                                     const std::string& where) {
+  return detail::timm_settings_of(ConfigFields(text, where));
+}
+
+/// Reads what an image model wants done to its images: directory/preprocessor_config.json, or else
+/// timm's config.json. Throws FileError; see parse_image_settings.
+[[nodiscard]] inline images::Preprocessing read_image_settings(
+    const std::filesystem::path& directory) {
+  if (std::filesystem::exists(directory / "preprocessor_config.json"))
+    return detail::image_settings_of(read_config_fields(directory, "preprocessor_config.json"));
+  return detail::timm_settings_of(read_config_fields(directory));
 }
 
 }  // namespace lora::models
