@@ -35,9 +35,6 @@ void look_at(const LabelledImages& all, std::size_t size) {
 void look_at(const Image& image) {
   Preprocessing how{.height = 8, .width = 8};
   if (image.channels == 1) how.mean = how.std = {0.5};
-  // The side that is longer may become too long for an image, however short the other is.
-  if (std::max(image.height, image.width) > 64 * std::min(image.height, image.width))
-    how.fitting = Fitting::warp;
   Matrix<float> x;
   preprocess<float>(image.view(), how, x);
   require(x.rows() == 64 && x.cols() == image.channels);

@@ -1,6 +1,7 @@
 #include <lora/images/preprocessing.hpp>
 
 #include "images/golden_images.hpp"
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/throws.hpp"
 #include "support/tolerance.hpp"
@@ -38,6 +39,18 @@ TEST_CASE("the middle of an image is cut out") {
         std::vector<std::uint8_t>{2, 3});
   check_throws<ShapeError>([&] { static_cast<void>(center_crop(image.view(), 3, 2)); },
                            "center_crop: the size is 3 x 2, expected 1 to the 2 x 5 of the image");
+}
+
+TEST_CASE("the middle of a long image takes no memory for its ends") {
+  // 256 x 1048576 pixels, were they all made.
+  const Image image{std::vector<std::uint8_t>(3 * 4096, 9), 1, 4096, 3};
+  Image made;
+  CHECK(allocations_of([&] { made = fit(image.view(), {}); }).bytes < 2'000'000);
+  CHECK(made.bytes == std::vector<std::uint8_t>(3 * 224 * 224, 9));
+  // 224000 x 224000 pixels.
+  const Image small{{9, 9, 9, 9}, 2, 2, 1};
+  CHECK(allocations_of([&] { made = fit(small.view(), {.crop_fraction = 1e-3}); }).bytes <
+        2'000'000);
 }
 
 TEST_CASE("pixels without mean and deviation are rescaled alone") {

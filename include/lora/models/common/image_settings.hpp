@@ -12,6 +12,9 @@
 
 namespace lora::models {
 
+/// The largest height or width that a file may ask for, in pixels: images are made that large.
+inline constexpr Index asked_size_limit = 4096;
+
 namespace detail {
 
 inline std::vector<double> channel_numbers(const ConfigFields& fields, const char* key,
@@ -95,15 +98,15 @@ class PreprocessorReader {
     if (fields_.has("size") && fields_["size"].is_object()) {
       const ConfigFields size = fields_.object("size");
       if (!convnext_ && size.has("height") && size.has("width")) {
-        size.read_size("height", how_.height, 1, images::size_limit);
-        size.read_size("width", how_.width, 1, images::size_limit);
+        size.read_size("height", how_.height, 1, asked_size_limit);
+        size.read_size("width", how_.width, 1, asked_size_limit);
         return;
       }
       if (!convnext_ || !size.has("shortest_edge"))
         fields_.unexpected("size", convnext_ ? "shortest_edge" : "height and width");
-      size.read_size("shortest_edge", edge, 1, images::size_limit);
+      size.read_size("shortest_edge", edge, 1, asked_size_limit);
     } else {
-      fields_.read_size("size", edge, 1, images::size_limit);
+      fields_.read_size("size", edge, 1, asked_size_limit);
     }
     how_.height = how_.width = edge;
     // Larger images are not cropped.
@@ -126,7 +129,7 @@ inline images::Preprocessing timm_preprocessing(const ConfigFields& fields) {
     const io::Json& size = cfg["input_size"];
     if (!size.is_array() || size.size() != 3 || !size[1].is_number_integer() ||
         size[1] != size[2] || size[1].get<double>() < 1 ||
-        size[1].get<double>() > static_cast<double>(images::size_limit))
+        size[1].get<double>() > static_cast<double>(asked_size_limit))
       cfg.unexpected("input_size", "[channels, size, size]");
     how.height = how.width = size[1].get<Index>();
   }
