@@ -42,6 +42,10 @@ if(LORA_TEXT)
   unset(CMAKE_POLICY_VERSION_MINIMUM)
 endif()
 
+if(LORA_GZIP)
+  find_package(ZLIB REQUIRED)
+endif()
+
 if(LORA_OPENMP)
   find_package(OpenMP COMPONENTS CXX QUIET)
 endif()

@@ -1,6 +1,7 @@
 # lora::lora    the headers that need Eigen alone
 # lora::io      files: JSON and safetensors; training runs; models read from them
 # lora::text    text for language models: lora::io and utf8proc
+# lora::gzip    images in files that gzip compressed: zlib
 # lora::compiled  the same, compiled for float: compiled.cmake
 # lora::native  this machine's best compiler flags, for whoever wants them
 
@@ -40,6 +41,13 @@ if(LORA_TEXT)
   endif()
   target_link_libraries(lora_text INTERFACE lora_io
     $<BUILD_INTERFACE:${lora_utf8proc}> $<INSTALL_INTERFACE:utf8proc::utf8proc>)
+endif()
+
+if(LORA_GZIP)
+  add_library(lora_gzip INTERFACE)
+  add_library(lora::gzip ALIAS lora_gzip)
+  set_target_properties(lora_gzip PROPERTIES EXPORT_NAME gzip)
+  target_link_libraries(lora_gzip INTERFACE lora ZLIB::ZLIB)
 endif()
 
 # GCC's -march=native also tunes for the processor at hand, and its tuning for recent AMD and Intel

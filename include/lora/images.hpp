@@ -5,6 +5,7 @@
 
 #include "lora/images/augment.hpp"
 #include "lora/images/cifar.hpp"
+#include "lora/images/crop.hpp"
 #include "lora/images/idx.hpp"
 #include "lora/images/image.hpp"
 #include "lora/images/labelled_images.hpp"

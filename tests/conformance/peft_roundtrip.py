@@ -194,6 +194,8 @@ def settings(directory):
 
 def changed_settings(before, after):
     before, after = settings(before), settings(after)
+    # PEFT sets it to what the adapted layers need when it loads an adapter, and so does C++.
+    before["fan_in_fan_out"] = False
     return [key for key in sorted(before | after) if before.get(key, "-") != after.get(key, "-")]
 
 

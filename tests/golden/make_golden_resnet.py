@@ -62,9 +62,8 @@ def pixels_of(images):
     return images.permute(0, 2, 3, 1).reshape(-1, 3).contiguous()
 
 
-def write(name, settings, adapter, seed):
-    torch.manual_seed(seed)
-    folder = pathlib.Path(name)
+def random_model(settings):
+    """Makes a model whose weights, and statistics of norms, are those of no new one."""
     model = transformers.ResNetForImageClassification(transformers.ResNetConfig(**(BASE | settings)))
     with torch.no_grad():
         for key, tensor in model.state_dict().items():
@@ -79,6 +78,13 @@ def write(name, settings, adapter, seed):
                 tensor.copy_(noise / tensor[0].numel() ** 0.5)
             else:
                 tensor.copy_(0.3 * noise)
+    return model
+
+
+def write(name, settings, adapter, seed):
+    torch.manual_seed(seed)
+    folder = pathlib.Path(name)
+    model = random_model(settings)
     model.save_pretrained(folder)
     model.eval()
     images = torch.randn(2, 3, HEIGHT, WIDTH)

@@ -57,6 +57,9 @@ TEST_CASE("IDX files of another kind, cut off, or of different lengths are refus
   refused(images, idx_bytes({3}, {7, 9, 1}), "labels: has 3 labels, expected one for each of 2");
   refused(idx_bytes({0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF}, "abc"), labels, "images: has 3 bytes");
   refused(idx_bytes({0, 0, 5}, ""), idx_bytes({0}, ""), "images: has images of 0 x 5 pixels");
+  // Of no image any sizes are no bytes, and their product may be in no range.
+  refused(idx_bytes({0, 3000000, 4000000}, ""), idx_bytes({0}, ""),
+          "images: has images of 3000000 x 4000000 pixels, expected 1 to 1048576 each");
   for (std::size_t size = 0; size < images.size(); ++size)
     CHECK_THROWS_AS(parse(images.substr(0, size), labels), FileError);
 }

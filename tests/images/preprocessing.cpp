@@ -1,6 +1,7 @@
 #include <lora/images/preprocessing.hpp>
 
 #include "images/golden_images.hpp"
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/throws.hpp"
 #include "support/tolerance.hpp"
@@ -40,6 +41,18 @@ TEST_CASE("the middle of an image is cut out") {
                            "center_crop: the size is 3 x 2, expected 1 to the 2 x 5 of the image");
 }
 
+TEST_CASE("the middle of a long image takes no memory for its ends") {
+  // 256 x 1048576 pixels, were they all made.
+  const Image image{std::vector<std::uint8_t>(3 * 4096, 9), 1, 4096, 3};
+  Image made;
+  CHECK(allocations_of([&] { made = fit(image.view(), {}); }).bytes < 2'000'000);
+  CHECK(made.bytes == std::vector<std::uint8_t>(3 * 224 * 224, 9));
+  // 224000 x 224000 pixels.
+  const Image small{{9, 9, 9, 9}, 2, 2, 1};
+  CHECK(allocations_of([&] { made = fit(small.view(), {.crop_fraction = 1e-3}); }).bytes <
+        2'000'000);
+}
+
 TEST_CASE("pixels without mean and deviation are rescaled alone") {
   const Image image{{0, 51, 255}, 1, 1, 3};
   Matrix<double> x;
@@ -57,6 +70,9 @@ TEST_CASE("a preparation that nothing can be done with is refused") {
   refused({.height = 100}, "expected a square to crop");
   refused({.crop_fraction = 0}, "crop_pct is 0");
   refused({.std = {1, 0, 1}}, "image_std is 0");
+  refused({.rescale_factor = 1e30}, "rescale_factor is 1e+30, image_mean up to 0.485");
+  refused({.mean = {0, -1e300, 0}}, "image_mean up to 1e+300 and image_std down to 0.224");
+  refused({.std = {1, 1, 1e-32}}, "image_std down to 1e-32, which makes numbers above 1e+30");
   const Image image{{0, 51, 255}, 1, 1, 3};
   check_throws<ShapeError>([&] { static_cast<void>(fit(image.view(), {.crop_fraction = 1e-300})); },
                            "resize: the size");

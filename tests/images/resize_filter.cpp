@@ -9,7 +9,7 @@ TEST_CASE("the weights of a pixel add up to one, within the image") {
   for (int how = 1; how < 6; ++how)
     for (const lora::Index out : {1, 7, 20, 45}) {
       CAPTURE(how, out);
-      const auto line = images::detail::line_weights(static_cast<Resampling>(how), 20, out);
+      const auto line = images::detail::line_weights(static_cast<Resampling>(how), 20, out, 0, out);
       REQUIRE(static_cast<lora::Index>(line.size()) == out);
       for (const auto& pixel : line) {
         std::int64_t sum = 0;

@@ -19,15 +19,16 @@ const fs::path test_root = fs::path(LORA_SOURCE_DIR) / "tests";
 // The folders in the order in which they build on each other. A folder inside of one that is named
 // here shares its place, unless it is named itself.
 const std::vector<std::string> folders{
-    "core",    "random",   "kernels",    "frozen",        "init",   "nn",         "layers",
-    "optim",   "adapters", "io",         "images",        "peft",   "text",       "data",
-    "metrics", "train",    "generation", "models/common", "models", "distributed"};
+    "core",  "random",   "kernels", "frozen",     "init",          "nn",     "layers",
+    "optim", "adapters", "io",      "images",     "images/gzip",   "peft",   "text",
+    "data",  "metrics",  "train",   "generation", "models/common", "models", "distributed"};
 
 // What each contents page, one for a CMake target, has to include.
 const std::map<std::string, std::set<std::string>> pages{
     {"lora", {"core", "random", "kernels", "frozen", "init", "nn", "layers", "optim", "adapters"}},
     {"io", {"io", "peft"}},
     {"images", {"images"}},
+    {"gzip", {"images/gzip"}},
     {"text", {"text", "data", "metrics"}},
     {"train", {"train"}},
     {"generation", {"generation"}},
@@ -44,18 +45,26 @@ std::string folder_of(const fs::path& header) {
 }
 
 std::size_t place_of(const std::string& folder) {
+  std::size_t found = folders.size();
   for (std::size_t place = 0; place < folders.size(); ++place)
-    if (is_within(folder, folders[place])) return place;
-  FAIL("the folder " << folder << " has no place in the order of folders");
-  return folders.size();
+    if (is_within(folder, folders[place]) &&
+        (found == folders.size() || folders[place].size() > folders[found].size()))
+      found = place;
+  if (found == folders.size())
+    FAIL("the folder " << folder << " has no place in the order of folders");
+  return found;
 }
 
 std::string page_of(const std::string& folder) {
+  std::string found, closest;
   for (const auto& [page, contents] : pages)
     for (const std::string& outer : contents)
-      if (is_within(folder, outer)) return page;
-  FAIL("the folder " << folder << " is on no contents page");
-  return "";
+      if (is_within(folder, outer) && outer.size() > closest.size()) {
+        found = page;
+        closest = outer;
+      }
+  if (found.empty()) FAIL("the folder " << folder << " is on no contents page");
+  return found;
 }
 
 std::set<std::string> includes_of(const fs::path& header) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include "lora/core/finite.hpp"
 #include "lora/core/output.hpp"
+#include "lora/images/crop.hpp"
 #include "lora/images/image.hpp"
 #include "lora/images/resize.hpp"
 
@@ -59,7 +61,29 @@ void validate(const Preprocessing& how, const Where& where) {
       throw ConfigError(message(where, ": image_std is ", number, ", expected above 0"));
   if (!is_finite(how.rescale_factor))
     throw ConfigError(message(where, ": rescale_factor is no finite number"));
+  // What a byte becomes must be a number in float as well.
+  double largest = 0, smallest = how.std.empty() ? 1 : how.std[0];
+  for (const double number : how.mean) largest = std::max(largest, std::abs(number));
+  for (const double number : how.std) smallest = std::min(smallest, number);
+  constexpr double most = 1e30;
+  if (!(255 * std::abs(how.rescale_factor) + largest <= most * smallest))
+    throw ConfigError(message(where, ": rescale_factor is ", how.rescale_factor,
+                              ", image_mean up to ", largest, " and image_std down to ", smallest,
+                              ", which makes numbers above ", most));
 }
+
+namespace detail {
+
+inline ImagePart middle(Index all_height, Index all_width, Index height, Index width,
+                        CropRounding rounding) {
+  const auto begin = [&](Index beside) {
+    const Index half = beside / 2;
+    return rounding == CropRounding::nearest && beside % 2 == 1 ? half + half % 2 : half;
+  };
+  return {begin(all_height - height), begin(all_width - width), height, width};
+}
+
+}  // namespace detail
 
 /// Returns the middle of an image, height x width pixels, which it has. Throws ShapeError.
 [[nodiscard]] inline Image center_crop(const ImageView& image, Index height, Index width,
@@ -68,17 +92,7 @@ void validate(const Preprocessing& how, const Where& where) {
     throw ShapeError(message("center_crop: the size is ", height, " x ", width,
                              ", expected 1 to the ", image.height(), " x ", image.width(),
                              " of the image"));
-  Image part{{}, height, width, image.channels()};
-  const auto begin = [&](Index beside) {
-    const Index half = beside / 2;
-    return rounding == CropRounding::nearest && beside % 2 == 1 ? half + half % 2 : half;
-  };
-  const Index top = begin(image.height() - height), left = begin(image.width() - width);
-  for (Index y = 0; y < height; ++y) {
-    const std::uint8_t* const row = image.pixel(top + y, left);
-    part.bytes.insert(part.bytes.end(), row, row + width * image.channels());
-  }
-  return part;
+  return crop(image, detail::middle(image.height(), image.width(), height, width, rounding));
 }
 
 /// Returns the image in the size that the model wants, still bytes. Throws ShapeError and
@@ -92,9 +106,10 @@ void validate(const Preprocessing& how, const Where& where) {
   const auto shorter = static_cast<Index>(std::min(
       static_cast<double>(how.height) / how.crop_fraction, static_cast<double>(2 * size_limit)));
   const Index longer = shorter * std::max(h, w) / std::min(h, w);
-  const Image all = h <= w ? resize(image, shorter, longer, how.resample)
-                           : resize(image, longer, shorter, how.resample);
-  return center_crop(all.view(), how.height, how.width, how.crop_rounding);
+  const Index height = h <= w ? shorter : longer, width = h <= w ? longer : shorter;
+  // The middle alone: of a long image, or where crop_fraction is small, the rest is most of it.
+  return resize(image, height, width, how.resample,
+                detail::middle(height, width, how.height, how.width, how.crop_rounding));
 }
 
 /// Writes the pixels of an image that fits to x (height * width, channels), one row a pixel:

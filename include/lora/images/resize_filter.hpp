@@ -68,15 +68,17 @@ struct LineWeights {
   std::vector<std::int32_t> weights;
 };
 
-/// Returns those of every pixel of a line of `out` pixels made of one of `in`.
-inline std::vector<LineWeights> line_weights(Resampling how, Index in, Index out) {
+/// Returns those of the pixels `begin` to `begin` + `count` of a line of `out` pixels made of one
+/// of `in`.
+inline std::vector<LineWeights> line_weights(Resampling how, Index in, Index out, Index begin,
+                                             Index count) {
   const double scale = static_cast<double>(in) / static_cast<double>(out);
   // An image that shrinks is averaged over all that a pixel stands for.
   const double stretch = std::max(scale, 1.0);
   const double support = filter_support(how) * stretch;
-  std::vector<LineWeights> line(static_cast<std::size_t>(out));
+  std::vector<LineWeights> line(static_cast<std::size_t>(count));
   std::vector<double> exact;
-  for (Index i = 0; i < out; ++i) {
+  for (Index i = begin; i < begin + count; ++i) {
     const double centre = (static_cast<double>(i) + 0.5) * scale;
     const Index first = std::max<Index>(0, static_cast<Index>(std::floor(centre - support + 0.5)));
     const Index last = std::min(in, static_cast<Index>(std::floor(centre + support + 0.5)));
@@ -86,7 +88,7 @@ inline std::vector<LineWeights> line_weights(Resampling how, Index in, Index out
       exact.push_back(filter_weight(how, (static_cast<double>(j) - centre + 0.5) * (1 / stretch)));
       sum += exact.back();
     }
-    LineWeights& to = line[static_cast<std::size_t>(i)];
+    LineWeights& to = line[static_cast<std::size_t>(i - begin)];
     to.first = first;
     for (const double weight : exact) {
       const double whole = (sum != 0 ? weight / sum : weight) * (1 << LineWeights::precision);

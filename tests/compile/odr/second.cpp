@@ -6,6 +6,9 @@
 #ifdef LORA_TEST_TEXT
 #include <lora/text.hpp>
 #endif
+#ifdef LORA_TEST_GZIP
+#include <lora/gzip.hpp>
+#endif
 
 float second_unit(lora::LoRALinear<float>& layer);
 

@@ -67,6 +67,7 @@ TEST_CASE("settings of images that are not built or out of range are refused by 
   refused(R"({"image_processor_type": "CLIPImageProcessor"})", "expected ConvNextImageProcessor");
   refused(type + R"("size": {"height": 3, "width": 3}})", "size is {");
   refused(type + R"("crop_pct": 0})", "crop_pct is 0");
+  refused(type + R"("size": 4097})", "size is 4097, expected an integer in [1, 4096]");
   refused(type + R"("resample": 9})", "resample is 9");
   refused(type + R"("do_center_crop": true})", "do_center_crop is true");
   refused(type + R"("image_mean": [1, "a", 3]})", "image_mean is");
@@ -75,5 +76,7 @@ TEST_CASE("settings of images that are not built or out of range are refused by 
   refused(R"({"pretrained_cfg": {"interpolation": "area"}})", "expected bicubic or bilinear",
           "config.json");
   refused(R"({"pretrained_cfg": {"input_size": [3, 224, 200]}})", "expected [channels, size, size]",
+          "config.json");
+  refused(R"({"pretrained_cfg": {"input_size": [3, 5000, 5000]}})", "input_size is [3,5000,5000]",
           "config.json");
 }

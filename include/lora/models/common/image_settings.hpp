@@ -3,6 +3,7 @@
 #include <array>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,9 @@
 #include "lora/models/common/config_fields.hpp"
 
 namespace lora::models {
+
+/// The largest height or width that a file may ask for, in pixels: images are made that large.
+inline constexpr Index asked_size_limit = 4096;
 
 namespace detail {
 
@@ -94,15 +98,15 @@ class PreprocessorReader {
     if (fields_.has("size") && fields_["size"].is_object()) {
       const ConfigFields size = fields_.object("size");
       if (!convnext_ && size.has("height") && size.has("width")) {
-        size.read_size("height", how_.height, 1, images::size_limit);
-        size.read_size("width", how_.width, 1, images::size_limit);
+        size.read_size("height", how_.height, 1, asked_size_limit);
+        size.read_size("width", how_.width, 1, asked_size_limit);
         return;
       }
       if (!convnext_ || !size.has("shortest_edge"))
         fields_.unexpected("size", convnext_ ? "shortest_edge" : "height and width");
-      size.read_size("shortest_edge", edge, 1, images::size_limit);
+      size.read_size("shortest_edge", edge, 1, asked_size_limit);
     } else {
-      fields_.read_size("size", edge, 1, images::size_limit);
+      fields_.read_size("size", edge, 1, asked_size_limit);
     }
     how_.height = how_.width = edge;
     // Larger images are not cropped.
@@ -125,7 +129,7 @@ inline images::Preprocessing timm_preprocessing(const ConfigFields& fields) {
     const io::Json& size = cfg["input_size"];
     if (!size.is_array() || size.size() != 3 || !size[1].is_number_integer() ||
         size[1] != size[2] || size[1].get<double>() < 1 ||
-        size[1].get<double>() > static_cast<double>(images::size_limit))
+        size[1].get<double>() > static_cast<double>(asked_size_limit))
       cfg.unexpected("input_size", "[channels, size, size]");
     how.height = how.width = size[1].get<Index>();
   }
@@ -145,30 +149,49 @@ inline images::Preprocessing timm_preprocessing(const ConfigFields& fields) {
   return how;
 }
 
-}  // namespace detail
-
-/// Reads what an image model wants done to its images: directory/preprocessor_config.json of
-/// transformers (ConvNextImageProcessor and ViTImageProcessor, and the names of their older
-/// versions), or else the pretrained_cfg of timm's config.json. Throws FileError for a value out of
-/// range and for what is not built here, which it names.
-[[nodiscard]] inline images::Preprocessing read_image_settings(
-    const std::filesystem::path& directory) {
-  const auto checked = [](const ConfigFields& fields, images::Preprocessing how) {
-    try {
-      validate(how, "preprocessing");
-    } catch (const ConfigError& error) {
-      fields.fail(error.what());
-    }
-    return how;
-  };
-  if (std::filesystem::exists(directory / "preprocessor_config.json")) {
-    const ConfigFields fields = read_config_fields(directory, "preprocessor_config.json");
-    return checked(fields, detail::PreprocessorReader(fields).read());
+inline images::Preprocessing checked(const ConfigFields& fields, images::Preprocessing how) {
+  try {
+    validate(how, "preprocessing");
+  } catch (const ConfigError& error) {
+    fields.fail(error.what());
   }
-  const ConfigFields fields = read_config_fields(directory);
+  return how;
+}
+
+inline images::Preprocessing image_settings_of(const ConfigFields& fields) {
+  return checked(fields, PreprocessorReader(fields).read());
+}
+
+inline images::Preprocessing timm_settings_of(const ConfigFields& fields) {
   if (!fields.has("pretrained_cfg"))
     fields.fail("there is no preprocessor_config.json beside it, and it has no \"pretrained_cfg\"");
-  return checked(fields, detail::timm_preprocessing(fields));
+  return checked(fields, timm_preprocessing(fields));
+}
+
+}  // namespace detail
+
+/// Reads the JSON text of transformers' preprocessor_config.json (ConvNextImageProcessor and
+/// ViTImageProcessor, and the names of their older versions). Throws FileError, beginning with
+/// `where`, for a value out of range and for what is not built here, which it names.
+[[nodiscard]] inline images::Preprocessing parse_image_settings(std::string_view text,
+                                                                const std::string& where) {
+  return detail::image_settings_of(ConfigFields(text, where));
+}
+
+/// Reads the pretrained_cfg in the JSON text of timm's config.json. Throws FileError; see
+/// parse_image_settings.
+[[nodiscard]] inline images::Preprocessing parse_timm_image_settings(std::string_view text,
+                                                                     const std::string& where) {
+  return detail::timm_settings_of(ConfigFields(text, where));
+}
+
+/// Reads what an image model wants done to its images: directory/preprocessor_config.json, or else
+/// timm's config.json. Throws FileError; see parse_image_settings.
+[[nodiscard]] inline images::Preprocessing read_image_settings(
+    const std::filesystem::path& directory) {
+  if (std::filesystem::exists(directory / "preprocessor_config.json"))
+    return detail::image_settings_of(read_config_fields(directory, "preprocessor_config.json"));
+  return detail::timm_settings_of(read_config_fields(directory));
 }
 
 }  // namespace lora::models

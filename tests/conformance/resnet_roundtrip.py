@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""Checks that adapters of ResNets survive the way from PEFT to C++ and back.
+
+    python3 tests/conformance/resnet_roundtrip.py PROGRAM
+
+For each case here transformers makes a small ResNet, whose weights and statistics are random, and
+PEFT an adapter of it; PROGRAM (lora_resnet_roundtrip) loads both, computes logits and writes the
+adapter back; PeftModel.from_pretrained loads what it wrote. Logits have to agree to 1e-4 with
+PEFT's own, both ways; every tensor and every setting has to be the same. Adapters of what is not
+built have to be refused by the name of the option. It needs torch, transformers and peft.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import warnings
+
+import peft
+import safetensors.torch
+import torch
+import transformers
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "golden"))
+from make_golden_resnet import HEIGHT, WIDTH, pixels_of, random_model  # noqa: E402
+from peft_roundtrip import DTYPES, TOLERANCE, changed_settings  # noqa: E402
+
+BASIC = {"depths": [2, 2]}
+BOTTLENECK = {"layer_type": "bottleneck", "hidden_sizes": [16, 24], "depths": [2, 2]}
+V1 = BOTTLENECK | {"downsample_in_bottleneck": True}
+FIRST_STAGE = BASIC | {"downsample_in_first_stage": True}
+HEAD = {"modules_to_save": ["classifier"]}
+
+# Name, the model's settings, the adapter's.
+CASES = [
+    ("convolutions_and_head", BASIC, {"target_modules": ["convolution"]} | HEAD),
+    ("bottleneck", BOTTLENECK, {"target_modules": ["convolution"]} | HEAD),
+    ("v1", V1, {"target_modules": ["convolution"]} | HEAD),
+    ("first_stage", FIRST_STAGE, {"target_modules": ["convolution"]} | HEAD),
+    ("adapted_head", BOTTLENECK, {"target_modules": ["convolution", "classifier.1"]}),
+    ("head_alone_adapted", BASIC, {"target_modules": ["classifier.1"]}),
+    ("linear_saved", BASIC, {"target_modules": ["convolution"], "modules_to_save": ["classifier.1"]}),
+    (
+        "ranks_and_alphas",
+        BOTTLENECK,
+        {
+            "target_modules": ["convolution"],
+            "rank_pattern": {r"layer\.1\.convolution": 5, "shortcut.convolution": 1},
+            "alpha_pattern": {r".*stages\.0.*convolution": 3},
+        }
+        | HEAD,
+    ),
+    (
+        "rslora_ranks",
+        BASIC,
+        {
+            "target_modules": ["convolution", "classifier.1"],
+            "use_rslora": True,
+            "rank_pattern": {"classifier.1": 1, r"stages\.1\..*": 7},
+        },
+    ),
+    # More than a kernel has inputs.
+    ("wide", BASIC, {"target_modules": ["convolution"], "r": 40}),
+    ("stem_alone", BASIC, {"target_modules": ["embedder.convolution"]} | HEAD),
+    (
+        "expression",
+        V1,
+        {"target_modules": r"resnet\.encoder\..*\.layer\.\d+\.convolution", "bias": "all"},
+    ),
+    ("lora_only", BASIC, {"target_modules": ["convolution", "classifier.1"], "bias": "lora_only"}),
+    (
+        "excluded",
+        BOTTLENECK,
+        {"target_modules": ["convolution"], "exclude_modules": ["shortcut.convolution"]},
+    ),
+    (
+        "second_stage",
+        BASIC,
+        {
+            "target_modules": ["convolution"],
+            "layers_to_transform": [1],
+            "layers_pattern": ["stages"],
+        },
+    ),
+    ("numbered", BASIC, {"target_modules": ["convolution"], "layers_to_transform": [0]}),
+    (
+        "norms",
+        BOTTLENECK,
+        {"target_modules": ["convolution"], "modules_to_save": ["classifier", "normalization"]},
+    ),
+    (
+        "gaussian",
+        BASIC,
+        {"target_modules": ["convolution"], "r": 24, "init_lora_weights": "gaussian"} | HEAD,
+    ),
+    ("dropout", BASIC, {"target_modules": ["convolution"], "lora_dropout": 0.3} | HEAD),
+    ("float16", BASIC, {"target_modules": ["convolution"]} | HEAD),
+    ("bfloat16", BOTTLENECK, {"target_modules": ["convolution"]} | HEAD),
+]
+
+# What has to stand in the message that refuses the adapter, and its settings.
+REFUSED = [
+    ("use_dora is true", {"use_dora": True}),
+    ("lora_bias is true", {"lora_bias": True}),
+    ('init_lora_weights is "pissa"', {}),
+]
+EDITS = {'init_lora_weights is "pissa"': {"init_lora_weights": "pissa"}}
+
+
+def load(case, adapter=None):
+    model = transformers.ResNetForImageClassification.from_pretrained(case / "model")
+    return (peft.PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
+
+
+def logits(case, images, adapter=None):
+    with torch.no_grad():
+        return load(case, adapter)(images).logits
+
+
+def make_case(case, settings, options, images):
+    """Writes a model and an adapter of it, both with random numbers."""
+    model = random_model(settings)
+    model.save_pretrained(case / "model")
+    config = peft.LoraConfig(**({"r": 3, "lora_alpha": 6} | options))
+    tuned = peft.get_peft_model(model, config)
+    with torch.no_grad():
+        for key, parameter in tuned.named_parameters():
+            if "lora_B" in key or (parameter.requires_grad and "lora" not in key):
+                parameter.add_(0.2 * torch.randn_like(parameter))
+    if "normalization" in options.get("modules_to_save", []):
+        # Statistics that the adapter has for itself.
+        tuned.train()
+        tuned(3 * images + 1)
+    tuned.save_pretrained(case / "adapter")
+    if case.name in DTYPES:
+        file = case / "adapter" / "adapter_model.safetensors"
+        tensors = safetensors.torch.load_file(file)
+        tensors = {key: value.to(DTYPES[case.name]) for key, value in tensors.items()}
+        safetensors.torch.save_file(tensors, file, metadata={"format": "pt"})
+    size = torch.tensor([[len(images), HEIGHT, WIDTH]], dtype=torch.float32)
+    safetensors.torch.save_file(
+        {"pixels": pixels_of(images), "size": size}, case / "pixels.safetensors"
+    )
+
+
+def changed_tensors(before, after):
+    """Returns the names of what is not in both files with the same shape and the same numbers."""
+    before, after = (
+        safetensors.torch.load_file(directory / "adapter_model.safetensors")
+        for directory in (before, after)
+    )
+
+    def same(key):
+        if key not in before or key not in after or before[key].shape != after[key].shape:
+            return False
+        return torch.equal(before[key].double(), after[key].double())
+
+    # How many batches a norm has seen is nothing that is computed with.
+    return [
+        key
+        for key in sorted(before | after)
+        if not same(key) and not key.endswith("num_batches_tracked")
+    ]
+
+
+def refusal(back):
+    message = back / "refused.txt"
+    return message.read_text().strip() if message.exists() else None
+
+
+def check_case(case, back, images):
+    name = case.name
+    if refusal(back) is not None:
+        print(f"FAIL {name:22} refused: {refusal(back)}")
+        return False
+    expected = logits(case, images, case / "adapter")
+    ours = safetensors.torch.load_file(back / "logits.safetensors")["logits"]
+    there = (ours - expected).abs().max().item()
+    again = (logits(case, images, back) - expected).abs().max().item()
+    moved = (expected - logits(case, images)).abs().max().item()
+    changed = changed_tensors(case / "adapter", back) + changed_settings(case / "adapter", back)
+    good = there <= TOLERANCE and again <= TOLERANCE and moved > 100 * TOLERANCE and not changed
+    print(
+        f"{'ok  ' if good else 'FAIL'} {name:22} C++ {there:.1e}  back in PEFT {again:.1e}"
+        f"  adapter's effect {moved:.1e}  tensors and settings"
+        f" {'CHANGED: ' + str(changed) if changed else 'kept'}"
+    )
+    return good
+
+
+def check_refused(why, back):
+    text = refusal(back) or "accepted"
+    good = why in text and "adapter_config.json" in text
+    print(f"{'ok  ' if good else 'FAIL'} {why:38} {text.split(': ', 1)[-1]}")
+    return good
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    warnings.simplefilter("ignore")
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    images = torch.randn(2, 3, HEIGHT, WIDTH)
+    with tempfile.TemporaryDirectory() as temporary:
+        cases, back = pathlib.Path(temporary) / "cases", pathlib.Path(temporary) / "back"
+        for seed, (name, settings, options) in enumerate(CASES):
+            torch.manual_seed(seed)
+            make_case(cases / name, settings, options, images)
+        for i, (why, options) in enumerate(REFUSED):
+            case = cases / f"refused_{i}"
+            make_case(case, BASIC, {"target_modules": ["convolution"]} | options, images)
+            path = case / "adapter" / "adapter_config.json"
+            path.write_text(json.dumps(json.loads(path.read_text()) | EDITS.get(why, {})))
+        subprocess.run([sys.argv[1], cases, back], check=True)
+        failures = [
+            name for name, *_ in CASES if not check_case(cases / name, back / name, images)
+        ]
+        failures += [
+            why
+            for i, (why, _) in enumerate(REFUSED)
+            if not check_refused(why, back / f"refused_{i}")
+        ]
+    if failures:
+        sys.exit("failed: " + ", ".join(failures))
+    print(
+        f"{len(CASES)} adapters of ResNets went to C++ and back, {len(REFUSED)} were refused by name:"
+        f" peft {peft.__version__}, transformers {transformers.__version__}"
+    )
+
+
+if __name__ == "__main__":
+    main()
