@@ -54,8 +54,7 @@ TEST_CASE("the table of learning rates has what was tried, and marks what was ta
 TEST_CASE("the drawing of methods is well-formed") {
   const std::string svg = methods_chart({one_seed(0), one_seed(2)}, "a & b").svg();
   CHECK(lora::test::fault_of_xml(svg) == "");
-  CHECK_THAT(svg, ContainsSubstring(
-                      "LoRA, rank 4: 40k parameters, 87.0 +- 0.0; 0.500.") &&
+  CHECK_THAT(svg, ContainsSubstring("LoRA, rank 4: 40k parameters, 87.0 +- 0.0; 0.500.") &&
                       ContainsSubstring("a &amp; b"));
   // One method alone can be drawn too.
   CHECK(lora::test::fault_of_xml(methods_chart({{one_seed(0)[0]}}, "").svg()) == "");

@@ -63,8 +63,11 @@ TEST_CASE("modules train alone by the ends of their paths, and the head with the
   CHECK(trained_by(ModulesOnly{{"layers.1"}}) ==
         ModuleSet{"layers.1", "layers.1.q_proj", "layers.1.norm", "score"});
   check_throws<ConfigError>([] { trained_by(ModulesOnly{}); }, "ModulesOnly: names is empty");
-  check_throws<ConfigError>([] { trained_by(ModulesOnly{{"norm", "bn1"}}); },
-                            "ModulesOnly: no module's path ends in \"bn1\"");
+  check_throws<ConfigError>(
+      [] {
+        trained_by(ModulesOnly{{"norm", "bn1"}});
+      },
+      "ModulesOnly: no module's path ends in \"bn1\"");
   check_throws<ConfigError>([] { trained_by(ModulesOnly{{""}}); }, "no module's path ends in");
 }
 
