@@ -30,7 +30,7 @@ Conv2dResults conv2d_results(const Matrix<double>& x, const ImageShape& in, cons
   const MatrixRef<double> none(nullptr, 0, 0, 0);
   conv2d_forward<double>({x, taps}, right, nullptr, nullptr, {none, none},
                          {all.y.leftCols(0), {}, 0}, all.y);
-  conv2d_input_gradient<double>(window, in, out, all.y, back, {none, none}, 0, all.dx);
+  conv2d_input_gradient<double>(window, in, out, all.y, back, nullptr, {none, none}, 0, all.dx);
   add_conv2d_kernel_gradient<double>(window, in, out, all.y, x, 1, all.dw);
   return all;
 }

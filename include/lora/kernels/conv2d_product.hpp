@@ -6,11 +6,13 @@
 #include "lora/core/matrix.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/kernels/joined_product.hpp"
+#include "lora/kernels/joined_tail.hpp"
 #include "lora/kernels/kernel_panels.hpp"
 #include "lora/kernels/packed_bands.hpp"
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/patch_rows.hpp"
 #include "lora/kernels/pixel_taps.hpp"
+#include "lora/kernels/prepared_panels.hpp"
 #include "lora/kernels/window.hpp"
 
 /// The products of a convolution: images as matrices, one row a pixel; kernels as matrices (out,
@@ -33,6 +35,24 @@ struct LowRankInput {
   MatrixRef<T> xa;  // (places, R)
 };
 
+namespace detail {
+
+// Computes xa where it is asked for, by a product of its own, and all of y.
+template <class T, class Right>
+void conv2d_band(const PackedLeft<T>& packed, Index row, const Right& right, const T* bias,
+                 const T* column_scale, const LowRankInput<T>& input,
+                 const LowRankPart<T>& low_rank, MatrixRef<T> y) {
+  if (input.a.rows() > 0) {
+    MatrixRef<T> xa = input.xa;
+    const MatrixPanels<T> a{columns_of(input.a.data(), input.a.outerStride(), false)};
+    panel_product<T>(xa.middleRows(row, packed.rows), {false, nullptr},
+                     Product<T, MatrixPanels<T>>{packed, a});
+  }
+  joined_band(packed, right, {false, bias}, low_rank, row, y, column_scale);
+}
+
+}  // namespace detail
+
 /// Computes y = bias + column_scale * patches W^T + low_rank for `right`, W^T (taps * channels,
 /// out), and before it xa, from patches that are packed once. bias and column_scale are rows (out)
 /// or null; `low_rank` may read xa.
@@ -41,16 +61,24 @@ requires PanelSource<Right, T>
 void conv2d_forward(const PatchRows<T>& patches, const Right& right, const T* bias,
                     const T* column_scale, const LowRankInput<T>& input,
                     const LowRankPart<T>& low_rank, MatrixRef<T> y) {
-  for_each_packed_band<T>(
-      patches, places_at_once(patches.depth()), [&](const PackedLeft<T>& packed, Index row) {
-        if (input.a.rows() > 0) {
-          MatrixRef<T> xa = input.xa;
-          const MatrixPanels<T> a{columns_of(input.a.data(), input.a.outerStride(), false)};
-          panel_product<T>(xa.middleRows(row, packed.rows), {false, nullptr},
-                           Product<T, MatrixPanels<T>>{packed, a});
-        }
-        joined_band(packed, right, {false, bias}, low_rank, row, y, column_scale);
+  const Index rank = input.a.rows(), step = places_at_once(patches.depth());
+  const auto for_each_band = [&](const auto& use) { for_each_packed_band<T>(patches, step, use); };
+  if constexpr (!ScaledPanelSource<Right, T>)
+    if (low_rank.exists() && JoinedTail<T>::fits(y.cols(), rank)) {
+      Scratch scratch;
+      const JoinedTail<T> tail({patches.depth(), y.cols(), rank}, right, input.a, bias,
+                               column_scale, low_rank, scratch);
+      const Index main = JoinedTail<T>::main_columns(y.cols());
+      return for_each_band([&](const PackedLeft<T>& packed, Index row) {
+        tail.compute(packed, row, input.xa, y);
+        if (main > 0)
+          joined_band<T>(packed, right, {false, bias}, low_rank, row, y.leftCols(main),
+                         column_scale);
       });
+    }
+  for_each_band([&](const PackedLeft<T>& packed, Index row) {
+    detail::conv2d_band(packed, row, right, bias, column_scale, input, low_rank, y);
+  });
 }
 
 namespace detail {
@@ -67,15 +95,15 @@ ConstMatrixRef<T> phase_factor(const Phase& phase, const ConstMatrixRef<T>& a, I
   return factor;
 }
 
-// Computes the gradient of the pixels of one phase, and puts it where those lie in dx.
-template <class T, class Right>
-void conv2d_phase_gradient(const Phase& phase, const ConstMatrixRef<T>& dy, const Right& right,
+// Computes the gradient of the pixels of one phase with W's part `kernel` as a right side, and puts
+// it where those lie in dx.
+template <class T, class Kernel>
+void conv2d_phase_gradient(const Phase& phase, const ConstMatrixRef<T>& dy, const Kernel& kernel,
                            const LowRankInput<T>& low_rank, T scale, bool contiguous,
                            MatrixRef<T> dx) {
   const Index channels = dx.cols(), rank = low_rank.a.rows();
   Scratch scratch;
   const PatchRows<T> left(dy, phase.taps), low_rank_left(low_rank.xa, phase.taps);
-  const KernelPanels<T, Right> kernel{right, &phase, dy.cols(), channels};
   const ConstMatrixRef<T> factor = phase_factor(phase, low_rank.a, channels, scratch);
   const MatrixPanels<T> factor_panels{columns_of(factor.data(), factor.outerStride(), true)};
   const Index step = places_at_once(left.depth());
@@ -90,30 +118,45 @@ void conv2d_phase_gradient(const Phase& phase, const ConstMatrixRef<T>& dy, cons
       part = {pack_left<T>(low_rank_left, row, rows, memory), factor_panels};
       for (Index i = 0; i < size; ++i) memory[i] *= scale;
     }
-    panel_product<T>(out, {false, nullptr}, Product<T, KernelPanels<T, Right>>{packed, kernel},
-                     part);
+    panel_product<T>(out, {false, nullptr}, Product<T, Kernel>{packed, kernel}, part);
     if (contiguous) return;
     for (Index i = 0; i < rows; ++i) dx.row(phase.input_row(row + i)) = out.row(i);
   });
 }
 
+// The same, making W's part.
+template <class T, class Right>
+void conv2d_phase_gradient(const Phase& phase, const ConstMatrixRef<T>& dy, const Right& right,
+                           const T* row_scale, const LowRankInput<T>& low_rank, T scale,
+                           bool contiguous, MatrixRef<T> dx) {
+  const KernelPanels<T, Right> kernel{right, &phase, dy.cols(), dx.cols(), row_scale};
+  // A band of rows makes its panels anew; from the second on it pays to keep them.
+  const Index depth = phase.taps.taps() * dy.cols(), rows = phase.taps.rows();
+  if (rows <= std::min(places_at_once(depth), PanelTasks<T>(rows, dx.cols()).band))
+    return conv2d_phase_gradient<T>(phase, dy, kernel, low_rank, scale, contiguous, dx);
+  Scratch scratch;
+  const PreparedPanels<T> prepared(kernel, depth, dx.cols(), scratch);
+  conv2d_phase_gradient<T>(phase, dy, prepared, low_rank, scale, contiguous, dx);
+}
+
 }  // namespace detail
 
 /// Computes the gradient dx (in.rows(), channels) of a convolution's input from dy (out.rows(),
-/// out_channels): dx = dy * W + scale g * A, * the transposed convolution. `right` is W (out,
-/// taps * channels) as a right side; low_rank.xa is g (out.rows(), R), low_rank.a the A (R, taps *
-/// channels). Pixels that no window reaches get zeros.
+/// out_channels): dx = dy diag(row_scale) * W + scale g * A, * the transposed convolution. `right`
+/// is W (out, taps * channels) as a right side, row_scale (out) may be null; low_rank.xa is g
+/// (out.rows(), R), low_rank.a the A (R, taps * channels). Pixels that no window reaches get zeros.
 template <class T, class Right>
 requires PanelSource<Right, T>
 void conv2d_input_gradient(const Window& window, const ImageShape& in, const ImageShape& out,
-                           const ConstMatrixRef<T>& dy, const Right& right,
+                           const ConstMatrixRef<T>& dy, const Right& right, const T* row_scale,
                            const LowRankInput<T>& low_rank, T scale, MatrixRef<T> dx) {
   const bool contiguous = window.stride_height == 1 && window.stride_width == 1;
   for (Index y = 0; y < std::min(window.stride_height, in.height); ++y)
     for (Index x = 0; x < std::min(window.stride_width, in.width); ++x) {
       const Phase phase(window, in, out, y, x);
       if (phase.taps.taps() > 0) {
-        detail::conv2d_phase_gradient<T>(phase, dy, right, low_rank, scale, contiguous, dx);
+        detail::conv2d_phase_gradient<T>(phase, dy, right, row_scale, low_rank, scale, contiguous,
+                                         dx);
         continue;
       }
       for (Index row = 0; row < phase.taps.rows(); ++row) dx.row(phase.input_row(row)).setZero();

@@ -10,7 +10,8 @@ namespace lora::kernels {
 
 /// The right side (taps * out, channels) by which a convolution's gradient goes back to the pixels
 /// of one phase: row (t, o) is W's row o at the kernel element that tap t is. `right` is W (out,
-/// kernel elements * channels) as a right side.
+/// kernel elements * channels) as a right side; `row_scale` (out), unless it is null, multiplies
+/// its rows.
 template <class T, class Right>
 requires PanelSource<Right, T>
 struct KernelPanels {
@@ -18,6 +19,7 @@ struct KernelPanels {
   const Phase* phase;
   Index out;
   Index channels;
+  const T* row_scale = nullptr;
 
   [[nodiscard]] Panel<T> panel(const PanelRequest& request, T* buffer) const {
     const Index wide = round_up(request.columns, Simd<T>::width);
@@ -29,7 +31,11 @@ struct KernelPanels {
       const Index column = phase->kernel_tap(k / out) * channels + request.column;
       T* const place = buffer + done * wide;
       const Panel<T> piece = right.panel({column, request.columns, o, run, often}, place);
-      if (piece.data != place)
+      if (row_scale != nullptr)
+        for (Index i = 0; i < run; ++i)
+          std::transform(piece.data + i * piece.stride, piece.data + i * piece.stride + wide,
+                         place + i * wide, [by = row_scale[o + i]](T w) { return by * w; });
+      else if (piece.data != place)
         for (Index i = 0; i < run; ++i)
           std::copy_n(piece.data + i * piece.stride, wide, place + i * wide);
       done += run;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "lora/core/elementwise.hpp"
 #include "lora/core/gradients.hpp"
 #include "lora/core/image_shape.hpp"
 #include "lora/core/matrix.hpp"
@@ -16,6 +17,7 @@
 #include "lora/core/tape.hpp"
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/frozen/packed_weight.hpp"
+#include "lora/kernels/conv2d_factor_gradient.hpp"
 #include "lora/kernels/conv2d_product.hpp"
 #include "lora/kernels/kernel_order.hpp"
 #include "lora/kernels/low_rank_gradients.hpp"
@@ -315,10 +317,14 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
       kernels::conv2d_forward<T>(kept, panels, nullptr, nullptr, {none, xa},
                                  {xa.leftCols(0), {}, T(0)}, xa);
     }
-    const ConstMatrixRef<T> b = norm_.scaled_rows(used->adapter->b().value, scratch);
+    // B^T, whose rows tiles read.
+    const auto& b = used->adapter->b().value;
+    MatrixRef<T> bt = scratch.matrix<T>(b.cols(), b.rows());
+    bt = b.transpose();
+    if (norm_.exists()) norm_.scale_columns(bt);
     kernels::conv2d_forward<T>(patches, weight_.panels(), start, norm_.scale(),
                                {mask ? none : a, xa},
-                               {xa, kernels::columns_of(b.data(), b.outerStride(), false),
+                               {xa, kernels::columns_of(bt.data(), bt.outerStride(), true),
                                 static_cast<T>(used->scaling())},
                                y);
   }
@@ -350,38 +356,51 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
         dx != nullptr ? dx->shaped(x.rows(), in_channels(), where, "dx", {x, dy}) : none;
 
     Scratch scratch;
-    const ConstMatrixRef<T> dz = norm_.scaled_columns(dy, scratch);
-    if (with_bias) add_bias_gradient<T>(dz, dbias);
+    // The norm's scale goes into the smaller sides of the products, and not into dy.
+    if (with_bias) bias_gradient(dy, dbias);
     if (used == nullptr) {
-      if (dx != nullptr) input_gradient(in, out, dz, {none, none}, T(0), to);
+      if (dx != nullptr) input_gradient(in, out, dy, {none, none}, T(0), to);
       return tape.pop();
     }
     const MatrixRef<T> xa = frame.kept();
     const T s = static_cast<T>(used->scaling());
-    MatrixRef<T> g = scratch.matrix<T>(dz.rows(), xa.cols());  // dz B
-    low_rank_path::gradient_of_xa<T>(dz, used->adapter->b().value, g);
-    const low_rank_path::Gradients<T> path{g, dz, xa, s, da.leftCols(0), db};
+    MatrixRef<T> g = scratch.matrix<T>(dy.rows(), xa.cols());  // dy diag(scale) B
+    low_rank_path::gradient_of_xa<T>(dy, norm_.scaled_rows(used->adapter->b().value, scratch), g);
+    MatrixRef<T> unscaled = norm_.exists() ? scratch.matrix<T>(db.rows(), db.cols()) : db;
+    if (norm_.exists()) unscaled.setZero();
+    const low_rank_path::Gradients<T> path{g, dy, xa, s, da.leftCols(0), unscaled};
     low_rank_path::add_gradients<T>(g.leftCols(0), std::span(&path, 1));
+    if (norm_.exists()) norm_.add_scaled_rows(unscaled, db);
 
     const auto mask = mask_of(used, frame.mask_step());
     const ConstMatrixRef<T> a = ordered_a(*used, scratch);
     MatrixRef<T> ordered_da = scratch.matrix<T>(a.rows(), a.cols());
     ordered_da.setZero();
-    kernels::add_conv2d_kernel_gradient<T>(window_, in, out, g,
+    kernels::add_conv2d_factor_gradient<T>(window_, in, out, g,
                                            mask ? dropped(x, *mask, scratch) : x, s, ordered_da);
     kernels::add_in_file_order<T>(ordered_da, in_channels(), da);
     if (dx != nullptr) {
-      input_gradient(in, out, dz, {mask ? ConstMatrixRef<T>(a.topRows(0)) : a, g}, s, to);
+      input_gradient(in, out, dy, {mask ? ConstMatrixRef<T>(a.topRows(0)) : a, g}, s, to);
       if (mask) add_masked_gradient(in, out, g, a, s, *mask, to);
     }
     tape.pop();
   }
 
-  // dx = dz back through W, and g back through A if that has rows.
-  void input_gradient(const ImageShape& in, const ImageShape& out, const ConstMatrixRef<T>& dz,
+  // Adds the sums of dy's columns, scaled.
+  void bias_gradient(const ConstMatrixRef<T>& dy, MatrixRef<T> dbias) const {
+    if (!norm_.exists()) return add_bias_gradient<T>(dy, dbias);
+    Scratch scratch;
+    MatrixRef<T> sums = scratch.matrix<T>(1, dy.cols());
+    sums.setZero();
+    add_bias_gradient<T>(dy, sums);
+    for (Index o = 0; o < dy.cols(); ++o) dbias.data()[o] += norm_.scale()[o] * sums(0, o);
+  }
+
+  // dx = dy diag(scale) back through W, and g back through A if that has rows.
+  void input_gradient(const ImageShape& in, const ImageShape& out, const ConstMatrixRef<T>& dy,
                       const kernels::LowRankInput<T>& low_rank, T s, MatrixRef<T> dx) const {
-    kernels::conv2d_input_gradient<T>(window_, in, out, dz, weight_.transposed_panels(), low_rank,
-                                      s, dx);
+    kernels::conv2d_input_gradient<T>(window_, in, out, dy, weight_.transposed_panels(),
+                                      norm_.scale(), low_rank, s, dx);
   }
 
   // dx += s (g back through A) * mask.
@@ -392,7 +411,8 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     MatrixRef<T> part = scratch.matrix<T>(dx.rows(), dx.cols());
     const kernels::MatrixPanels<T> panels{kernels::columns_of(a.data(), a.outerStride(), true)};
     const MatrixRef<T> none(nullptr, 0, 0, 0);
-    kernels::conv2d_input_gradient<T>(window_, in, out, g, panels, {none, none}, T(0), part);
+    kernels::conv2d_input_gradient<T>(window_, in, out, g, panels, nullptr, {none, none}, T(0),
+                                      part);
     MatrixRef<T> kept = scratch.matrix<T>(dx.rows(), dx.cols());
     for_each_row(dx.rows(), dx.cols(), 16, [&](Index i) {
       mask.fill(i, 0, dx.cols(), kept.data() + i * kept.outerStride());

@@ -181,7 +181,8 @@ class Conv2d {
     if (dx != nullptr) {
       const ConstMatrixRef<T> w = ordered(scratch);
       const kernels::MatrixPanels<T> right{kernels::columns_of(w.data(), w.outerStride(), true)};
-      kernels::conv2d_input_gradient<T>(window_, in, out, dy, right, {none, none}, T(0), to);
+      kernels::conv2d_input_gradient<T>(window_, in, out, dy, right, nullptr, {none, none}, T(0),
+                                        to);
     }
     tape.pop();
   }

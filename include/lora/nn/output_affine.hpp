@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "lora/core/elementwise.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/scratch.hpp"
 
@@ -48,15 +47,14 @@ class OutputAffine {
     return scaled;
   }
 
-  /// Returns dy diag(scale), the gradient of z, for dy (N, outputs): `dy` itself where there is no
-  /// map.
-  [[nodiscard]] ConstMatrixRef<T> scaled_columns(const ConstMatrixRef<T>& dy,
-                                                 Scratch& scratch) const {
-    if (!exists()) return dy;
-    MatrixRef<T> scaled = scratch.matrix<T>(dy.rows(), dy.cols());
-    for_each_row(dy.rows(), dy.cols(), 2,
-                 [&](Index i) { scaled.row(i) = dy.row(i).cwiseProduct(scale_.transpose()); });
-    return scaled;
+  /// Multiplies b (R, outputs) by diag(scale) from the right. There is a map.
+  void scale_columns(MatrixRef<T> b) const {
+    for (Index r = 0; r < b.rows(); ++r) b.row(r).array() *= scale_.transpose().array();
+  }
+
+  /// Adds diag(scale) b to sum (outputs, R). There is a map.
+  void add_scaled_rows(const ConstMatrixRef<T>& b, MatrixRef<T> sum) const {
+    for (Index o = 0; o < b.rows(); ++o) sum.row(o) += scale_[o] * b.row(o);
   }
 
  private:

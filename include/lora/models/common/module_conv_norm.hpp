@@ -82,8 +82,11 @@ class ModuleConvNorm {
     batch_statistics_ ? norm_.normalise_batch(z, *tape, y) : norm_.forward(z, *tape, y);
   }
 
+  /// Tells whether backward writes over its dy.
+  [[nodiscard]] bool uses_up_dy() const { return apart_; }
+
   /// Adds to the gradients of what trains and computes dx (in.rows(), in), or not where that is
-  /// null. dy (pixels, out) is working memory afterwards.
+  /// null. dy (pixels, out) is working memory afterwards, if uses_up_dy().
   void backward(ConstMatrixRef<T> x, const ImageShape& in, MatrixRef<T> dy, Tape<T>& tape,
                 GradientTarget<T> target, const MatrixRef<T>* dx) const {
     if (apart_) norm_backward(tape, target, dy);

@@ -76,15 +76,16 @@ class ResNetBlock {
     const MatrixRef<T> beside =
         scratch.matrix<T>(shortcut_ && dx != nullptr ? x.rows() : 0, x.cols());
     if (shortcut_) {
-      // Which writes over its dy, and the convolutions need theirs.
+      // The convolutions need dy after it.
       Scratch inner;
-      const MatrixRef<T> copy = inner.matrix<T>(dy.rows(), dy.cols());
-      MatrixRef<T> to = copy;
-      to = dy;
-      shortcut_->backward(x, in, copy, tape, target, dx == nullptr ? nullptr : &beside);
+      const bool copies = shortcut_->uses_up_dy();
+      const MatrixRef<T> copy = inner.matrix<T>(copies ? dy.rows() : 0, dy.cols());
+      MatrixRef<T> to = copies ? copy : dy;
+      if (copies) to = dy;
+      shortcut_->backward(x, in, to, tape, target, dx == nullptr ? nullptr : &beside);
     }
     // dy stays as it is where it is itself a part of dx.
-    const bool keep = !shortcut_ && dx != nullptr;
+    const bool keep = !shortcut_ && dx != nullptr && convolutions_.back().uses_up_dy();
     MatrixRef<T> gradient = keep ? scratch.matrix<T>(dy.rows(), dy.cols()) : dy;
     if (keep) gradient = dy;
     std::array<ImageShape, 4> shapes{in};

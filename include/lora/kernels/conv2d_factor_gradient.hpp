@@ -1,0 +1,77 @@
+#pragma once
+
+#include <algorithm>
+
+#include "lora/core/image_shape.hpp"
+#include "lora/core/matrix.hpp"
+#include "lora/core/parallel.hpp"
+#include "lora/core/scratch.hpp"
+#include "lora/kernels/conv2d_product.hpp"
+#include "lora/kernels/panel_product.hpp"
+#include "lora/kernels/panels.hpp"
+#include "lora/kernels/patch_columns.hpp"
+#include "lora/kernels/window.hpp"
+
+namespace lora::kernels {
+
+namespace detail {
+
+// Computes the sum over pixels of gathered^T x (taps * R, channels), by blocks of pixels of a fixed
+// size that are added in their order.
+template <class T>
+void gathered_product(const PatchColumns<T>& gathered, const ConstMatrixRef<T>& x,
+                      MatrixRef<T> sum) {
+  constexpr Index block = 12 * depth_block;
+  const Index pixels = x.rows(), blocks = (pixels + block - 1) / block, size = sum.size();
+  Scratch scratch;
+  T* const parts = scratch.take<T>(size * blocks);
+  const double work = static_cast<double>(size) * static_cast<double>(pixels);
+  parallel_for(blocks, threads_for(blocks, work), [&](Index b) {
+    const Index first = b * block, depth = std::min(block, pixels - first);
+    Scratch inner;
+    T* const memory = inner.take<T>(packed_left_size(gathered.rows(), depth));
+    // A piece of the depth, which pack_left knows as a whole alone.
+    for (Index k = 0; k < depth; k += depth_block) {
+      const Index deep = std::min(depth_block, depth - k);
+      for (Index row = 0; row < gathered.rows();) {
+        const Index high = tile_rows<T>(gathered.rows() - row);
+        gathered.pack({row, high, first + k, deep}, memory + k * gathered.rows() + row * deep);
+        row += high;
+      }
+    }
+    const MatrixPanels<T> right{
+        columns_of(x.data() + first * x.outerStride(), x.outerStride(), true)};
+    panel_product<T>(MatrixRef<T>(parts + b * size, sum.rows(), sum.cols(), sum.cols()),
+                     {false, nullptr},
+                     Product<T, MatrixPanels<T>>{{memory, gathered.rows(), depth}, right});
+  });
+  sum.setZero();
+  for (Index b = 0; b < blocks; ++b)
+    sum += ConstMatrixRef<T>(parts + b * size, sum.rows(), sum.cols(), sum.cols());
+}
+
+}  // namespace detail
+
+/// Adds scale * g^T patches to the gradient of a factor of few rows, da (R, taps * channels), for g
+/// (out.rows(), R) and images x (in.rows(), channels): as add_conv2d_kernel_gradient, but where the
+/// stride is one it is g that is gathered at the pixels, R numbers for each tap, and not the
+/// patches.
+template <class T>
+void add_conv2d_factor_gradient(const Window& window, const ImageShape& in, const ImageShape& out,
+                                const ConstMatrixRef<T>& g, const ConstMatrixRef<T>& x, T scale,
+                                MatrixRef<T> da) {
+  if (g.cols() == 0 || out.rows() == 0) return;
+  if (window.stride_height != 1 || window.stride_width != 1)
+    return add_conv2d_kernel_gradient<T>(window, in, out, g, x, scale, da);
+  const Phase phase(window, in, out, 0, 0);
+  const PatchColumns<T> gathered(g, phase.taps);
+  Scratch scratch;
+  const Index channels = x.cols(), rank = g.cols();
+  MatrixRef<T> sum = scratch.matrix<T>(gathered.rows(), channels);
+  detail::gathered_product<T>(gathered, x, sum);
+  for (Index t = 0; t < phase.taps.taps(); ++t)
+    da.middleCols(phase.kernel_tap(t) * channels, channels) +=
+        scale * sum.middleRows(t * rank, rank);
+}
+
+}  // namespace lora::kernels
