@@ -1,5 +1,7 @@
 #include <lora/nn/relu.hpp>
 
+#include <algorithm>
+
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
 #include "support/output_memory.hpp"
@@ -50,4 +52,20 @@ TEST_CASE("relu writes to the caller's memory, but not over a part of its input"
   check_partial_overlap_refused<float>(4, 21, [&](ConstMatrixRef<float> in, Output<float> out) {
     relu_backward<float>(in, dy, out);
   });
+}
+
+TEST_CASE("a residual block's relu adds, and goes back with both branches") {
+  const Matrix<double> x = random_matrix<double>(5, 7, 11), start = random_matrix<double>(5, 7, 12);
+  Matrix<double> y = start;
+  add_and_relu<double>(x, y);
+  const Matrix<double> gradient = random_matrix<double>(5, 7, 13);
+  Matrix<double> dy = gradient;
+  add_and_relu_backward<double>(y, x, dy);
+  for (Index i = 0; i < 5; ++i)
+    for (Index j = 0; j < 7; ++j) {
+      CHECK(y(i, j) == std::max(0.0, start(i, j) + x(i, j)));
+      CHECK(dy(i, j) == (y(i, j) > 0 ? gradient(i, j) + x(i, j) : 0));
+    }
+  Matrix<double> small(4, 7);
+  CHECK_THROWS_AS(add_and_relu_backward<double>(y, x, small), ShapeError);
 }

@@ -39,6 +39,18 @@ void add_and_relu(ConstMatrixRef<T> x, MatrixRef<T> y) {
                [&](Index i) { y.row(i) = (y.row(i) + x.row(i)).cwiseMax(T(0)); });
 }
 
+/// Computes dy = dy + x where y > 0, else 0: the gradient of a residual block's input, x and dy
+/// what its two branches give, on its way through the relu whose output y that input is. All are
+/// (N, D) and no part of each other. Throws ShapeError.
+template <class T>
+void add_and_relu_backward(ConstMatrixRef<T> y, ConstMatrixRef<T> x, MatrixRef<T> dy) {
+  require_shape(x, y.rows(), y.cols(), "add_and_relu_backward", "x");
+  require_shape(dy, y.rows(), y.cols(), "add_and_relu_backward", "dy");
+  for_each_row(y.rows(), y.cols(), 16, [&](Index i) {
+    dy.row(i) = (y.row(i).array() > T(0)).select((dy.row(i) + x.row(i)).array(), T(0)).matrix();
+  });
+}
+
 /// Does the same for the scalar of y.
 template <class Y>
 void relu_backward(const Eigen::MatrixBase<Y>& y, ConstMatrixRef<typename Y::Scalar> dy,

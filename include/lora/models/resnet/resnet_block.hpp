@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "lora/core/elementwise.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/models/common/module_conv_norm.hpp"
 #include "lora/models/resnet/resnet_block_sizes.hpp"
@@ -65,13 +64,13 @@ class ResNetBlock {
     add_and_relu<T>(beside, y);
   }
 
-  /// Adds to the gradients of what trains, from the block's input x and output y and dy (pixels,
-  /// out), which is working memory afterwards, and computes dx (in.rows(), in), or not where that
-  /// is null.
-  void backward(ConstMatrixRef<T> x, const ImageShape& in, ConstMatrixRef<T> y, MatrixRef<T> dy,
-                Tape<T>& tape, GradientTarget<T> target, const MatrixRef<T>* dx) const {
+  /// Adds to the gradients of what trains, from the block's input x and dy (pixels, out), the
+  /// gradient of what its last relu is given, which is working memory afterwards; and computes dx
+  /// (in.rows(), in), or not where that is null, likewise of what the relu below is given, whose
+  /// output x is.
+  void backward(ConstMatrixRef<T> x, const ImageShape& in, MatrixRef<T> dy, Tape<T>& tape,
+                GradientTarget<T> target, const MatrixRef<T>* dx) const {
     auto& frame = tape.find(this, name_);
-    relu_backward<T>(y, dy, dy);
     Scratch scratch;
     const MatrixRef<T> beside =
         scratch.matrix<T>(shortcut_ && dx != nullptr ? x.rows() : 0, x.cols());
@@ -99,7 +98,7 @@ class ResNetBlock {
       std::construct_at(&gradient, below);
     }
     convolutions_[0].backward(x, in, gradient, tape, target, dx);
-    if (dx != nullptr) add_to<T>(shortcut_ ? beside : dy, *dx);
+    if (dx != nullptr) add_and_relu_backward<T>(x, shortcut_ ? beside : dy, *dx);
     static_cast<void>(tape.top(this, dy.rows(), name_));
     tape.pop();
   }

@@ -306,19 +306,19 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
     std::optional<MatrixRef<T>> dy;
     dy.emplace(turns[0], shape.rows(), dmean.cols(), dmean.cols());
     pixel_mean_backward<T>(dmean, shape, *dy);
+    const MatrixRef<T> last = frame.kept(blocks_.size() - lowest());
+    relu_backward<T>(last, *dy, *dy);
     for (std::size_t i = blocks_.size(); i-- > lowest();) {
-      const MatrixRef<T> x = frame.kept(i - lowest()), y = frame.kept(i + 1 - lowest());
+      const MatrixRef<T> x = frame.kept(i - lowest());
       const ImageShape input = input_shape(i, in);
       T* const other = dy->data() == turns[0] ? turns[1] : turns[0];
       const MatrixRef<T> dx(other, x.rows(), x.cols(), x.cols());
       const bool wanted = i > lowest() || first_ == 0;
-      blocks_[i].backward(x, input, y, *dy, tape.frames, target, wanted ? &dx : nullptr);
+      blocks_[i].backward(x, input, *dy, tape.frames, target, wanted ? &dx : nullptr);
       dy.emplace(dx);
     }
     if (first_ > 0) return;
-    // Where the pooled element is positive so was the stem's, which was not kept.
-    const MatrixRef<T> pooled = frame.kept(0);
-    relu_backward<T>(pooled, *dy, *dy);
+    // Where the pooled element is positive so was the stem's, which was not kept: its relu is done.
     const ImageShape stem = stem_.output_shape(in);
     MatrixRef<T> dstem =
         scratch.matrix<T>(pools() ? stem.rows() : 0, pools() ? stem_.out_channels() : 0);
