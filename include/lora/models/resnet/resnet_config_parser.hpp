@@ -123,7 +123,7 @@ inline std::string resnet_config_text(const ResNetConfig& config) {
 
 inline std::string resnet_config_text(const std::filesystem::path& directory, Index labels) {
   const io::MappedFile file(directory / "config.json");
-  const std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   const std::string where = file.path().string();
   if (parse_resnet_config(text, where).num_labels == labels) return text;
   io::Json json = io::parse_json(text, where);
