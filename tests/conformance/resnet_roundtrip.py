@@ -7,7 +7,8 @@ For each case here transformers makes a small ResNet, whose weights and statisti
 PEFT an adapter of it; PROGRAM (lora_resnet_roundtrip) loads both, computes logits and writes the
 adapter back; PeftModel.from_pretrained loads what it wrote. Logits have to agree to 1e-4 with
 PEFT's own, both ways; every tensor and every setting has to be the same. Adapters of what is not
-built have to be refused by the name of the option. It needs torch, transformers and peft.
+built have to be refused by the name of the option. It needs torch, transformers and peft; where timm is there too,
+its networks go the same way.
 """
 
 import json
@@ -22,9 +23,14 @@ import safetensors.torch
 import torch
 import transformers
 
+try:
+    import timm
+except ImportError:
+    timm = None
+
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "golden"))
-from make_golden_resnet import HEIGHT, WIDTH, pixels_of, random_model  # noqa: E402
+from make_golden_resnet import HEIGHT, WIDTH, pixels_of, random_model, randomise  # noqa: E402
 from peft_roundtrip import DTYPES, TOLERANCE, changed_settings  # noqa: E402
 
 BASIC = {"depths": [2, 2]}
@@ -100,6 +106,24 @@ CASES = [
     ("bfloat16", BOTTLENECK, {"target_modules": ["convolution"]} | HEAD),
 ]
 
+# Name, timm's architecture, the adapter's settings.
+TIMM_CASES = [
+    (
+        "timm_resnet18",
+        "resnet18",
+        {"target_modules": ["conv1", "conv2", "downsample.0"], "modules_to_save": ["fc"]},
+    ),
+    (
+        "timm_resnet50",
+        "resnet50",
+        {
+            "target_modules": r"layer[34]\..*\.conv[123]|fc",
+            "rank_pattern": {"conv3": 5},
+            "bias": "all",
+        },
+    ),
+]
+
 # What has to stand in the message that refuses the adapter, and its settings.
 REFUSED = [
     ("use_dora is true", {"use_dora": True}),
@@ -110,19 +134,40 @@ EDITS = {'init_lora_weights is "pissa"': {"init_lora_weights": "pissa"}}
 
 
 def load(case, adapter=None):
-    model = transformers.ResNetForImageClassification.from_pretrained(case / "model")
+    config = json.loads((case / "model" / "config.json").read_text())
+    if "architecture" in config:
+        model = timm.create_model(config["architecture"], num_classes=config["num_classes"])
+        model.load_state_dict(safetensors.torch.load_file(case / "model" / "model.safetensors"))
+    else:
+        model = transformers.ResNetForImageClassification.from_pretrained(case / "model")
     return (peft.PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
 
 
 def logits(case, images, adapter=None):
     with torch.no_grad():
-        return load(case, adapter)(images).logits
+        output = load(case, adapter)(images)
+        return getattr(output, "logits", output)
+
+
+def timm_model(architecture, folder):
+    """Makes a network of timm with random numbers and writes it as the Hub has timm's."""
+    model = timm.create_model(architecture, num_classes=5).eval()
+    randomise(model)
+    folder.mkdir(parents=True)
+    safetensors.torch.save_file(model.state_dict(), folder / "model.safetensors")
+    config = {"architecture": architecture, "num_classes": 5,
+              "num_features": model.num_features, "pretrained_cfg": {"crop_pct": 0.95}}
+    (folder / "config.json").write_text(json.dumps(config))
+    return model
 
 
 def make_case(case, settings, options, images):
     """Writes a model and an adapter of it, both with random numbers."""
-    model = random_model(settings)
-    model.save_pretrained(case / "model")
+    if isinstance(settings, str):
+        model = timm_model(settings, case / "model")
+    else:
+        model = random_model(settings)
+        model.save_pretrained(case / "model")
     config = peft.LoraConfig(**({"r": 3, "lora_alpha": 6} | options))
     tuned = peft.get_peft_model(model, config)
     with torch.no_grad():
@@ -208,7 +253,8 @@ def main():
     images = torch.randn(2, 3, HEIGHT, WIDTH)
     with tempfile.TemporaryDirectory() as temporary:
         cases, back = pathlib.Path(temporary) / "cases", pathlib.Path(temporary) / "back"
-        for seed, (name, settings, options) in enumerate(CASES):
+        accepted = CASES + (TIMM_CASES if timm else [])
+        for seed, (name, settings, options) in enumerate(accepted):
             torch.manual_seed(seed)
             make_case(cases / name, settings, options, images)
         for i, (why, options) in enumerate(REFUSED):
@@ -218,7 +264,7 @@ def main():
             path.write_text(json.dumps(json.loads(path.read_text()) | EDITS.get(why, {})))
         subprocess.run([sys.argv[1], cases, back], check=True)
         failures = [
-            name for name, *_ in CASES if not check_case(cases / name, back / name, images)
+            name for name, *_ in accepted if not check_case(cases / name, back / name, images)
         ]
         failures += [
             why
@@ -228,8 +274,9 @@ def main():
     if failures:
         sys.exit("failed: " + ", ".join(failures))
     print(
-        f"{len(CASES)} adapters of ResNets went to C++ and back, {len(REFUSED)} were refused by name:"
-        f" peft {peft.__version__}, transformers {transformers.__version__}"
+        f"{len(accepted)} adapters of ResNets went to C++ and back, {len(REFUSED)} were refused by name:"
+        f" peft {peft.__version__}, transformers {transformers.__version__},"
+        f" timm {timm.__version__ if timm else 'is not there'}"
     )
 
 

@@ -62,9 +62,8 @@ def pixels_of(images):
     return images.permute(0, 2, 3, 1).reshape(-1, 3).contiguous()
 
 
-def random_model(settings):
-    """Makes a model whose weights, and statistics of norms, are those of no new one."""
-    model = transformers.ResNetForImageClassification(transformers.ResNetConfig(**(BASE | settings)))
+def randomise(model):
+    """Gives a model weights, and statistics of norms, that are those of no new one."""
     with torch.no_grad():
         for key, tensor in model.state_dict().items():
             if key.endswith("num_batches_tracked"):
@@ -72,12 +71,18 @@ def random_model(settings):
             noise = torch.randn_like(tensor)
             if key.endswith("running_var"):
                 tensor.copy_(0.5 + noise.abs())
-            elif "normalization.weight" in key:
+            elif tensor.dim() == 1 and key.endswith(".weight"):
                 tensor.copy_(1 + 0.2 * noise)
-            elif "convolution" in key:
+            elif tensor.dim() == 4:
                 tensor.copy_(noise / tensor[0].numel() ** 0.5)
             else:
                 tensor.copy_(0.3 * noise)
+
+
+def random_model(settings):
+    """Makes a model of transformers and randomises it."""
+    model = transformers.ResNetForImageClassification(transformers.ResNetConfig(**(BASE | settings)))
+    randomise(model)
     return model
 
 
