@@ -1,5 +1,7 @@
 #include <lora/kernels/conv2d_factor_gradient.hpp>
 
+#include <utility>
+
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/naive_conv2d.hpp"
@@ -13,12 +15,12 @@ using namespace lora::test;
 
 TEST_CASE("a factor's gradient, gathered at the pixels, is that of patches") {
   for (const Window& window : test::windows)
-    for (const Index rank : {1, 3, 8, 20}) {
-      CAPTURE(window.kernel_height, window.stride_height, rank);
+    for (const auto& [rank, channels] : {std::pair<Index, Index>{1, 5}, {3, 20}, {8, 5}, {20, 9}}) {
+      CAPTURE(window.kernel_height, window.stride_height, rank, channels);
       const ImageShape in{2, 9, 7}, out = output_shape(window, in, "here");
-      const Matrix<double> x = random_matrix<double>(in.rows(), 5, 1);
+      const Matrix<double> x = random_matrix<double>(in.rows(), channels, 1);
       const Matrix<double> g = random_matrix<double>(out.rows(), rank, 2);
-      Matrix<double> da = random_matrix<double>(rank, 5 * window.taps(), 3), expected = da;
+      Matrix<double> da = random_matrix<double>(rank, channels * window.taps(), 3), expected = da;
       add_conv2d_kernel_gradient<double>(window, in, out, g, x, 0.5, expected);
       add_conv2d_factor_gradient<double>(window, in, out, g, x, 0.5, da);
       CHECK(largest_difference(da, expected) < 1e-12);

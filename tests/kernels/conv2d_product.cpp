@@ -77,3 +77,21 @@ TEST_CASE("convolutions give the same bits for any number of threads") {
     }
   }
 }
+
+TEST_CASE("the gradient of many pixels is right for any number of channels") {
+  const ImageShape in{2, 16, 16};
+  for (const Index channels : {16, 32, 40, 56, 64})
+    for (const Window& window : {Window{}, Window::square(3, 1, 1), Window::square(3, 2, 1)}) {
+      CAPTURE(channels, window.kernel_height, window.stride_height);
+      const Matrix<double> x = random_matrix<double>(in.rows(), channels, 1);
+      const Matrix<double> w = random_matrix<double>(20, channels * window.taps(), 2);
+      const auto results = conv2d_results(x, in, w, window);
+      CHECK((results.dx.array() * x.array()).sum() ==
+            Approx(results.y.squaredNorm()).epsilon(1e-12));
+      // Pixel by pixel against another image.
+      const Matrix<double> other = random_matrix<double>(in.rows(), channels, 3);
+      const auto along = conv2d_results(other, in, w, window);
+      CHECK((results.dx.array() * other.array()).sum() ==
+            Approx((results.y.array() * along.y.array()).sum()).epsilon(1e-10));
+    }
+}

@@ -41,3 +41,15 @@ TEMPLATE_TEST_CASE("panels that are prepared are those of their source", "", Pac
     CHECK(same);
   }
 }
+
+TEST_CASE("a right side may begin at any column of another") {
+  const Matrix<float> w = random_matrix<float>(7, 60, 1);
+  const MatrixPanels<float> all{columns_of(w.data(), w.outerStride(), true)};
+  std::vector<float> buffer(static_cast<std::size_t>(7 * TileShape<float>::columns));
+  const ShiftedPanels<float, MatrixPanels<float>> from_five{all, 5};
+  const Panel<float> panel = from_five.panel({0, 9, 0, 7, 100}, buffer.data());
+  for (Index i = 0; i < 7; ++i)
+    for (Index j = 0; j < 9; ++j) CHECK(panel.data[i * panel.stride + j] == w(i, 5 + j));
+  Scratch scratch;
+  CHECK(PreparedPanels<float>(from_five, 7, 0, scratch).columns() == 0);
+}

@@ -24,6 +24,8 @@ TEST_CASE("an affine map of outputs scales, shifts, and goes back") {
   CHECK(map.start_row(bias.data(), 3, scratch)[1] == Approx(shift[1] + scale[1] * bias[1]));
   Matrix<double> sum = Matrix<double>::Ones(3, 2);
   map.add_scaled_rows(b, sum);
+  const Matrix<double> dy = random_matrix<double>(4, 3, 1);
+  CHECK(map.scaled_columns(dy, scratch)(3, 2) == dy(3, 2) * scale[2]);
   Matrix<double> bt = b.transpose();
   map.scale_columns(bt);
   CHECK(bt(1, 2) == b(2, 1) * scale[2]);

@@ -62,11 +62,19 @@ struct TransposedPackedPanels {
     const Index begin = request.depth_begin, end = begin + request.depth;
     for (Index o = begin; o < end;) {
       const Index next = std::min(o / columns * columns + columns, end);
+      // The next panel's piece lies far from this one's.
+      if (next < end) prefetch(packed.at(next, request.column), request.columns * columns);
       const kernels::Strips<T> strips{packed.at(o, request.column), packed.width_at_output(o), 1};
       kernels::pack_panel(strips, request.columns, next - o, buffer + (o - begin) * wide);
       o = next;
     }
     return {buffer, wide};
+  }
+
+ private:
+  static void prefetch(const T* from, Index count) {
+    constexpr auto line = static_cast<Index>(64 / sizeof(T));
+    for (Index i = 0; i < count; i += line) __builtin_prefetch(from + i);
   }
 };
 

@@ -16,13 +16,33 @@ namespace lora::kernels {
 
 namespace detail {
 
-// Computes the sum over pixels of gathered^T x (taps * R, channels), by blocks of pixels of a fixed
-// size that are added in their order.
+// The pixels of one phase, from number `first` on, as the right side (places, channels) of a
+// product.
 template <class T>
-void gathered_product(const PatchColumns<T>& gathered, const ConstMatrixRef<T>& x,
-                      MatrixRef<T> sum) {
+struct PhasePixels {
+  ConstMatrixRef<T> x;
+  const Phase* phase;
+  Index first;
+
+  [[nodiscard]] Panel<T> panel(const PanelRequest& request, T* buffer) const {
+    const Index wide = round_up(request.columns, Simd<T>::width);
+    for (Index k = 0; k < request.depth; ++k) {
+      const Index row = phase->input_row(first + request.depth_begin + k);
+      T* const to = buffer + k * wide;
+      std::fill(std::copy_n(x.data() + row * x.outerStride() + request.column, request.columns, to),
+                to + wide, T(0));
+    }
+    return {buffer, wide};
+  }
+};
+
+// Computes the sum over the pixels of a phase of gathered^T x (taps * R, channels), by blocks of
+// pixels of a fixed size that are added in their order.
+template <class T>
+void gathered_product(const Phase& phase, const PatchColumns<T>& gathered,
+                      const ConstMatrixRef<T>& x, bool contiguous, MatrixRef<T> sum) {
   constexpr Index block = 12 * depth_block;
-  const Index pixels = x.rows(), blocks = (pixels + block - 1) / block, size = sum.size();
+  const Index pixels = gathered.depth(), blocks = (pixels + block - 1) / block, size = sum.size();
   Scratch scratch;
   T* const parts = scratch.take<T>(size * blocks);
   const double work = static_cast<double>(size) * static_cast<double>(pixels);
@@ -39,11 +59,16 @@ void gathered_product(const PatchColumns<T>& gathered, const ConstMatrixRef<T>& 
         row += high;
       }
     }
-    const MatrixPanels<T> right{
-        columns_of(x.data() + first * x.outerStride(), x.outerStride(), true)};
-    panel_product<T>(MatrixRef<T>(parts + b * size, sum.rows(), sum.cols(), sum.cols()),
-                     {false, nullptr},
-                     Product<T, MatrixPanels<T>>{{memory, gathered.rows(), depth}, right});
+    const PackedLeft<T> left{memory, gathered.rows(), depth};
+    const MatrixRef<T> part(parts + b * size, sum.rows(), sum.cols(), sum.cols());
+    if (contiguous) {
+      const MatrixPanels<T> right{
+          columns_of(x.data() + first * x.outerStride(), x.outerStride(), true)};
+      panel_product<T>(part, {false, nullptr}, Product<T, MatrixPanels<T>>{left, right});
+    } else {
+      const PhasePixels<T> right{x, &phase, first};
+      panel_product<T>(part, {false, nullptr}, Product<T, PhasePixels<T>>{left, right});
+    }
   });
   sum.setZero();
   for (Index b = 0; b < blocks; ++b)
@@ -53,25 +78,30 @@ void gathered_product(const PatchColumns<T>& gathered, const ConstMatrixRef<T>& 
 }  // namespace detail
 
 /// Adds scale * g^T patches to the gradient of a factor of few rows, da (R, taps * channels), for g
-/// (out.rows(), R) and images x (in.rows(), channels): as add_conv2d_kernel_gradient, but where the
-/// stride is one it is g that is gathered at the pixels, R numbers for each tap, and not the
-/// patches.
+/// (out.rows(), R) and images x (in.rows(), channels): as add_conv2d_kernel_gradient, but it is g
+/// that is gathered at the pixels, R numbers for each tap, and not the patches, unless an image has
+/// few channels.
 template <class T>
 void add_conv2d_factor_gradient(const Window& window, const ImageShape& in, const ImageShape& out,
                                 const ConstMatrixRef<T>& g, const ConstMatrixRef<T>& x, T scale,
                                 MatrixRef<T> da) {
-  if (g.cols() == 0 || out.rows() == 0) return;
-  if (window.stride_height != 1 || window.stride_width != 1)
-    return add_conv2d_kernel_gradient<T>(window, in, out, g, x, scale, da);
-  const Phase phase(window, in, out, 0, 0);
-  const PatchColumns<T> gathered(g, phase.taps);
-  Scratch scratch;
   const Index channels = x.cols(), rank = g.cols();
-  MatrixRef<T> sum = scratch.matrix<T>(gathered.rows(), channels);
-  detail::gathered_product<T>(gathered, x, sum);
-  for (Index t = 0; t < phase.taps.taps(); ++t)
-    da.middleCols(phase.kernel_tap(t) * channels, channels) +=
-        scale * sum.middleRows(t * rank, rank);
+  if (rank == 0 || out.rows() == 0) return;
+  const bool contiguous = window.stride_height == 1 && window.stride_width == 1;
+  if (!contiguous && channels < Simd<T>::width)
+    return add_conv2d_kernel_gradient<T>(window, in, out, g, x, scale, da);
+  for (Index y = 0; y < std::min(window.stride_height, in.height); ++y)
+    for (Index col = 0; col < std::min(window.stride_width, in.width); ++col) {
+      const Phase phase(window, in, out, y, col);
+      if (phase.taps.taps() == 0) continue;
+      const PatchColumns<T> gathered(g, phase.taps);
+      Scratch scratch;
+      MatrixRef<T> sum = scratch.matrix<T>(gathered.rows(), channels);
+      detail::gathered_product<T>(phase, gathered, x, contiguous, sum);
+      for (Index t = 0; t < phase.taps.taps(); ++t)
+        da.middleCols(phase.kernel_tap(t) * channels, channels) +=
+            scale * sum.middleRows(t * rank, rank);
+    }
 }
 
 }  // namespace lora::kernels

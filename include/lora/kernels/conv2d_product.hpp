@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 
 #include "lora/core/image_shape.hpp"
 #include "lora/core/matrix.hpp"
@@ -95,12 +96,12 @@ ConstMatrixRef<T> phase_factor(const Phase& phase, const ConstMatrixRef<T>& a, I
   return factor;
 }
 
-// Computes the gradient of the pixels of one phase with W's part `kernel` as a right side, and puts
-// it where those lie in dx.
-template <class T, class Kernel>
-void conv2d_phase_gradient(const Phase& phase, const ConstMatrixRef<T>& dy, const Kernel& kernel,
-                           const LowRankInput<T>& low_rank, T scale, bool contiguous,
-                           MatrixRef<T> dx) {
+// Packs dy and the low-rank part for the pixels of one phase, band by band, calls multiply(out,
+// packed, low rank), which computes their gradients, and puts these where they lie in dx.
+template <class T, class Multiply>
+void for_each_phase_band(const Phase& phase, const ConstMatrixRef<T>& dy,
+                         const LowRankInput<T>& low_rank, T scale, bool contiguous, MatrixRef<T> dx,
+                         const Multiply& multiply) {
   const Index channels = dx.cols(), rank = low_rank.a.rows();
   Scratch scratch;
   const PatchRows<T> left(dy, phase.taps), low_rank_left(low_rank.xa, phase.taps);
@@ -118,25 +119,52 @@ void conv2d_phase_gradient(const Phase& phase, const ConstMatrixRef<T>& dy, cons
       part = {pack_left<T>(low_rank_left, row, rows, memory), factor_panels};
       for (Index i = 0; i < size; ++i) memory[i] *= scale;
     }
-    panel_product<T>(out, {false, nullptr}, Product<T, Kernel>{packed, kernel}, part);
+    multiply(out, packed, part);
     if (contiguous) return;
     for (Index i = 0; i < rows; ++i) dx.row(phase.input_row(row + i)) = out.row(i);
   });
 }
 
-// The same, making W's part.
+// Computes the gradient of the pixels of one phase.
 template <class T, class Right>
 void conv2d_phase_gradient(const Phase& phase, const ConstMatrixRef<T>& dy, const Right& right,
                            const T* row_scale, const LowRankInput<T>& low_rank, T scale,
                            bool contiguous, MatrixRef<T> dx) {
-  const KernelPanels<T, Right> kernel{right, &phase, dy.cols(), dx.cols(), row_scale};
+  using Kernel = KernelPanels<T, Right>;
+  const Index channels = dx.cols();
+  const Kernel kernel{right, &phase, dy.cols(), channels, row_scale};
   // A band of rows makes its panels anew; from the second on it pays to keep them.
   const Index depth = phase.taps.taps() * dy.cols(), rows = phase.taps.rows();
-  if (rows <= std::min(places_at_once(depth), PanelTasks<T>(rows, dx.cols()).band))
-    return conv2d_phase_gradient<T>(phase, dy, kernel, low_rank, scale, contiguous, dx);
+  if (rows <= std::min(places_at_once(depth), PanelTasks<T>(rows, channels).band))
+    return for_each_phase_band<T>(
+        phase, dy, low_rank, scale, contiguous, dx,
+        [&](MatrixRef<T> out, const PackedLeft<T>& packed, const LowRankProduct<T>& part) {
+          panel_product<T>(out, {false, nullptr}, Product<T, Kernel>{packed, kernel}, part);
+        });
+  // 64 columns are 48 and 16, and tiles of one vector take as long as those of two: so 32 and 32.
+  constexpr Index two = 2 * Simd<T>::width, wide = TileShape<T>::columns;
+  const bool splits = channels > wide && channels % wide == Simd<T>::width;
+  const Index main = splits ? channels - 2 * two : channels;
   Scratch scratch;
-  const PreparedPanels<T> prepared(kernel, depth, dx.cols(), scratch);
-  conv2d_phase_gradient<T>(phase, dy, prepared, low_rank, scale, contiguous, dx);
+  const auto prepare = [&](Index first, Index count) {
+    return PreparedPanels<T>(ShiftedPanels<T, Kernel>{kernel, first}, depth, count, scratch);
+  };
+  const std::array<PreparedPanels<T>, 3> prepared{
+      prepare(0, main), prepare(main, channels - main > 0 ? two : 0),
+      prepare(main + two, channels - main > 0 ? two : 0)};
+  for_each_phase_band<T>(
+      phase, dy, low_rank, scale, contiguous, dx,
+      [&](MatrixRef<T> out, const PackedLeft<T>& packed, const LowRankProduct<T>& part) {
+        Index first = 0;
+        for (const PreparedPanels<T>& panels : prepared) {
+          if (panels.columns() == 0) continue;
+          LowRankProduct<T> some = part;
+          if (part.left.depth > 0) some.right.columns = part.right.columns.from(first, 0);
+          panel_product<T>(out.middleCols(first, panels.columns()), {false, nullptr},
+                           Product<T, PreparedPanels<T>>{packed, panels}, some);
+          first += panels.columns();
+        }
+      });
 }
 
 }  // namespace detail

@@ -89,11 +89,11 @@ class JoinedTail {
                      Product<T, ReadyPanels<T>>{packed, {panel_, wide_}, T(1), column_scale_});
     constexpr Index step = 64;
     const Index tasks = (packed.rows + step - 1) / step;
-    const double work = static_cast<double>(packed.rows) * static_cast<double>(padded_ * rank_);
+    const double work = 8 * static_cast<double>(packed.rows) * static_cast<double>(wide_);
     parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
-      for (Index i = task * step; i < std::min(packed.rows, (task + 1) * step); ++i)
-        finish(sums.data() + i * wide_, xa.data() + (row + i) * xa.outerStride(),
-               y.data() + (row + i) * y.outerStride() + main_);
+      const Index first = task * step, count = std::min(packed.rows - first, step);
+      finish(sums.middleRows(first, count), xa.middleRows(row + first, count),
+             y.block(row + first, main_, count, tail_));
     });
   }
 
@@ -114,27 +114,55 @@ class JoinedTail {
     }
   }
 
-  // One row: sums has what lies in the panel's columns.
-  void finish(const T* sums, T* xa, T* y) const {
-    namespace ei = Eigen::internal;
+  // Rows of sums, which lie in the panel's columns, to xa and to y's last columns.
+  void finish(ConstMatrixRef<T> sums, MatrixRef<T> xa, MatrixRef<T> y) const {
     constexpr Index width = Simd<T>::width;
-    std::array<T, static_cast<std::size_t>(TileShape<T>::columns)> scaled;
-    for (Index r = 0; r < rank_; ++r) {
-      xa[r] = sums[tail_ + r];
-      scaled[static_cast<std::size_t>(r)] = scale_ * xa[r];
-    }
-    for (Index j = 0; j < tail_; j += width) {
-      auto sum = ei::ploadu<Packet<T>>(sums + j);
-      for (Index r = 0; r < rank_; ++r)
-        sum = ei::pmadd(ei::pset1<Packet<T>>(scaled[static_cast<std::size_t>(r)]),
-                        ei::ploadu<Packet<T>>(factor_ + r * padded_ + j), sum);
-      if (j + width <= tail_) {
-        ei::pstoreu(y + j, sum);
-        continue;
+    Scratch scratch;
+    MatrixRef<T> scaled = scratch.matrix<T>(sums.rows(), rank_);
+    for (Index i = 0; i < sums.rows(); ++i)
+      for (Index r = 0; r < rank_; ++r) {
+        xa(i, r) = sums(i, tail_ + r);
+        scaled(i, r) = scale_ * xa(i, r);
       }
-      std::array<T, static_cast<std::size_t>(width)> last;
-      ei::pstoreu(last.data(), sum);
-      std::copy_n(last.data(), tail_ - j, y + j);
+    for (Index j = 0; j < tail_; j += width) finish_packets(sums, scaled, j, y);
+  }
+
+  // The columns from `j` on that a packet has, eight of B's rows in registers at a time.
+  void finish_packets(const ConstMatrixRef<T>& sums, const MatrixRef<T>& scaled, Index j,
+                      MatrixRef<T>& y) const {
+    namespace ei = Eigen::internal;
+    constexpr Index width = Simd<T>::width, some = 8;
+    const bool whole = j + width <= tail_;
+    std::array<T, static_cast<std::size_t>(width)> last;
+    for (Index r = 0; r < rank_; r += some) {
+      const Index count = std::min(some, rank_ - r);
+      Packet<T> b[some];
+      for (Index i = 0; i < count; ++i)
+        b[i] = ei::ploadu<Packet<T>>(factor_ + (r + i) * padded_ + j);
+      for (Index row = 0; row < sums.rows(); ++row) {
+        T* const to = y.data() + row * y.outerStride() + j;
+        // From the second time on from y, or from where its last columns wait.
+        const T* from = sums.data() + row * sums.outerStride() + j;
+        if (r > 0 && whole) from = to;
+        if (r > 0 && !whole) {
+          std::copy_n(to, tail_ - j, last.data());
+          from = last.data();
+        }
+        auto sum = ei::ploadu<Packet<T>>(from);
+        const T* const by = scaled.data() + row * scaled.outerStride() + r;
+        if (count == some)
+          unroll<some>([&](Index i) __attribute__((always_inline)) {
+            sum = ei::pmadd(ei::pset1<Packet<T>>(by[i]), b[i], sum);
+          });
+        else
+          for (Index i = 0; i < count; ++i) sum = ei::pmadd(ei::pset1<Packet<T>>(by[i]), b[i], sum);
+        if (whole) {
+          ei::pstoreu(to, sum);
+        } else {
+          ei::pstoreu(last.data(), sum);
+          std::copy_n(last.data(), tail_ - j, to);
+        }
+      }
     }
   }
 

@@ -46,6 +46,23 @@ void interleave(const T* const* rows, Index count, Index depth, T* out) {
   interleave<T, 1>(rows, depth, out);
 }
 
+// Copies `count` elements: a call of memmove costs more than the few that a kernel's row of an
+// image of three channels has.
+template <class T>
+EIGEN_ALWAYS_INLINE void copy_run(const T* from, Index count, T* to) {
+  namespace ei = Eigen::internal;
+  using Four = FittingPacket<T, 4>;
+  constexpr Index few = 48;
+  if (count > few) {
+    std::copy_n(from, count, to);
+    return;
+  }
+  Index i = 0;
+  for (; i + Four::size <= count; i += Four::size)
+    ei::pstoreu(to + i, ei::ploadu<typename Four::type>(from + i));
+  for (; i < count; ++i) to[i] = from[i];
+}
+
 // Tells whether the rest of a kernel's row, from `tap` on, lies side by side in memory, none of its
 // pixels outside: few channels then make no short runs.
 template <class T>
@@ -127,7 +144,7 @@ class PatchPanels {
         if (pixel < 0)
           std::fill_n(out, run, T(0));
         else
-          std::copy_n(image_.data() + pixel * image_.outerStride() + channel, run, out);
+          detail::copy_run(image_.data() + pixel * image_.outerStride() + channel, run, out);
         out += run;
         k += run;
       }

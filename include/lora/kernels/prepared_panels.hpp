@@ -10,6 +10,18 @@
 
 namespace lora::kernels {
 
+/// A right side from column `first` on.
+template <class T, class Source>
+struct ShiftedPanels {
+  Source source;
+  Index first;
+
+  [[nodiscard]] Panel<T> panel(PanelRequest request, T* buffer) const {
+    request.column += first;
+    return source.panel(request, buffer);
+  }
+};
+
 /// The panels of a right side (depth, columns), all made at once: for a source whose panels cost
 /// much, where a product asks for each several times.
 template <class T>
@@ -40,6 +52,8 @@ class PreparedPanels {
         std::copy_n(panel.data + i * panel.stride, wide, place + i * wide);
     });
   }
+
+  [[nodiscard]] Index columns() const { return columns_; }
 
   [[nodiscard]] Panel<T> panel(const PanelRequest& request, T*) const {
     const Index count = std::min(TileShape<T>::columns, columns_ - request.column);

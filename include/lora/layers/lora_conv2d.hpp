@@ -281,6 +281,7 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   // A in the order of patches.
   [[nodiscard]] ConstMatrixRef<T> ordered_a(const Entry& used, Scratch& scratch) const {
     const auto& a = used.adapter->a().value;
+    if (window_.taps() == 1) return a;
     MatrixRef<T> ordered = scratch.matrix<T>(a.rows(), a.cols());
     kernels::to_tap_order<T>(a, in_channels(), ordered);
     return ordered;
@@ -374,11 +375,12 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
 
     const auto mask = mask_of(used, frame.mask_step());
     const ConstMatrixRef<T> a = ordered_a(*used, scratch);
-    MatrixRef<T> ordered_da = scratch.matrix<T>(a.rows(), a.cols());
-    ordered_da.setZero();
+    const bool same_order = window_.taps() == 1;
+    MatrixRef<T> ordered_da = same_order ? da : scratch.matrix<T>(a.rows(), a.cols());
+    if (!same_order) ordered_da.setZero();
     kernels::add_conv2d_factor_gradient<T>(window_, in, out, g,
                                            mask ? dropped(x, *mask, scratch) : x, s, ordered_da);
-    kernels::add_in_file_order<T>(ordered_da, in_channels(), da);
+    if (!same_order) kernels::add_in_file_order<T>(ordered_da, in_channels(), da);
     if (dx != nullptr) {
       input_gradient(in, out, dy, {mask ? ConstMatrixRef<T>(a.topRows(0)) : a, g}, s, to);
       if (mask) add_masked_gradient(in, out, g, a, s, *mask, to);
@@ -396,11 +398,15 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     for (Index o = 0; o < dy.cols(); ++o) dbias.data()[o] += norm_.scale()[o] * sums(0, o);
   }
 
-  // dx = dy diag(scale) back through W, and g back through A if that has rows.
+  // dx = dy diag(scale) back through W, and g back through A if that has rows. The scale goes into
+  // the smaller of dy and W.
   void input_gradient(const ImageShape& in, const ImageShape& out, const ConstMatrixRef<T>& dy,
                       const kernels::LowRankInput<T>& low_rank, T s, MatrixRef<T> dx) const {
-    kernels::conv2d_input_gradient<T>(window_, in, out, dy, weight_.transposed_panels(),
-                                      norm_.scale(), low_rank, s, dx);
+    const bool few_pixels = norm_.exists() && dy.rows() < this->in_features();
+    Scratch scratch;
+    const ConstMatrixRef<T> from = few_pixels ? norm_.scaled_columns(dy, scratch) : dy;
+    kernels::conv2d_input_gradient<T>(window_, in, out, from, weight_.transposed_panels(),
+                                      few_pixels ? nullptr : norm_.scale(), low_rank, s, dx);
   }
 
   // dx += s (g back through A) * mask.

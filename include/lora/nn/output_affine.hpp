@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "lora/core/elementwise.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/scratch.hpp"
 
@@ -44,6 +45,15 @@ class OutputAffine {
     if (!exists()) return b;
     MatrixRef<T> scaled = scratch.matrix<T>(b.rows(), b.cols());
     for (Index o = 0; o < b.rows(); ++o) scaled.row(o) = scale_[o] * b.row(o);
+    return scaled;
+  }
+
+  /// Returns dy diag(scale) for dy (N, outputs). There is a map.
+  [[nodiscard]] ConstMatrixRef<T> scaled_columns(const ConstMatrixRef<T>& dy,
+                                                 Scratch& scratch) const {
+    MatrixRef<T> scaled = scratch.matrix<T>(dy.rows(), dy.cols());
+    for_each_row(dy.rows(), dy.cols(), 2,
+                 [&](Index i) { scaled.row(i) = dy.row(i).cwiseProduct(scale_.transpose()); });
     return scaled;
   }
 
