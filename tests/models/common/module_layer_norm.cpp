@@ -17,7 +17,7 @@ TEST_CASE("a layer norm of a model trains as a whole, its bias alone, or not") {
   models::ModelOutline outline{.model_type = "llama"};
   outline.modules = {{"norm", peft::ModuleKind::no_layer}, {"q_proj", peft::ModuleKind::linear}};
   using Names = std::vector<std::string>;
-  const std::vector<std::pair<models::Tuning, Names>> cases{
+  const std::vector<std::pair<models::Tuning, Names>> tunings{
       {models::HeadOnly{}, {}},
       {models::FullTuning{}, {"norm.weight", "norm.bias"}},
       {peft::PeftConfig{.bias = "all"}, {"norm.bias"}}};
@@ -25,7 +25,7 @@ TEST_CASE("a layer norm of a model trains as a whole, its bias alone, or not") {
   const LayerNorm<double> plain(files["norm.weight"].transpose(), files["norm.bias"].transpose());
   Matrix<double> expected, y(4, 6);
   plain.forward(x, expected);
-  for (const auto& [tuning, names] : cases) {
+  for (const auto& [tuning, names] : tunings) {
     Workbench bench(files, tuning, outline);
     models::ModuleLayerNorm<double> norm(bench.builder, "norm", 6, 1e-5);
     CHECK(norm.trains() == !names.empty());
