@@ -7,6 +7,7 @@
 #include "lora/core/parallel.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/kernels/conv2d_product.hpp"
+#include "lora/kernels/packed_left.hpp"
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/panels.hpp"
 #include "lora/kernels/patch_columns.hpp"
@@ -36,30 +37,22 @@ struct PhasePixels {
   }
 };
 
-// Computes the sum over the pixels of a phase of gathered^T x (taps * R, channels), by blocks of
-// pixels of a fixed size that are added in their order.
+// Computes the sum over the pixels of a phase of g, gathered there (pixels, taps * R), transposed,
+// times x: (taps * R, channels), by blocks of pixels of a fixed size that are added in their order.
 template <class T>
-void gathered_product(const Phase& phase, const PatchColumns<T>& gathered,
-                      const ConstMatrixRef<T>& x, bool contiguous, MatrixRef<T> sum) {
+void gathered_product(const Phase& phase, const ConstMatrixRef<T>& g, const ConstMatrixRef<T>& x,
+                      bool contiguous, MatrixRef<T> sum) {
   constexpr Index block = 12 * depth_block;
-  const Index pixels = gathered.depth(), blocks = (pixels + block - 1) / block, size = sum.size();
+  const Index pixels = phase.taps.rows(), blocks = (pixels + block - 1) / block, size = sum.size();
   Scratch scratch;
   T* const parts = scratch.take<T>(size * blocks);
   const double work = static_cast<double>(size) * static_cast<double>(pixels);
   parallel_for(blocks, threads_for(blocks, work), [&](Index b) {
-    const Index first = b * block, depth = std::min(block, pixels - first);
+    const Index first = b * block;
+    const PatchColumns<T> gathered(g, phase.taps, first, std::min(block, pixels - first));
     Scratch inner;
-    T* const memory = inner.take<T>(packed_left_size(gathered.rows(), depth));
-    // A piece of the depth, which pack_left knows as a whole alone.
-    for (Index k = 0; k < depth; k += depth_block) {
-      const Index deep = std::min(depth_block, depth - k);
-      for (Index row = 0; row < gathered.rows();) {
-        const Index high = tile_rows<T>(gathered.rows() - row);
-        gathered.pack({row, high, first + k, deep}, memory + k * gathered.rows() + row * deep);
-        row += high;
-      }
-    }
-    const PackedLeft<T> left{memory, gathered.rows(), depth};
+    const PackedLeft<T> left =
+        pack_left<T>(gathered, inner.take<T>(packed_left_size(gathered.rows(), gathered.depth())));
     const MatrixRef<T> part(parts + b * size, sum.rows(), sum.cols(), sum.cols());
     if (contiguous) {
       const MatrixPanels<T> right{
@@ -94,10 +87,9 @@ void add_conv2d_factor_gradient(const Window& window, const ImageShape& in, cons
     for (Index col = 0; col < std::min(window.stride_width, in.width); ++col) {
       const Phase phase(window, in, out, y, col);
       if (phase.taps.taps() == 0) continue;
-      const PatchColumns<T> gathered(g, phase.taps);
       Scratch scratch;
-      MatrixRef<T> sum = scratch.matrix<T>(gathered.rows(), channels);
-      detail::gathered_product<T>(phase, gathered, x, contiguous, sum);
+      MatrixRef<T> sum = scratch.matrix<T>(phase.taps.taps() * rank, channels);
+      detail::gathered_product<T>(phase, g, x, contiguous, sum);
       for (Index t = 0; t < phase.taps.taps(); ++t)
         da.middleCols(phase.kernel_tap(t) * channels, channels) +=
             scale * sum.middleRows(t * rank, rank);

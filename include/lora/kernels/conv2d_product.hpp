@@ -142,16 +142,14 @@ void conv2d_phase_gradient(const Phase& phase, const ConstMatrixRef<T>& dy, cons
           panel_product<T>(out, {false, nullptr}, Product<T, Kernel>{packed, kernel}, part);
         });
   // 64 columns are 48 and 16, and tiles of one vector take as long as those of two: so 32 and 32.
-  constexpr Index two = 2 * Simd<T>::width, wide = TileShape<T>::columns;
+  constexpr Index wide = TileShape<T>::columns;
   const bool splits = channels > wide && channels % wide == Simd<T>::width;
-  const Index main = splits ? channels - 2 * two : channels;
+  const Index half = splits ? 2 * Simd<T>::width : 0, main = channels - 2 * half;
   Scratch scratch;
   const auto prepare = [&](Index first, Index count) {
     return PreparedPanels<T>(ShiftedPanels<T, Kernel>{kernel, first}, depth, count, scratch);
   };
-  const std::array<PreparedPanels<T>, 3> prepared{
-      prepare(0, main), prepare(main, channels - main > 0 ? two : 0),
-      prepare(main + two, channels - main > 0 ? two : 0)};
+  const std::array prepared{prepare(0, main), prepare(main, half), prepare(main + half, half)};
   for_each_phase_band<T>(
       phase, dy, low_rank, scale, contiguous, dx,
       [&](MatrixRef<T> out, const PackedLeft<T>& packed, const LowRankProduct<T>& part) {

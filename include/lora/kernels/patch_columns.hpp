@@ -9,16 +9,19 @@
 namespace lora::kernels {
 
 /// The patches of images, transposed: the left side (taps * channels, places) of a product, row (t,
-/// c) the channel c of what tap t reads of every place, zeros outside of the image. `image` is
-/// (pixels, channels), one row a pixel. See PatchRows.
+/// c) the channel c of what tap t reads of every place, zeros outside of the image; or of `count`
+/// places from `first` on alone. `image` is (pixels, channels), one row a pixel. See PatchRows.
 template <class T>
 class PatchColumns {
  public:
   PatchColumns(const ConstMatrixRef<T>& image, const PixelTaps& taps)
-      : image_(image), taps_(taps) {}
+      : PatchColumns(image, taps, 0, taps.rows()) {}
+
+  PatchColumns(const ConstMatrixRef<T>& image, const PixelTaps& taps, Index first, Index count)
+      : image_(image), taps_(taps), first_(first), count_(count) {}
 
   [[nodiscard]] Index rows() const { return taps_.taps() * image_.cols(); }
-  [[nodiscard]] Index depth() const { return taps_.rows(); }
+  [[nodiscard]] Index depth() const { return count_; }
 
   void pack(const LeftRequest& request, T* out) const {
     const Index channels = image_.cols();
@@ -37,7 +40,7 @@ class PatchColumns {
     Index k = 0;
     while (k < request.depth) {
       // The rest of a row of places.
-      const Index number = request.depth_begin + k;
+      const Index number = first_ + request.depth_begin + k;
       const auto place = taps_.place(number);
       const Index beside = std::min(taps_.x.places - number % taps_.x.places, request.depth - k);
       const Index y = place.y + tap / taps_.x.taps * taps_.y.direction;
@@ -58,6 +61,8 @@ class PatchColumns {
 
   ConstMatrixRef<T> image_;
   PixelTaps taps_;
+  Index first_;
+  Index count_;
 };
 
 }  // namespace lora::kernels

@@ -42,8 +42,8 @@ class ResNetNames {
     return {"conv1", "conv2", "conv3", "downsample.0"};
   }
 
-  /// Returns the ends of the paths of all batch norms, for modules_to_save and ModulesOnly; of a
-  /// network of basic blocks bn3 is none.
+  /// Returns the ends of the paths of all batch norms, for modules_to_save and ModulesOnly: bn3
+  /// among them only where blocks are bottlenecks.
   [[nodiscard]] std::vector<std::string> norms(ResNetBlockType type) const {
     if (hf_) return {"normalization"};
     std::vector<std::string> names{"bn1", "bn2", "downsample.1"};

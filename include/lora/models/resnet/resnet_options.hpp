@@ -14,7 +14,7 @@ struct ResNetOptions {
   Tuning tuning = HeadOnly{};               ///< what trains
   std::uint64_t seed = 0;                   ///< of start values and dropout
   std::optional<Index> labels = {};         ///< classes of a new head; the file's if left out
-  bool new_head = false;                    ///< whether one is drawn also where the files have it
+  bool new_head = false;                    ///< draw the head anew even if the files have one
   std::optional<ResNetConfig> config = {};  ///< in place of config.json, where there is none
 
   /// Whether batch norms train with the statistics of their batches and move the running ones, as
