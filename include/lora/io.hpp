@@ -3,8 +3,10 @@
 // Everything that reads and writes files; it needs Eigen and nlohmann-json (target lora::io).
 
 #include "lora/io/atomic_file.hpp"
+#include "lora/io/batch_count.hpp"
 #include "lora/io/checkpoint.hpp"
 #include "lora/io/convert.hpp"
+#include "lora/io/directory.hpp"
 #include "lora/io/dtype.hpp"
 #include "lora/io/gguf/gguf_metadata.hpp"
 #include "lora/io/gguf/gguf_reader.hpp"

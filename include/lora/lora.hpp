@@ -76,6 +76,7 @@
 
 #include "lora/init/gaussian.hpp"
 #include "lora/init/kaiming_uniform.hpp"
+#include "lora/init/uniform.hpp"
 
 #include "lora/nn/activation.hpp"
 #include "lora/nn/attention.hpp"

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lora/core/matrix.hpp"
+#include "lora/init/uniform.hpp"
 #include "lora/random/random.hpp"
 
 namespace lora {
@@ -15,12 +16,8 @@ template <class T>
 void kaiming_uniform(MatrixRef<T> matrix, const Random& random, double a = std::sqrt(5.0),
                      std::uint64_t step = 0) {
   if (matrix.size() == 0) return;
-  const double k = std::sqrt(6 / ((1 + a * a) * static_cast<double>(matrix.cols())));
-  for (Index i = 0; i < matrix.rows(); ++i)
-    for (Index j = 0; j < matrix.cols(); ++j) {
-      const auto element = static_cast<std::uint64_t>(i * matrix.cols() + j);
-      matrix(i, j) = static_cast<T>(k * (2 * random.uniform(step, element) - 1));
-    }
+  uniform<T>(matrix, random, std::sqrt(6 / ((1 + a * a) * static_cast<double>(matrix.cols()))),
+             step);
 }
 
 }  // namespace lora

@@ -9,6 +9,7 @@
 #include "lora/core/place.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/init/kaiming_uniform.hpp"
+#include "lora/init/uniform.hpp"
 #include "lora/kernels/product.hpp"
 #include "lora/nn/bias_gradient.hpp"
 #include "lora/random/random.hpp"
@@ -35,10 +36,7 @@ class Linear {
     bias_ = Parameter<T>("", Matrix<T>(1, out_features), {out_features});
     const Random random(seed, RandomStream::initialisation);
     kaiming_uniform<T>(weight_.value, random);
-    const double k = 1 / std::sqrt(static_cast<double>(in_features));
-    for (Index j = 0; j < out_features; ++j)
-      bias_.value(0, j) =
-          static_cast<T>(k * (2 * random.uniform(1, static_cast<std::uint64_t>(j)) - 1));
+    uniform<T>(bias_.value, random, 1 / std::sqrt(static_cast<double>(in_features)), 1);
     set_name("");
   }
 

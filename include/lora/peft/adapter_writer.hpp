@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -15,6 +14,8 @@
 
 #include "lora/core/parameter_list.hpp"
 #include "lora/io/atomic_file.hpp"
+#include "lora/io/batch_count.hpp"
+#include "lora/io/directory.hpp"
 #include "lora/io/mapped_file.hpp"
 #include "lora/io/safetensors/safetensors_writer.hpp"
 #include "lora/layers/adapted_layer_ref.hpp"
@@ -41,16 +42,11 @@ namespace detail {
   return std::ranges::equal(file.bytes(), std::as_bytes(std::span(text.data(), text.size())));
 }
 
-// PEFT insists on how many batches a batch norm has seen, wherever it reads the norm's statistics;
-// nothing depends on the number, which is not kept here.
+// Beside the statistics of a batch norm.
 inline void add_batch_count(const std::string& name, std::vector<io::Tensor>& tensors) {
   constexpr std::string_view end = ".running_mean";
-  if (!name.ends_with(end)) return;
-  const std::string norm = name.substr(0, name.size() - end.size());
-  tensors.push_back({adapter_key(norm + ".num_batches_tracked"),
-                     io::DType::I64,
-                     {},
-                     std::vector<std::byte>(sizeof(std::int64_t))});
+  if (name.ends_with(end))
+    tensors.push_back(io::batch_count(adapter_key(name.substr(0, name.size() - end.size()))));
 }
 
 }  // namespace detail
@@ -90,10 +86,7 @@ void save_adapter(const std::filesystem::path& directory,
     detail::add_batch_count(parameter->name, tensors);
   }
 
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error)
-    throw FileError(message(directory.string(), ": cannot make the directory: ", error.message()));
+  io::make_directory(directory);
   io::AtomicFile weights_file(directory / adapter_weights_file);
   io::write_safetensors(weights_file, std::move(tensors));
   weights_file.flush();

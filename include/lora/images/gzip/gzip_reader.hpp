@@ -40,6 +40,12 @@ class GzipReader {
     return done;
   }
 
+  /// Tells whether there is one more byte, which it takes. Throws as read.
+  [[nodiscard]] bool has_more() {
+    std::uint8_t more = 0;
+    return read({&more, 1}) != 0;
+  }
+
   /// Returns the next bytes, `limit` of them or all that are left, in memory that grows as they
   /// come. Throws as read.
   [[nodiscard]] std::vector<std::uint8_t> read_up_to(std::uint64_t limit) {
@@ -115,8 +121,7 @@ class GzipReader {
                                                       const std::string& where) {
   GzipReader reader(bytes, where);
   std::vector<std::uint8_t> all = reader.read_up_to(limit);
-  std::uint8_t more = 0;
-  if (reader.read({&more, 1}) != 0)
+  if (reader.has_more())
     throw FileError(message(where, ": holds more than ", limit, " bytes, the limit"));
   return all;
 }

@@ -33,8 +33,7 @@ class IdxGzip {
   [[nodiscard]] std::vector<std::uint8_t> data() {
     std::vector<std::uint8_t> found = reader_.read_up_to(header_.elements);
     require_elements(found.size(), header_, where_);
-    std::uint8_t more = 0;
-    if (reader_.read({&more, 1}) != 0)
+    if (reader_.has_more())
       throw FileError(message(where_, ": has more bytes of data than the ", header_.elements,
                               " of its header"));
     return found;

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "lora/io/batch_count.hpp"
 #include "lora/io/safetensors/safetensors_writer.hpp"
 #include "lora/layers/lora_conv2d.hpp"
 #include "lora/models/common/model_builder.hpp"
@@ -123,8 +123,8 @@ class ModuleConvNorm {
     if (norm_trains()) list.add(norm_.bias());
   }
 
-  /// Adds the tensors of both as they are now, with the adapter in use merged, under
-  /// PyTorch's names and of its shapes.
+  /// Adds the tensors of both as they are now, with the adapter in use merged, under PyTorch's
+  /// names and in its shapes.
   void add_tensors(std::vector<io::Tensor>& tensors) {
     const Window& window = std::visit([](const auto& conv) { return conv.window(); }, conv_);
     const auto* const lora = std::get_if<Lora>(&conv_);
@@ -136,11 +136,7 @@ class ModuleConvNorm {
     for (const Parameter<T>* parameter :
          {&norm_.weight(), &norm_.bias(), norm_.statistics()[0], norm_.statistics()[1]})
       tensors.push_back(io::make_tensor(parameter->name, parameter->value, parameter->shape()));
-    // PyTorch wants to know how many batches a norm has seen, which nothing depends on.
-    tensors.push_back({norm_.name() + ".num_batches_tracked",
-                       io::DType::I64,
-                       {},
-                       std::vector<std::byte>(sizeof(std::int64_t))});
+    tensors.push_back(io::batch_count(norm_.name()));
   }
 
   /// Calls action(layer) with the LoRAConv2d, if there is one with an adapter.

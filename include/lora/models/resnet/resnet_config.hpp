@@ -125,9 +125,10 @@ inline void validate(const ResNetConfig& config, std::string_view where) {
 /// parse_resnet_config reads too.
 [[nodiscard]] std::string resnet_config_text(const ResNetConfig& config);
 
-/// Returns directory/config.json as it lies there, but with `labels` labels: where they are others,
-/// their names go. Throws FileError.
-[[nodiscard]] std::string resnet_config_text(const std::filesystem::path& directory, Index labels);
+/// Returns the text of a config.json, transformers' or timm's, with another number of labels, whose
+/// names go. Throws FileError, beginning with `where`, for text that is not JSON.
+[[nodiscard]] std::string with_labels(std::string_view text, Index labels,
+                                      const std::string& where);
 
 /// Reads directory/config.json. Throws FileError; see parse_resnet_config.
 [[nodiscard]] ResNetConfig read_resnet_config(const std::filesystem::path& directory);

@@ -121,11 +121,7 @@ inline std::string resnet_config_text(const ResNetConfig& config) {
   return json.dump(2) + "\n";
 }
 
-inline std::string resnet_config_text(const std::filesystem::path& directory, Index labels) {
-  const io::MappedFile file(directory / "config.json");
-  std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  const std::string where = file.path().string();
-  if (parse_resnet_config(text, where).num_labels == labels) return text;
+inline std::string with_labels(std::string_view text, Index labels, const std::string& where) {
   io::Json json = io::parse_json(text, where);
   for (const char* key : {"id2label", "label2id", "label_names", "label_descriptions"})
     json.erase(key);

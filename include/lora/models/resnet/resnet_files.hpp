@@ -1,17 +1,18 @@
 #pragma once
 
 #include <cmath>
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "lora/init/gaussian.hpp"
 #include "lora/init/kaiming_uniform.hpp"
+#include "lora/init/uniform.hpp"
 #include "lora/io/atomic_file.hpp"
+#include "lora/io/batch_count.hpp"
+#include "lora/io/directory.hpp"
 #include "lora/io/safetensors/safetensors_writer.hpp"
 #include "lora/models/resnet/resnet_block_sizes.hpp"
 #include "lora/models/resnet/resnet_config.hpp"
@@ -24,10 +25,7 @@ namespace lora::models {
 /// FileError.
 inline void write_resnet_files(const std::filesystem::path& directory, const std::string& config,
                                std::vector<io::Tensor> tensors) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error)
-    throw FileError(message(directory.string(), ": cannot make the directory: ", error.message()));
+  io::make_directory(directory);
   io::AtomicFile weights_file(directory / "model.safetensors");
   io::write_safetensors(weights_file, std::move(tensors));
   weights_file.flush();
@@ -60,11 +58,7 @@ class NewResNet {
     Matrix<float> head(config_.num_labels, config_.hidden_sizes.back());
     kaiming_uniform<float>(head, next_random());
     Matrix<float> bias(1, config_.num_labels);
-    const Random random = next_random();
-    const double k = 1 / std::sqrt(static_cast<double>(head.cols()));
-    for (Index i = 0; i < bias.cols(); ++i)
-      bias(0, i) =
-          static_cast<float>(k * (2 * random.uniform(0, static_cast<std::uint64_t>(i)) - 1));
+    uniform<float>(bias, next_random(), 1 / std::sqrt(static_cast<double>(head.cols())));
     tensors_.push_back(io::make_tensor(names.head() + ".weight", head));
     tensors_.push_back(io::make_tensor(names.head() + ".bias", bias, {bias.cols()}));
     return std::move(tensors_);
@@ -83,10 +77,7 @@ class NewResNet {
          {std::pair{".weight", 1.F}, {".bias", 0.F}, {".running_mean", 0.F}, {".running_var", 1.F}})
       tensors_.push_back(io::make_tensor(
           names.norm + part, Matrix<float>::Constant(1, sizes.out, value), {sizes.out}));
-    tensors_.push_back({names.norm + ".num_batches_tracked",
-                        io::DType::I64,
-                        {},
-                        std::vector<std::byte>(sizeof(std::int64_t))});
+    tensors_.push_back(io::batch_count(names.norm));
   }
 
   [[nodiscard]] Random next_random() {

@@ -2,7 +2,10 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <variant>
 
+#include "lora/io/mapped_file.hpp"
 #include "lora/models/common/model_source.hpp"
 #include "lora/models/resnet/resnet_config.hpp"
 #include "lora/models/resnet/resnet_options.hpp"
@@ -10,30 +13,57 @@
 
 namespace lora::models {
 
+namespace detail {
+
+/// A ResNet's settings, and the config.json that says them.
+struct ResNetSettings {
+  /// Takes options.config, or reads directory/config.json; with options.labels. Throws FileError
+  /// and ConfigError.
+  ResNetSettings(const std::filesystem::path& directory, const ResNetOptions& options) {
+    std::string where;
+    if (options.config) {
+      config = *options.config;
+    } else {
+      const io::MappedFile file(directory / "config.json");
+      where = file.path().string();
+      text.assign(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+      config = parse_resnet_config(text, where);
+    }
+    const bool others = options.labels && *options.labels != config.num_labels;
+    if (others) config.num_labels = *options.labels;
+    validate(config, "ResNetOptions");
+    if (options.config)
+      text = resnet_config_text(config);
+    else if (others)
+      text = with_labels(text, config.num_labels, where);
+  }
+
+  ResNetConfig config;
+  std::string text;
+};
+
+}  // namespace detail
+
 /// What a ResNet is built from; see ModelSource.
 template <class T>
 struct ResNetSource : ModelSource<T, ResNetConfig> {
   /// Opens a directory of safetensors. Throws FileError and ConfigError.
   ResNetSource(const std::filesystem::path& directory, const ResNetOptions& options)
-      : ResNetSource(directory, options, with_options(directory, options)) {}
+      : ResNetSource(directory, options, detail::ResNetSettings(directory, options)) {}
 
   std::string config_text;  ///< the config.json of this model
 
  private:
   ResNetSource(const std::filesystem::path& directory, const ResNetOptions& options,
-               const ResNetConfig& with)
-      : ModelSource<T, ResNetConfig>(directory, with, resnet_outline(with), options.tuning),
-        config_text(options.config ? resnet_config_text(with)
-                                   : resnet_config_text(directory, with.num_labels)) {}
+               detail::ResNetSettings settings)
+      : ModelSource<T, ResNetConfig>(directory, settings.config, resnet_outline(settings.config),
+                                     checked(options.tuning)),
+        config_text(std::move(settings.text)) {}
 
-  static ResNetConfig with_options(const std::filesystem::path& directory,
-                                   const ResNetOptions& options) {
-    ResNetConfig config = options.config ? *options.config : read_resnet_config(directory);
-    if (options.labels) config.num_labels = *options.labels;
-    validate(config, "ResNetOptions");
-    if (std::holds_alternative<BottleneckAdapters>(options.tuning))
+  static const Tuning& checked(const Tuning& tuning) {
+    if (std::holds_alternative<BottleneckAdapters>(tuning))
       throw ConfigError("ResNetOptions: BottleneckAdapters are not built here");
-    return config;
+    return tuning;
   }
 };
 
