@@ -75,6 +75,9 @@ class Learner {
       : model_(&model), images_(&images), problem_(&problem), batch_size_(batch), seed_(seed) {}
 
   [[nodiscard]] lora::ParameterList<float> parameters() { return model_->parameters(); }
+  [[nodiscard]] lora::ParameterList<float> stored_parameters() {
+    return model_->stored_parameters();
+  }
   [[nodiscard]] lora::Tape<float>& tape() { return tape_.frames; }
 
   [[nodiscard]] std::vector<Batch> batches(std::uint64_t epoch) const {

@@ -86,3 +86,24 @@ TEST_CASE("a checkpoint that is of another run, or of none, is refused") {
   CHECK(same_bits(other.layer.lora_B().value, b));
   CHECK(fresh.state().steps.empty());
 }
+
+TEST_CASE("what moves beside what trains comes back with the run") {
+  struct Moving : ToyTask {
+    Parameter<float> mean{"norm.running_mean", Matrix<float>::Constant(1, 3, 5)};
+    ParameterList<float> stored_parameters() {
+      ParameterList<float> all = parameters();  // some train, and are listed once
+      all.add(mean);
+      return all;
+    }
+  };
+  const TemporaryDirectory folder;
+  Moving task, other;
+  AdamW<float> optimizer, restored;
+  CHECK(checkpoint_parameters(task).size() == task.parameters().size() + 1);
+  step(task, optimizer);
+  task.mean.value.setConstant(7);
+  save_run(folder / "c", task, optimizer, {}, seed_of(1));
+  restore_run(read_run<float>(folder / "c", seed_of(1)), other, restored);
+  CHECK(same_bits(other.mean.value, task.mean.value));
+  CHECK(same_bits(other.layer.lora_B().value, task.layer.lora_B().value));
+}

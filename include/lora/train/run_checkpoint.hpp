@@ -32,7 +32,7 @@ void save_run(const std::filesystem::path& path, Task& task, const Optimizer& op
   using T = ScalarOf<Task>;
   const auto unsigned_of = [](int number) { return static_cast<std::uint64_t>(number); };
   io::Checkpoint<T> checkpoint;
-  checkpoint.parameters = io::values_of<T>(task.parameters());
+  checkpoint.parameters = io::values_of<T>(checkpoint_parameters(task));
   checkpoint.optimizer = optimizer.state();
   checkpoint.tapes = {task.tape().random_state()};
   checkpoint.counters = {{"epochs", unsigned_of(position.epochs)},
@@ -97,7 +97,7 @@ template <TrainingTask Task, class Optimizer>
 void restore_run(const SavedRun<ScalarOf<Task>>& saved, Task& task, Optimizer& optimizer) {
   Optimizer restored = optimizer;
   restored.set_state(saved.checkpoint.optimizer);
-  io::set_values<ScalarOf<Task>>(task.parameters(), saved.checkpoint.parameters);
+  io::set_values<ScalarOf<Task>>(checkpoint_parameters(task), saved.checkpoint.parameters);
   optimizer = std::move(restored);
   task.tape().set_random_state(saved.checkpoint.tapes.front());
 }

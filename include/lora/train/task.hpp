@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "lora/core/parameter_list.hpp"
@@ -20,9 +22,14 @@ namespace lora::train {
 ///     void backward();                                 // adds that loss's gradients
 ///     Tape<float>& tape();                             // whose random state a checkpoint keeps
 ///     double validate();                               // optional: a score on validation data
+///     ParameterList<float> stored_parameters();        // optional: see below
 ///
 /// loss() is the mean over what it counts, and says how much that is, without which no batch goes
 /// through the model in parts.
+///
+/// What moves in training beside what trains, as the statistics of batch norms do that take those
+/// of their batches, is in stored_parameters() (a model's own list of that name): checkpoints hold
+/// it.
 template <class Task>
 concept TrainingTask = requires(Task& task, const Batch& batch, std::uint64_t epoch) {
   { task.parameters() } -> ParameterRange;
@@ -42,6 +49,18 @@ concept ValidatedTask = TrainingTask<Task> && requires(Task& task) {
 template <TrainingTask Task>
 using ScalarOf = typename std::remove_pointer_t<
     std::decay_t<decltype(*std::declval<Task&>().parameters().begin())>>::Scalar;
+
+/// Lists what a checkpoint holds of a task: its parameters, and of its stored_parameters(), where
+/// it has them, those that do not train.
+template <TrainingTask Task>
+[[nodiscard]] ParameterList<ScalarOf<Task>> checkpoint_parameters(Task& task) {
+  ParameterList<ScalarOf<Task>> all;
+  for (auto* parameter : task.parameters()) all.add(*parameter);
+  if constexpr (requires { task.stored_parameters(); })
+    for (auto* parameter : task.stored_parameters())
+      if (std::find(all.begin(), all.end(), parameter) == all.end()) all.add(*parameter);
+  return all;
+}
 
 /// Is satisfied by an optimizer that a Trainer can use: AdamW, SGD, or one of the user's own.
 template <class Optimizer, class T>

@@ -19,7 +19,8 @@ struct ResNetOptions {
 
   /// Whether batch norms train with the statistics of their batches and move the running ones, as
   /// a network that is trained from scratch needs. All norms have to train as a whole then, so that
-  /// what moves is also stored.
+  /// what moves is also stored; the task of a Trainer passes stored_parameters() on, so that its
+  /// checkpoints hold it too.
   bool batch_statistics = false;
 };
 
