@@ -10,9 +10,7 @@ if [ -e "$folder/t10k-labels-idx1-ubyte" ]; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-chmod 755 "$work"  # apt-get downloads as a user of its own
-(cd "$work" && apt-get download --quiet dataset-fashion-mnist)
-dpkg-deb -x "$work"/*.deb "$work"
+"$(dirname "$0")/../support/unpack_debian.sh" "$work" dataset-fashion-mnist
 mkdir -p "$folder"
 for name in train-images-idx3 train-labels-idx1 t10k-images-idx3 t10k-labels-idx1; do
   gzip -dc "$(find "$work" -name "$name-ubyte.gz")" > "$folder/$name-ubyte"

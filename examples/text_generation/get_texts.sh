@@ -11,11 +11,7 @@ if [ -e "$folder/literature.txt" ]; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-chmod 755 "$work"  # apt-get downloads as a user of its own
-(cd "$work" && apt-get download --quiet jargon-text fortunes-min)
-for package in "$work"/*.deb; do
-  dpkg-deb -x "$package" "$work"
-done
+"$(dirname "$0")/../support/unpack_debian.sh" "$work" jargon-text fortunes-min
 mkdir -p "$folder"
 gzip -dc "$work/usr/share/doc/jargon-text/jargon.txt.gz" > "$folder/jargon.txt"
 grep -v '^%$' "$work/usr/share/games/fortunes/literature" > "$folder/literature.txt"
