@@ -199,27 +199,37 @@ def changed_settings(before, after):
     return [key for key in sorted(before | after) if before.get(key, "-") != after.get(key, "-")]
 
 
+def refusal(back):
+    """Returns why C++ refused the adapter, or None."""
+    message = back / "refused.txt"
+    return message.read_text().strip() if message.exists() else None
+
+
+def judge(name, there, again, moved, changed):
+    """Prints how far logits are apart in C++, and back in PEFT, how much the adapter moves them, and
+    what is not as it was; returns whether that is good."""
+    good = there <= TOLERANCE and again <= TOLERANCE and moved > 100 * TOLERANCE and not changed
+    print(
+        f"{'ok  ' if good else 'FAIL'} {name:22} C++ {there:.1e}  back in PEFT {again:.1e}"
+        f"  adapter's effect {moved:.1e}  {'CHANGED: ' + str(changed) if changed else 'kept'}"
+    )
+    return good
+
+
 def check_case(name, task, base, root, inputs, expected):
     back = root / "back" / name
-    if (back / "refused.txt").exists():
-        print(f"FAIL {name:22} refused: {(back / 'refused.txt').read_text()}")
+    if refusal(back) is not None:
+        print(f"FAIL {name:22} refused: {refusal(back)}")
         return False
     ours = safetensors.torch.load_file(back / "logits.safetensors")["logits"]
     there = (ours - expected).abs().max().item()
     again = (logits(base, task, back, inputs) - expected).abs().max().item()
     moved = (expected - logits(base, task, None, inputs)).abs().max().item()
-    changed = changed_settings(root / "from_peft" / name, back)
-    good = there <= TOLERANCE and again <= TOLERANCE and moved > 100 * TOLERANCE and not changed
-    print(
-        f"{'ok  ' if good else 'FAIL'} {name:22} C++ {there:.1e}  back in PEFT {again:.1e}"
-        f"  adapter's effect {moved:.1e}  settings {'CHANGED: ' + str(changed) if changed else 'kept'}"
-    )
-    return good
+    return judge(name, there, again, moved, changed_settings(root / "from_peft" / name, back))
 
 
-def check_refused(i, why, root):
-    message = root / "back" / f"refused_{i}" / "refused.txt"
-    text = message.read_text().strip() if message.exists() else "accepted"
+def check_refused(why, back):
+    text = refusal(back) or "accepted"
     good = why in text and "adapter_config.json" in text
     print(f"{'ok  ' if good else 'FAIL'} {why:38} {text.split(': ', 1)[-1]}")
     return good
@@ -261,7 +271,9 @@ def main():
             if not check_case(name, task, base, root, inputs, expected[name])
         ]
         failures += [
-            why for i, (why, *_) in enumerate(REFUSED) if not check_refused(i, why, root)
+            why
+            for i, (why, *_) in enumerate(REFUSED)
+            if not check_refused(why, root / "back" / f"refused_{i}")
         ]
     if failures:
         sys.exit("failed: " + ", ".join(failures))

@@ -31,7 +31,7 @@ except ImportError:
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "golden"))
 from make_golden_resnet import HEIGHT, WIDTH, pixels_of, random_model, randomise  # noqa: E402
-from peft_roundtrip import DTYPES, TOLERANCE, changed_settings  # noqa: E402
+from peft_roundtrip import DTYPES, changed_settings, check_refused, judge, refusal  # noqa: E402
 
 BASIC = {"depths": [2, 2]}
 BOTTLENECK = {"layer_type": "bottleneck", "hidden_sizes": [16, 24], "depths": [2, 2]}
@@ -210,11 +210,6 @@ def changed_tensors(before, after):
     ]
 
 
-def refusal(back):
-    message = back / "refused.txt"
-    return message.read_text().strip() if message.exists() else None
-
-
 def check_case(case, back, images):
     name = case.name
     if refusal(back) is not None:
@@ -226,20 +221,7 @@ def check_case(case, back, images):
     again = (logits(case, images, back) - expected).abs().max().item()
     moved = (expected - logits(case, images)).abs().max().item()
     changed = changed_tensors(case / "adapter", back) + changed_settings(case / "adapter", back)
-    good = there <= TOLERANCE and again <= TOLERANCE and moved > 100 * TOLERANCE and not changed
-    print(
-        f"{'ok  ' if good else 'FAIL'} {name:22} C++ {there:.1e}  back in PEFT {again:.1e}"
-        f"  adapter's effect {moved:.1e}  tensors and settings"
-        f" {'CHANGED: ' + str(changed) if changed else 'kept'}"
-    )
-    return good
-
-
-def check_refused(why, back):
-    text = refusal(back) or "accepted"
-    good = why in text and "adapter_config.json" in text
-    print(f"{'ok  ' if good else 'FAIL'} {why:38} {text.split(': ', 1)[-1]}")
-    return good
+    return judge(name, there, again, moved, changed)
 
 
 def main():

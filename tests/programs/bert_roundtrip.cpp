@@ -1,13 +1,9 @@
 // Loads adapters that PEFT wrote, computes logits with them, and writes them back: the C++ side of
 // tests/conformance/peft_roundtrip.py, which says what the arguments are. What is refused is told
 // adapter by adapter, in OUTPUT/<adapter>/refused.txt.
-#include <exception>
-#include <filesystem>
-#include <fstream>
-#include <iostream>
 #include <string>
 
-#include <lora/models.hpp>
+#include "round_trip.hpp"
 
 namespace fs = std::filesystem;
 using namespace lora;
@@ -19,26 +15,16 @@ Matrix<int> read_integers(const io::SafetensorsReader& file, const std::string& 
 }
 
 // Without a head, hidden states stand for logits.
-template <class Model>
-void round_trip(const fs::path& base, const text::TokenBatch& batch, const fs::path& from,
-                const fs::path& to) {
-  Model model(base, {.tuning = peft::read_peft_config(from)});
-  model.load_adapter(from);
-  Matrix<float> logits;
-  model.forward(batch, logits);
-  model.save_adapter(to);
-  io::write_safetensors(to / "logits.safetensors", {io::make_tensor("logits", logits)});
-}
-
 void round_trip_of_task(const fs::path& base, const text::TokenBatch& batch, const fs::path& from,
                         const fs::path& to) {
-  const std::string task = peft::read_peft_config(from).task_type;
-  if (task == "TOKEN_CLS")
-    round_trip<models::BertForTokenClassification<float>>(base, batch, from, to);
-  else if (task == "FEATURE_EXTRACTION")
-    round_trip<models::BertModel<float>>(base, batch, from, to);
+  const peft::PeftConfig config = peft::read_peft_config(from);
+  const auto round_trip = [&](auto model) { test::round_trip(std::move(model), batch, from, to); };
+  if (config.task_type == "TOKEN_CLS")
+    round_trip(models::BertForTokenClassification<float>(base, {.tuning = config}));
+  else if (config.task_type == "FEATURE_EXTRACTION")
+    round_trip(models::BertModel<float>(base, {.tuning = config}));
   else
-    round_trip<models::BertForSequenceClassification<float>>(base, batch, from, to);
+    round_trip(models::BertForSequenceClassification<float>(base, {.tuning = config}));
 }
 
 }  // namespace
@@ -52,15 +38,9 @@ int main(int argc, char** argv) {
     const io::SafetensorsReader file(argv[2]);
     const text::TokenBatch batch{read_integers(file, "ids"), read_integers(file, "type_ids"),
                                  read_integers(file, "attention_mask")};
-    for (const auto& entry : fs::directory_iterator(argv[3])) {
-      const fs::path to = fs::path(argv[4]) / entry.path().filename();
-      try {
-        round_trip_of_task(argv[1], batch, entry.path(), to);
-      } catch (const FileError& error) {
-        fs::create_directories(to);
-        std::ofstream(to / "refused.txt") << error.what() << '\n';
-      }
-    }
+    return test::for_each_case(argv[3], argv[4], [&](const fs::path& from, const fs::path& to) {
+      round_trip_of_task(argv[1], batch, from, to);
+    });
   } catch (const std::exception& error) {
     std::cerr << error.what() << '\n';
     return 1;
