@@ -22,32 +22,31 @@ if(LORA_BLAS)
   target_link_libraries(lora INTERFACE BLAS::BLAS)
 endif()
 
+# lora_part(<name> <needs>...): makes lora::<name>, headers that need more than Eigen.
+function(lora_part name)
+  add_library(lora_${name} INTERFACE)
+  add_library(lora::${name} ALIAS lora_${name})
+  set_target_properties(lora_${name} PROPERTIES EXPORT_NAME ${name})
+  target_link_libraries(lora_${name} INTERFACE ${ARGN})
+endfunction()
+
 if(LORA_IO)
-  add_library(lora_io INTERFACE)
-  add_library(lora::io ALIAS lora_io)
-  set_target_properties(lora_io PROPERTIES EXPORT_NAME io)
-  target_link_libraries(lora_io INTERFACE lora nlohmann_json::nlohmann_json)
+  lora_part(io lora nlohmann_json::nlohmann_json)
 endif()
 
 if(LORA_TEXT)
-  add_library(lora_text INTERFACE)
-  add_library(lora::text ALIAS lora_text)
-  set_target_properties(lora_text PROPERTIES EXPORT_NAME text)
   # utf8proc may be a part of this build, under a name of its own that no export set knows; the
   # installed package finds it by the usual one.
   set(lora_utf8proc utf8proc::utf8proc)
   if(NOT TARGET utf8proc::utf8proc)
     set(lora_utf8proc utf8proc)
   endif()
-  target_link_libraries(lora_text INTERFACE lora_io
+  lora_part(text lora_io
     $<BUILD_INTERFACE:${lora_utf8proc}> $<INSTALL_INTERFACE:utf8proc::utf8proc>)
 endif()
 
 if(LORA_GZIP)
-  add_library(lora_gzip INTERFACE)
-  add_library(lora::gzip ALIAS lora_gzip)
-  set_target_properties(lora_gzip PROPERTIES EXPORT_NAME gzip)
-  target_link_libraries(lora_gzip INTERFACE lora ZLIB::ZLIB)
+  lora_part(gzip lora ZLIB::ZLIB)
 endif()
 
 # GCC's -march=native also tunes for the processor at hand, and its tuning for recent AMD and Intel
