@@ -1,20 +1,16 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <exception>
 #include <iostream>
 #include <lora/text.hpp>
 #include <string>
 
 #include "../support/progress_bar.hpp"
+#include "../support/run_program.hpp"
 #include "model.hpp"
 #include "options.hpp"
 #include "run.hpp"
 #include "text_lengths.hpp"
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 namespace bert {
 
@@ -29,10 +25,7 @@ int program(int argc, char** argv, const std::string& purpose, const std::string
   app.footer("Weights. " + std::string(how_to_get_a_model) + "\n\nData. " + how_to_get_the_data);
   add_options(app, options, "the labelled sentences: see below");
   CLI11_PARSE(app, argc, argv);
-#ifdef _OPENMP
-  omp_set_num_threads(options.threads);
-#endif
-  try {
+  return examples::run_program(name.c_str(), options.threads, [&] {
     require_model(options.model);
     const auto tokenizer = lora::text::load_bert_tokenizer(options.model);
     const auto problem = make_problem(options.data, tokenizer, options.max_length);
@@ -40,11 +33,8 @@ int program(int argc, char** argv, const std::string& purpose, const std::string
                       lora::models::read_bert_config(options.model).max_position_embeddings);
     run<task>(options, problem, tokenizer, std::cout, std::cerr,
               examples::error_output_is_terminal());
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << name << ": " << error.what() << '\n';
-    return 1;
-  }
+    return true;
+  });
 }
 
 }  // namespace bert

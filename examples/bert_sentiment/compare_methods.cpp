@@ -4,22 +4,18 @@
 // Learning rates are chosen on validation sentences, each method's for itself.
 
 #include <CLI/CLI.hpp>
-#include <exception>
 #include <fstream>
 #include <iostream>
 
 #include "../bert/model.hpp"
 #include "../bert/options.hpp"
 #include "../support/progress_bar.hpp"
+#include "../support/run_program.hpp"
 #include "experiment.hpp"
 #include "methods.hpp"
 #include "methods_chart.hpp"
 #include "methods_report.hpp"
 #include "problem.hpp"
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 namespace sentiment {
 namespace {
@@ -58,14 +54,8 @@ int main(int argc, char** argv) {
   bert::add_options(app, options, "the labelled sentences: see below");
   sentiment::add_method_options(app, wanted);
   CLI11_PARSE(app, argc, argv);
-#ifdef _OPENMP
-  omp_set_num_threads(options.threads);
-#endif
-  try {
+  return examples::run_program("compare_methods", options.threads, [&] {
     sentiment::run(options, wanted);
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << "compare_methods: " << error.what() << '\n';
-    return 1;
-  }
+    return true;
+  });
 }

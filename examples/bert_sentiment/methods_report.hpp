@@ -9,20 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "../support/over_seeds.hpp"
 #include "../support/table.hpp"
 #include "experiment.hpp"
 
 namespace sentiment {
-
-/// Collects one number of method `row` over all seeds, where there is one.
-template <class Get>
-[[nodiscard]] std::vector<double> over_seeds(const std::vector<std::vector<Result>>& results,
-                                             std::size_t row, const Get& get) {
-  std::vector<double> numbers;
-  for (const auto& seed : results)
-    if (const std::optional<double> number = get(seed[row])) numbers.push_back(*number);
-  return numbers;
-}
 
 /// Prints one row a method: means over the seeds, and standard deviations of the scores.
 inline void print_methods(const std::vector<std::vector<Result>>& results, std::ostream& out) {
@@ -30,7 +21,9 @@ inline void print_methods(const std::vector<std::vector<Result>>& results, std::
                          "peak MiB", "file KiB", "base kept, on", "off"});
   const auto& rows = results.front();
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto numbers = [&](const auto& get) { return over_seeds(results, i, get); };
+    const auto numbers = [&](const auto& get) {
+      return examples::over_seeds(results, [&](const auto& seed) { return get(seed[i]); });
+    };
     const auto some = [](double number) { return std::optional(number); };
     const auto mean = [&](const auto& get, int digits) {
       return examples::fixed(examples::mean(numbers([&](const Result& r) { return some(get(r)); })),

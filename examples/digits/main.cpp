@@ -8,20 +8,16 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <exception>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "../support/progress_bar.hpp"
+#include "../support/run_program.hpp"
 #include "experiment.hpp"
 #include "options.hpp"
 #include "report.hpp"
 #include "tune.hpp"
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 namespace digits {
 namespace {
@@ -52,17 +48,9 @@ int main(int argc, char** argv) {
   digits::Options options;
   digits::add_options(app, options);
   CLI11_PARSE(app, argc, argv);
-#ifdef _OPENMP
-  omp_set_num_threads(options.threads);
-#endif
-  try {
-    if (options.tune) {
-      digits::tune(options, std::cout, std::cerr);
-      return 0;
-    }
-    return digits::run(options) ? 0 : 1;
-  } catch (const std::exception& error) {
-    std::cerr << "digits: " << error.what() << '\n';
-    return 1;
-  }
+  return examples::run_program("digits", options.threads, [&] {
+    if (!options.tune) return digits::run(options);
+    digits::tune(options, std::cout, std::cerr);
+    return true;
+  });
 }

@@ -7,23 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "../support/over_seeds.hpp"
 #include "../support/table.hpp"
 #include "experiment.hpp"
 #include "options.hpp"
 
 namespace digits {
-
-/// Collects one number of row `row` over all seeds, where there is one.
-template <class Get>
-[[nodiscard]] std::vector<double> over_seeds(const std::vector<SeedResults>& seeds, std::size_t row,
-                                             const Get& get) {
-  std::vector<double> numbers;
-  for (const SeedResults& seed : seeds) {
-    const std::optional<double> number = get(seed.rows[row]);
-    if (number) numbers.push_back(*number);
-  }
-  return numbers;
-}
 
 /// Prints one row a method: means over the seeds, and standard deviations of what varies.
 inline void print_table(const std::vector<SeedResults>& seeds, std::ostream& out) {
@@ -32,7 +21,10 @@ inline void print_table(const std::vector<SeedResults>& seeds, std::ostream& out
   const auto& rows = seeds.front().rows;
   const auto full = static_cast<double>(rows.at(1).trainable);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto numbers = [&](const auto& get) { return over_seeds(seeds, i, get); };
+    const auto numbers = [&](const auto& get) {
+      return examples::over_seeds(seeds,
+                                  [&](const SeedResults& seed) { return get(seed.rows[i]); });
+    };
     table.add(
         {rows[i].method, examples::grouped(static_cast<std::uint64_t>(rows[i].trainable)),
          i == 0 ? "-"

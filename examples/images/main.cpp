@@ -7,23 +7,19 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <string>
 
 #include "../support/progress_bar.hpp"
+#include "../support/run_program.hpp"
 #include "base.hpp"
 #include "methods.hpp"
 #include "options.hpp"
 #include "problem.hpp"
 #include "report.hpp"
 #include "run_method.hpp"
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 namespace images_example {
 namespace {
@@ -111,13 +107,6 @@ int main(int argc, char** argv) {
   images_example::Options options;
   images_example::add_options(app, options);
   CLI11_PARSE(app, argc, argv);
-#ifdef _OPENMP
-  omp_set_num_threads(options.threads);
-#endif
-  try {
-    return images_example::run(options) ? 0 : 1;
-  } catch (const std::exception& error) {
-    std::cerr << "images: " << error.what() << '\n';
-    return 1;
-  }
+  return examples::run_program("images", options.threads,
+                               [&] { return images_example::run(options); });
 }

@@ -1,22 +1,26 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <cstddef>
-#include <cstdint>
 #include <lora/core/matrix.hpp>
-#include <optional>
 #include <string>
-#include <vector>
 
-#include "../support/number_options.hpp"
+#include "../support/comparison_options.hpp"
 
 namespace images_example {
 
 using lora::Index;
 
-/// What the program is asked for. The learning rates are those that README.md says how they were
-/// found.
-struct Options {
+/// What the program is asked for. README.md says how the learning rates were found.
+struct Options : examples::ComparisonOptions {
+  Options() {
+    seeds = 5;
+    ranks = {1, 4, 16};
+    batch = 20;
+    full_learning_rate = 9e-3;
+    head_learning_rate = 6e-2;
+    out = "images-adapters";
+  }
+
   std::string fashion = {};  ///< folder of Fashion-MNIST's four files
   std::string data = {};     ///< or folder of a user's photographs, a folder each class
   std::string model = {};    ///< folder of a ResNet; empty: one is trained on the old classes
@@ -26,19 +30,7 @@ struct Options {
   double base_learning_rate = 4e-3;
   Index shots = 20;         ///< images of each new class to adapt with
   Index test_images = 200;  ///< of each class, at most
-  std::vector<Index> ranks{1, 4, 16};
-  std::optional<double> alpha = {};
-  double dropout = 0;
-  int epochs = 30;
-  Index batch = 20;
-  double learning_rate = 1e-2;
-  double full_learning_rate = 9e-3;
   double norm_learning_rate = 3e-2;
-  double head_learning_rate = 6e-2;
-  std::uint64_t seed = 1;
-  int seeds = 5;
-  int threads = 1;
-  std::string out = "images-adapters";
   std::string plot = {};
   bool keep_images = false;  ///< whether what is drawn is saved too
 };
@@ -47,6 +39,10 @@ struct Options {
 inline void add_options(CLI::App& app, Options& options) {
   const auto rate = examples::positive_number_up_to(1);
   const auto count = CLI::Range(1, 1'000'000);
+  examples::add_comparison_options(app, options);
+  for (const char* name : {"--learning-rate", "--full-learning-rate", "--head-learning-rate"})
+    app.get_option(name)->check(rate);
+  app.get_option("--ranks")->check(CLI::Range(1, 1024));
   auto* const fashion =
       app.add_option("--fashion", options.fashion, "folder of Fashion-MNIST's four files, unpacked")
           ->check(CLI::ExistingDirectory);
@@ -76,42 +72,8 @@ inline void add_options(CLI::App& app, Options& options) {
   app.add_option("--test-images", options.test_images, "of each class, at most")
       ->check(count)
       ->capture_default_str();
-  app.add_option("--ranks", options.ranks, "ranks of the adapters, as in 1,4,16")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  app.add_option("--alpha", options.alpha, "alpha of the adapters [2 x rank]")
-      ->check(examples::finite_number());
-  app.add_option("--dropout", options.dropout, "of the adapters' input, in training")
-      ->check(examples::number_from(0, 0.99))
-      ->capture_default_str();
-  app.add_option("--learning-rate", options.learning_rate, "of LoRA")
-      ->check(rate)
-      ->capture_default_str();
-  app.add_option("--full-learning-rate", options.full_learning_rate, "of full fine-tuning")
-      ->check(rate)
-      ->capture_default_str();
   app.add_option("--norm-learning-rate", options.norm_learning_rate, "of the batch norms alone")
       ->check(rate)
-      ->capture_default_str();
-  app.add_option("--head-learning-rate", options.head_learning_rate, "of a new head alone")
-      ->check(rate)
-      ->capture_default_str();
-  app.add_option("--epochs", options.epochs, "passes over the images, the same for every method")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  app.add_option("--batch", options.batch, "images a step")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
-  app.add_option("--seed", options.seed, "of the first draw of images and start values")
-      ->capture_default_str();
-  app.add_option("--seeds", options.seeds, "repeat over this many: mean and spread")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  app.add_option("--threads", options.threads, "the results are the same for any")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  app.add_option("--out", options.out, "folder that the base and the adapters are saved in")
       ->capture_default_str();
   app.add_flag("--keep-images", options.keep_images,
                "save the images that each seed draws, and those of the test, beside its adapters");

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../support/methods_chart.hpp"
+#include "../support/over_seeds.hpp"
 #include "../support/table.hpp"
 #include "run_method.hpp"
 
@@ -18,16 +19,6 @@ namespace images_example {
 /// What every method gave: [seed][method].
 using Results = std::vector<std::vector<Result>>;
 
-/// Collects one number of method `row` over all seeds, where there is one.
-template <class Get>
-[[nodiscard]] std::vector<double> over_seeds(const Results& results, std::size_t row,
-                                             const Get& get) {
-  std::vector<double> numbers;
-  for (const auto& seed : results)
-    if (const std::optional<double> number = get(seed[row])) numbers.push_back(*number);
-  return numbers;
-}
-
 /// Prints one row a method: means over the seeds, and standard deviations of the scores.
 inline void print_table(const Results& results, Index all_parameters, std::ostream& out) {
   examples::Table table({"method", "trainable", "of all", "new task %", "old %, off", "old %, on",
@@ -35,9 +26,11 @@ inline void print_table(const Results& results, Index all_parameters, std::ostre
   const auto& rows = results.front();
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto numbers = [&](const auto& get) {
-      return over_seeds(results, i, [&](const Result& r) { return std::optional<double>(get(r)); });
+      return examples::over_seeds(
+          results, [&](const auto& seed) { return std::optional<double>(get(seed[i])); });
     };
-    const auto off = over_seeds(results, i, [](const Result& r) { return r.old_off; });
+    const auto off =
+        examples::over_seeds(results, [&](const auto& seed) { return seed[i].old_off; });
     const double share =
         100 * static_cast<double>(rows[i].trainable) / static_cast<double>(all_parameters);
     table.add(
@@ -82,19 +75,7 @@ inline bool print_agreement(const Results& results, const std::string& folder, s
 
 /// Returns the drawing.
 [[nodiscard]] inline examples::MethodsChart chart(const Results& results, std::string caption) {
-  std::vector<examples::MethodPoint> points;
-  const auto& rows = results.front();
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto of = [&](const auto& get) {
-      return over_seeds(results, i, [&](const Result& r) { return std::optional<double>(get(r)); });
-    };
-    const std::vector<double> scores = of([](const Result& r) { return r.test; });
-    points.push_back({static_cast<std::size_t>(rows[i].family), rows[i].method,
-                      static_cast<double>(rows[i].trainable), examples::mean(scores),
-                      examples::spread(scores),
-                      examples::mean(of([](const Result& r) { return r.old_on; }))});
-  }
-  return {std::move(points),
+  return {examples::method_points(results, &Result::test, &Result::old_on),
           {.title = "Ways of adapting a ResNet to new classes",
            .score = "accuracy on the new classes, %",
            .kept = "accuracy on the old classes, adapted layers, %",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "../../benchmarks/plot/axis.hpp"
 #include "../../benchmarks/plot/chart_style.hpp"
 #include "../../benchmarks/plot/svg.hpp"
+#include "over_seeds.hpp"
 #include "table.hpp"
 
 namespace examples {
@@ -22,6 +24,25 @@ struct MethodPoint {
   double spread = 0;     ///< standard deviation
   double kept = 0;       ///< of the base's behaviour
 };
+
+/// Returns the points of the results of every seed and method, [seed][method], of which there is at
+/// least one: `score` and `kept` are members of Result, which has family, method and trainable too.
+template <class Result>
+[[nodiscard]] std::vector<MethodPoint> method_points(
+    const std::vector<std::vector<Result>>& results, double Result::*score, double Result::*kept) {
+  std::vector<MethodPoint> points;
+  for (std::size_t i = 0; i < results.front().size(); ++i) {
+    const Result& first = results.front()[i];
+    const auto numbers = [&](double Result::*number) {
+      return over_seeds(results, [&](const auto& seed) { return std::optional(seed[i].*number); });
+    };
+    const std::vector<double> scores = numbers(score);
+    points.push_back({static_cast<std::size_t>(first.family), first.method,
+                      static_cast<double>(first.trainable), mean(scores), spread(scores),
+                      mean(numbers(kept))});
+  }
+  return points;
+}
 
 /// What a MethodsChart says in words.
 struct MethodsChartWords {

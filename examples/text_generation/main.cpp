@@ -5,15 +5,11 @@
 // has figures.
 
 #include <CLI/CLI.hpp>
-#include <exception>
 #include <iostream>
 
+#include "../support/run_program.hpp"
 #include "commands.hpp"
 #include "demo.hpp"
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 int main(int argc, char** argv) {
   textgen::Common common;
@@ -66,11 +62,8 @@ int main(int argc, char** argv) {
   textgen::add_writing(*show, writing);
 
   CLI11_PARSE(app, argc, argv);
-#ifdef _OPENMP
-  omp_set_num_threads(common.threads);
-#endif
   const bool terminal = examples::error_output_is_terminal();
-  try {
+  return examples::run_program("text_generation", common.threads, [&] {
     if (*train) textgen::train_command(common, training, std::cout, std::cerr, terminal);
     if (*generate) textgen::generate_command(common, writing, std::cout);
     if (*chat) textgen::chat_command(common, writing, std::cin, std::cout);
@@ -79,9 +72,6 @@ int main(int argc, char** argv) {
       writing.seed = training.seed;
       textgen::demo(common, training, demo, writing, std::cout, std::cerr, terminal);
     }
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << "text_generation: " << error.what() << '\n';
-    return 1;
-  }
+    return true;
+  });
 }
