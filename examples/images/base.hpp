@@ -32,16 +32,12 @@ struct Base {
 [[nodiscard]] inline std::vector<int> classify_old(const Model& model, const Base& base,
                                                    const LabelledImages& images,
                                                    const Preprocessing& how, Index size) {
-  std::vector<int> answers;
-  lora::Matrix<float> features, logits;
-  for_each_batch(images, how, size, [&](const auto& batch, Index) {
+  lora::Matrix<float> features;
+  return classes_by(images, how, size, [&](const auto& batch, lora::Matrix<float>& logits) {
     model.embed(batch, features);
     logits = features * base.head.transpose();
     logits.rowwise() += base.bias.row(0);
-    const std::vector<int> some = lora::metrics::predicted_classes(logits);
-    answers.insert(answers.end(), some.begin(), some.end());
   });
-  return answers;
 }
 
 /// Trains a network for small images on the old task and saves it in `folder`, as transformers
@@ -74,7 +70,7 @@ inline void train_base(const Options& options, const Problem& problem,
 /// where it does not take the problem's images.
 [[nodiscard]] inline Base open_base(const std::filesystem::path& folder, const Problem& problem,
                                     Index batch) {
-  const Model model(folder);
+  Model model(folder);
   Base base{.folder = folder, .config = model.config(), .head = {}, .bias = {}, .old_labels = {}};
   if (base.config.num_channels != problem.test.channels)
     throw lora::FileError(lora::message(folder.string(), ": takes images of ",
@@ -84,11 +80,9 @@ inline void train_base(const Options& options, const Problem& problem,
   const lora::models::ResNetNames names(base.config.naming);
   base.head = reader.read<float>(names.head() + ".weight");
   base.bias = reader.read<float>(names.head() + ".bias");
+  base.parameters = model.total_parameters();
   const std::vector<int> answers = classify(model, problem.old_test, problem.how, batch);
-  base.old_labels = answers;
-  base.parameters = Model(folder).total_parameters();
-  if (problem.old_test.labels == problem.test.labels) return base;  // photographs: its own answers
-  base.old_labels = problem.old_test.labels;
+  base.old_labels = problem.old_labelled ? problem.old_test.labels : answers;
   base.old_accuracy = percent_right(answers, base.old_labels);
   return base;
 }

@@ -32,7 +32,7 @@ inline void fill(const LabelledImages& images, std::span<const Index> numbers,
         lora::MatrixRef<float>(batch.pixels.middleRows(static_cast<Index>(i) * each, each)));
 }
 
-/// Calls action(batch, first number) for the images in batches of `size`, in their order.
+/// Calls action(batch) for the images in batches of `size`, in their order.
 template <class Action>
 void for_each_batch(const LabelledImages& images, const Preprocessing& how, Index size,
                     const Action& action) {
@@ -41,21 +41,30 @@ void for_each_batch(const LabelledImages& images, const Preprocessing& how, Inde
     std::vector<Index> numbers;
     for (Index i = first; i < std::min(first + size, images.size()); ++i) numbers.push_back(i);
     fill(images, numbers, how, batch);
-    action(batch, first);
+    action(batch);
   }
+}
+
+/// Returns the class that the logits of each image say, which compute(batch, logits) writes.
+template <class Compute>
+[[nodiscard]] std::vector<int> classes_by(const LabelledImages& images, const Preprocessing& how,
+                                          Index size, const Compute& compute) {
+  std::vector<int> answers;
+  lora::Matrix<float> logits;
+  for_each_batch(images, how, size, [&](const auto& batch) {
+    compute(batch, logits);
+    const std::vector<int> some = lora::metrics::predicted_classes(logits);
+    answers.insert(answers.end(), some.begin(), some.end());
+  });
+  return answers;
 }
 
 /// Returns the class that the model gives each image.
 [[nodiscard]] inline std::vector<int> classify(const Model& model, const LabelledImages& images,
                                                const Preprocessing& how, Index size) {
-  std::vector<int> answers;
-  lora::Matrix<float> logits;
-  for_each_batch(images, how, size, [&](const auto& batch, Index) {
+  return classes_by(images, how, size, [&](const auto& batch, lora::Matrix<float>& logits) {
     model.forward(batch, logits);
-    const std::vector<int> some = lora::metrics::predicted_classes(logits);
-    answers.insert(answers.end(), some.begin(), some.end());
   });
-  return answers;
 }
 
 /// Returns the share of `answers` that are the labels, in percent.

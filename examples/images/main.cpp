@@ -55,7 +55,7 @@ bool run(const Options& options) {
   const Base base = open_base(folder, problem, options.batch);
   std::cout << "base: " << folder.string() << ", "
             << examples::grouped(static_cast<std::uint64_t>(base.parameters)) << " parameters";
-  if (!problem.old_train.labels.empty() || options.data.empty())
+  if (problem.old_labelled)
     std::cout << ", " << examples::fixed(base.old_accuracy, 1) << " % of the old classes right";
   std::cout << "\nnew classes:";
   for (const std::string& name : problem.classes) std::cout << ' ' << name << ';';

@@ -27,7 +27,8 @@ struct Problem {
   LabelledImages pool;               ///< that each seed draws its few training images from
   LabelledImages test;
   LabelledImages old_train;  ///< empty where the base is given
-  LabelledImages old_test;   ///< empty where nothing is known of the old task
+  LabelledImages old_test;   ///< that shows what became of the old task
+  bool old_labelled = true;  ///< whether old_test has labels of the old task, or the base's answers
 };
 
 /// Returns `count` images of each of `classes` classes, the first in an order of `seed`. Throws
@@ -146,8 +147,9 @@ inline void save_images(const LabelledImages& all, const std::filesystem::path& 
                   .test = photos::read_photos(
                       files, shots, static_cast<std::size_t>(options.test_images), how, is_read),
                   .old_train = {},
-                  .old_test = {}};
-  problem.old_test = problem.test;  // labelled by the base
+                  .old_test = {},
+                  .old_labelled = false};
+  problem.old_test = problem.test;
   return problem;
 }
 

@@ -54,7 +54,7 @@ inline std::uintmax_t save(Model& model, const Method& method,
   return fs::file_size(file);
 }
 
-/// Loads the adapter in `folder` into a copy of the base of its own and looks whether the first
+/// Loads the adapter in `folder` into a copy of the base of its own and looks whether the test
 /// images get the same logits, bit for bit, and how many answers stay when it is merged.
 inline void compare_reloaded(const Model& model, const Base& base, const Problem& problem,
                              const Options& options, const std::filesystem::path& folder,
@@ -63,15 +63,15 @@ inline void compare_reloaded(const Model& model, const Base& base, const Problem
                             .labels = static_cast<Index>(problem.classes.size()),
                             .new_head = true});
   again.load_adapter(folder);
-  lora::Matrix<float> expected, found;
+  lora::Matrix<float> found;
   bool same = true;
-  for_each_batch(problem.test, problem.how, options.batch, [&](const auto& batch, Index) {
-    model.forward(batch, expected);
-    again.forward(batch, found);
-    same = same && expected == found;
-  });
+  const std::vector<int> before = classes_by(problem.test, problem.how, options.batch,
+                                             [&](const auto& batch, lora::Matrix<float>& expected) {
+                                               model.forward(batch, expected);
+                                               again.forward(batch, found);
+                                               same = same && expected == found;
+                                             });
   result.reloads = same;
-  const auto before = classify(model, problem.test, problem.how, options.batch);
   again.merge_adapters();
   result.merged_same =
       percent_right(classify(again, problem.test, problem.how, options.batch), before);

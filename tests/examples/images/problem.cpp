@@ -16,7 +16,7 @@ TEST_CASE("Fashion-MNIST's classes are the old task and the new one") {
   const auto options = tiny_options(directory.path());
   const auto problem = images_example::fashion_problem(options);
   CHECK(problem.classes.size() == 5);
-  CHECK(problem.old_train.size() == 100);
+  CHECK(problem.old_train.size() == 150);
   CHECK(problem.old_test.size() == 5 * 8);
   CHECK(problem.test.size() == 5 * 8);
   CHECK(problem.pool.size() == 5 * 30);

@@ -42,8 +42,8 @@ inline void write_tiny_fashion(const std::filesystem::path& folder, int train, i
 inline images_example::Options tiny_options(const std::filesystem::path& folder) {
   images_example::Options options;
   options.fashion = (folder / "fashion").string();
-  options.base_images = 100;
-  options.base_epochs = 8;
+  options.base_images = 150;
+  options.base_epochs = 40;
   options.shots = 5;
   options.test_images = 8;
   options.epochs = 12;

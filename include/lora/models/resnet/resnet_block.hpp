@@ -64,10 +64,10 @@ class ResNetBlock {
     add_and_relu<T>(beside, y);
   }
 
-  /// Adds to the gradients of what trains, from the block's input x and dy (pixels, out), the
-  /// gradient of what its last relu is given, which is working memory afterwards; and computes dx
-  /// (in.rows(), in), or not where that is null, likewise of what the relu below is given, whose
-  /// output x is.
+  /// Adds to the gradients of what trains and computes dx (in.rows(), in), or not where that is
+  /// null. x is the block's input, the output of the relu below. dy (pixels, out) and dx are the
+  /// gradients of what the two relus are given, the block's last and the one below; dy is working
+  /// memory afterwards.
   void backward(ConstMatrixRef<T> x, const ImageShape& in, MatrixRef<T> dy, Tape<T>& tape,
                 GradientTarget<T> target, const MatrixRef<T>* dx) const {
     auto& frame = tape.find(this, name_);
