@@ -7,6 +7,7 @@
 #include "lora/core/packets.hpp"
 #include "lora/kernels/pack.hpp"
 #include "lora/kernels/tile_shape.hpp"
+#include "lora/kernels/transpose_packets.hpp"
 
 namespace lora::kernels {
 
@@ -27,13 +28,13 @@ template <class T>
   namespace ei = Eigen::internal;
   if constexpr (DotShape<T>::has_packets) {
     constexpr Index width = Simd<T>::width;
-    ei::PacketBlock<typename FittingPacket<T, width>::type, int(width)> block;
-    unroll<width>([&](Index i) __attribute__((always_inline)) { block.packet[i] = sums[i]; });
-    ei::ptranspose(block);
+    Packet<T> rows[width];
+    unroll<width>([&](Index i) __attribute__((always_inline)) { rows[i] = sums[i]; });
+    transpose_packets<width>(rows);
     unroll<width - 1>([&](Index i) __attribute__((always_inline)) {
-      block.packet[0] = ei::padd(block.packet[0], block.packet[i + 1]);
+      rows[0] = ei::padd(rows[0], rows[i + 1]);
     });
-    return block.packet[0];
+    return rows[0];
   } else {
     return sums[0];
   }

@@ -6,6 +6,7 @@
 #include "lora/core/matrix.hpp"
 #include "lora/core/packets.hpp"
 #include "lora/kernels/tile_shape.hpp"
+#include "lora/kernels/transpose_packets.hpp"
 
 namespace lora::kernels {
 
@@ -46,14 +47,13 @@ template <class T, Index Size>
 EIGEN_ALWAYS_INLINE void transpose_square(const T* in, Index in_stride, T* out, Index out_stride) {
   namespace ei = Eigen::internal;
   using Square = typename FittingPacket<T, Size>::type;
-  ei::PacketBlock<Square, int(Size)> block;
+  Square rows[Size];
   unroll<Size>([&](Index j) __attribute__((always_inline)) {
-    block.packet[j] = ei::ploadu<Square>(in + j * in_stride);
+    rows[j] = ei::ploadu<Square>(in + j * in_stride);
   });
-  ei::ptranspose(block);
-  unroll<Size>([&](Index k) __attribute__((always_inline)) {
-    ei::pstoreu(out + k * out_stride, block.packet[k]);
-  });
+  transpose_packets<Size>(rows);
+  unroll<Size>([&](Index k)
+                   __attribute__((always_inline)) { ei::pstoreu(out + k * out_stride, rows[k]); });
 }
 
 // out[k * out_stride + j] = in[j * in_stride + k] for j < count, a whole number of Size, and

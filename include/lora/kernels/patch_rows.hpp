@@ -8,6 +8,7 @@
 #include "lora/kernels/pack.hpp"
 #include "lora/kernels/panels.hpp"
 #include "lora/kernels/pixel_taps.hpp"
+#include "lora/kernels/transpose_packets.hpp"
 
 namespace lora::kernels {
 
@@ -25,13 +26,13 @@ void interleave(const T* const* rows, Index depth, T* out) {
   Index k = 0;
   if constexpr (Square::size == Rows && Rows > 1)
     for (; k + Rows <= depth; k += Rows) {
-      ei::PacketBlock<typename Square::type, int(Rows)> block;
+      typename Square::type square[Rows];
       unroll<Rows>([&](Index i) __attribute__((always_inline)) {
-        block.packet[i] = ei::ploadu<typename Square::type>(rows[i] + k);
+        square[i] = ei::ploadu<typename Square::type>(rows[i] + k);
       });
-      ei::ptranspose(block);
+      transpose_packets<Rows>(square);
       unroll<Rows>([&](Index i) __attribute__((always_inline)) {
-        ei::pstoreu(out + (k + i) * Rows, block.packet[i]);
+        ei::pstoreu(out + (k + i) * Rows, square[i]);
       });
     }
   for (; k < depth; ++k)
