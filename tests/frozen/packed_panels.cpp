@@ -48,3 +48,15 @@ TEST_CASE("packed panels pay from two rows on, whatever multiplies dense matrice
   CHECK_FALSE(TransposedPackedPanels<float>::pays(1));
   CHECK(TransposedPackedPanels<float>::pays(2));
 }
+
+TEST_CASE("panels of W say where the next one's pieces lie") {
+  constexpr Index columns = PackedPanels<float>::columns;
+  const Matrix<float> w = random_matrix<float>(3 * columns, 60, 1);
+  const PackedWeight<float> weight(w);
+  const auto ahead = weight.transposed_panels().ahead({columns, 12, columns, 2 * columns, 1});
+  CHECK(ahead.data == weight.panels().at(columns, columns));
+  CHECK(ahead.data + ahead.stride == weight.panels().at(2 * columns, columns));
+  CHECK(ahead.size == 12 * columns);
+  CHECK(ahead.steps == columns);
+  STATIC_REQUIRE(kernels::ForeseenPanelSource<TransposedPackedPanels<float>, float>);
+}

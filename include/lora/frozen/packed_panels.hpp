@@ -71,6 +71,14 @@ struct TransposedPackedPanels {
     return {buffer, wide};
   }
 
+  /// The request's piece of each panel of outputs.
+  [[nodiscard]] kernels::Ahead<T> ahead(const kernels::PanelRequest& request) const {
+    const PackedPanels<T> packed{data, out, in};
+    constexpr Index columns = PackedPanels<T>::columns;
+    return {packed.at(request.depth_begin, request.column), columns, in * columns,
+            request.columns * columns};
+  }
+
  private:
   static void prefetch(const T* from, Index count) {
     constexpr auto line = static_cast<Index>(64 / sizeof(T));

@@ -42,6 +42,16 @@ struct KernelPanels {
     }
     return {buffer, wide};
   }
+
+  /// Of the kernel element that the request begins with.
+  [[nodiscard]] Ahead<T> ahead(const PanelRequest& request) const {
+    if constexpr (ForeseenPanelSource<Right, T>) {
+      const Index k = request.depth_begin, o = k % out;
+      const Index column = phase->kernel_tap(k / out) * channels + request.column;
+      return right.ahead({column, request.columns, o, std::min(out - o, request.depth), 1});
+    }
+    return {};
+  }
 };
 
 }  // namespace lora::kernels

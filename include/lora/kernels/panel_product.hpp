@@ -80,8 +80,9 @@ void panel_task(const PanelTasks<T>& tasks, Index task, MatrixRef<T>& c, const S
   };
   // One depth block of `left` times its panel, and of the low-rank product if that has a panel.
   const auto add_block = [&](const PackedLeft<T>& left, Index k, const Panel<T>& panel,
-                             const Panel<T>* low_rank_panel) {
-    for (Index row = first; row < last;) {
+                             const Panel<T>* low_rank_panel, const Ahead<T>& ahead = {}) {
+    Index tile = 0;
+    for (Index row = first; row < last; ++tile) {
       const Index high = tile_rows<T>(last - row);
       T* const at = c.data() + row * c.outerStride() + column;
       Epilogue<T> epilogue{at,    c.outerStride(),      columns,
@@ -89,10 +90,10 @@ void panel_task(const PanelTasks<T>& tasks, Index task, MatrixRef<T>& c, const S
       if (low_rank_panel != nullptr)
         epilogue.low_rank = {low_rank.left.tile(row, 0), low_rank_panel->data,
                              low_rank_panel->stride, std::min(depth_block, low_rank.left.depth)};
-      tile_of<T>(
-          high,
-          {left.tile(row, k), panel.data, panel.stride, std::min(depth_block, left.depth - k)},
-          epilogue);
+      tile_of<T>(high,
+                 {left.tile(row, k), panel.data, panel.stride,
+                  std::min(depth_block, left.depth - k), ahead.share(tile)},
+                 epilogue);
       row += high;
     }
     add = true;
@@ -100,14 +101,27 @@ void panel_task(const PanelTasks<T>& tasks, Index task, MatrixRef<T>& c, const S
 
   detail::fill_scale(product, column, columns, scale);
   const Index depth = product.left.depth, rank = low_rank.left.depth;
+  // What comes after the panel at k: the next depth block, or the next task's first.
+  const auto ahead_of = [&](Index k) -> Ahead<T> {
+    if constexpr (ForeseenPanelSource<Right, T>) {
+      if (k + depth_block < depth)
+        return product.right.ahead(
+            {column, columns, k + depth_block, std::min(depth_block, depth - k - depth_block), 1});
+      const Index next = column + tasks.width;
+      if (next < tasks.columns)
+        return product.right.ahead({next, std::min(tasks.width, tasks.columns - next), 0,
+                                    std::min(depth_block, depth), 1});
+    }
+    return {};
+  };
   for (Index k = 0; k < depth; k += depth_block) {
     const auto panel = panel_of(product.right, k, std::min(depth_block, depth - k), buffer);
     if (k + depth_block < depth || rank == 0) {
-      add_block(product.left, k, panel, nullptr);
+      add_block(product.left, k, panel, nullptr, ahead_of(k));
     } else {
       const auto low_rank_panel =
           panel_of(low_rank.right, 0, std::min(depth_block, rank), low_rank_buffer);
-      add_block(product.left, k, panel, &low_rank_panel);
+      add_block(product.left, k, panel, &low_rank_panel, ahead_of(k));
     }
   }
   // What a rank beyond a depth block leaves.

@@ -4,6 +4,7 @@
 
 #include "lora/core/matrix.hpp"
 #include "lora/core/packets.hpp"
+#include "lora/kernels/epilogue.hpp"
 #include "lora/kernels/pack.hpp"
 #include "lora/kernels/tile_shape.hpp"
 
@@ -40,6 +41,14 @@ struct PanelRequest {
 template <class P, class T>
 concept PanelSource = requires(const P& source, const PanelRequest& request, T* buffer) {
   { source.panel(request, buffer) } -> std::same_as<Panel<T>>;
+};
+
+/// A PanelSource that tells where it will find what a later panel is made from, so that tiles ask
+/// memory for it while they compute: `ahead(request)`.
+template <class P, class T>
+concept ForeseenPanelSource = PanelSource<P, T> &&
+    requires(const P& source, const PanelRequest& request) {
+  { source.ahead(request) } -> std::same_as<Ahead<T>>;
 };
 
 /// A PanelSource whose numbers are to be multiplied by one factor for each column, `column_scale()`

@@ -22,7 +22,19 @@ EIGEN_ALWAYS_INLINE void add_products(Packet<T> (&sums)[Rows * Vectors], Operand
   // first-level cache when its turn comes. (The builtin itself: GCC takes Eigen's function around
   // it for one without effect, and drops its calls.)
   constexpr Index ahead = 16;
+  // Without anything to ask for, what is at hand.
+  const bool none = from.ahead.data == nullptr;
+  const T* next = none ? from.right : from.ahead.data;
+  const Index steps = none ? from.depth : from.ahead.steps;
+  const Index jump = none ? 0 : from.ahead.stride - steps * Ahead<T>::line;
+  Index left_of_piece = steps;
   for (Index k = 0; k < from.depth; ++k) {
+    __builtin_prefetch(next, 0, 2);
+    next += Ahead<T>::line;
+    if (--left_of_piece == 0) {
+      left_of_piece = steps;
+      next += jump;
+    }
     Packet<T> r[Vectors];
     unroll<Vectors>([&](Index v) __attribute__((always_inline)) {
       r[v] = ei::ploadu<Packet<T>>(from.right + v * width);
