@@ -1,8 +1,6 @@
 #include <lora/kernels/epilogue.hpp>
 #include <lora/kernels/tile.hpp>
 
-#include <vector>
-
 #include "support/catch.hpp"
 #include "support/packed_sides.hpp"
 #include "support/random_matrix.hpp"
@@ -48,16 +46,4 @@ TEMPLATE_TEST_CASE("an epilogue is start + scale sums + low rank, for every size
               CHECK((c.rightCols(3).array() == T(7)).all());
             }
           }
-}
-
-TEST_CASE("tiles share what lies ahead, a line a step, and leave nothing out") {
-  constexpr Index line = kernels::Ahead<float>::line;
-  const std::vector<float> memory(1000);
-  const kernels::Ahead<float> ahead{memory.data(), 4, 500, 10 * line};
-  CHECK(ahead.share(0).data == memory.data());
-  CHECK(ahead.share(1).data == memory.data() + 4 * line);
-  CHECK(ahead.share(2).data == memory.data() + 8 * line);
-  CHECK(ahead.share(2).stride == 500);
-  CHECK(ahead.share(3).data == nullptr);
-  CHECK(kernels::Ahead<float>{}.share(0).data == nullptr);
 }

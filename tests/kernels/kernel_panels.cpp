@@ -1,5 +1,6 @@
 #include <lora/kernels/kernel_panels.hpp>
 
+#include <array>
 #include <vector>
 
 #include <lora/frozen/dense_weight.hpp>
@@ -42,5 +43,22 @@ TEMPLATE_TEST_CASE("a kernel's panels are its elements, whatever the storage and
           }
         CHECK(same);
       }
+  }
+}
+
+TEST_CASE("a kernel's panels lie ahead where the storage tells") {
+  using Packed = KernelPanels<float, TransposedPackedPanels<float>>;
+  STATIC_REQUIRE(ForeseenPanelSource<Packed, float>);
+  STATIC_REQUIRE_FALSE(ForeseenPanelSource<KernelPanels<float, MatrixPanels<float>>, float>);
+  const Window window = Window::square(3, 2, 1);
+  const ImageShape in{1, 6, 6}, shape = output_shape(window, in, "here");
+  const Phase phase(window, in, shape, 1, 1);
+  const Index out = 390, channels = 20;
+  const PackedWeight<float> weight(random_matrix<float>(out, 9 * channels, 1));
+  const Packed panels{weight.transposed_panels(), &phase, out, channels};
+  // The second depth block begins with output 384 of the first tap, the third with 378 of the next.
+  for (const auto& [k, tap, o] : {std::array<Index, 3>{384, 0, 384}, {768, 1, 378}}) {
+    const auto ahead = panels.ahead({4, 8, k, depth_block, 1});
+    CHECK(ahead.data == weight.panels().at(o, phase.kernel_tap(tap) * channels + 4));
   }
 }

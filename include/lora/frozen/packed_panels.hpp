@@ -71,7 +71,7 @@ struct TransposedPackedPanels {
     return {buffer, wide};
   }
 
-  /// The request's piece of each panel of outputs.
+  /// Returns where the pieces lie that the panel will be made from, one in each panel of outputs.
   [[nodiscard]] kernels::Ahead<T> ahead(const kernels::PanelRequest& request) const {
     const PackedPanels<T> packed{data, out, in};
     constexpr Index columns = PackedPanels<T>::columns;
@@ -81,8 +81,7 @@ struct TransposedPackedPanels {
 
  private:
   static void prefetch(const T* from, Index count) {
-    constexpr auto line = static_cast<Index>(64 / sizeof(T));
-    for (Index i = 0; i < count; i += line) __builtin_prefetch(from + i);
+    for (Index i = 0; i < count; i += kernels::Ahead<T>::line) __builtin_prefetch(from + i);
   }
 };
 

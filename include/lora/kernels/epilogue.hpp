@@ -1,28 +1,10 @@
 #pragma once
 
 #include "lora/core/matrix.hpp"
+#include "lora/kernels/ahead.hpp"
 #include "lora/kernels/tile_shape.hpp"
 
 namespace lora::kernels {
-
-/// Memory that a later panel will be made from, as a hint: pieces `stride` scalars apart, of which
-/// a tile asks one cache line a step of its depth, `steps` lines of each piece. None where `data`
-/// is null.
-template <class T>
-struct Ahead {
-  static constexpr auto line = static_cast<Index>(64 / sizeof(T));  ///< scalars
-
-  const T* data = nullptr;
-  Index steps = 1;
-  Index stride = 0;
-  Index size = 0;  ///< scalars a piece
-
-  /// Returns the share of tile number `tile` of those that read the present panel.
-  [[nodiscard]] Ahead share(Index tile) const {
-    const Index begin = tile * steps * line;
-    return data == nullptr || begin >= size ? Ahead{} : Ahead{data + begin, steps, stride, size};
-  }
-};
 
 /// The two packed sides of a product as a tile reads them: element k of all its rows side by side
 /// at left + k * rows, row k of the right side at right + k * right_stride, in packets.
@@ -32,7 +14,7 @@ struct Operands {
   const T* right;
   Index right_stride;
   Index depth;
-  Ahead<T> ahead = {};
+  Ahead<T> ahead = {};  ///< what to ask memory for meanwhile
 };
 
 /// The last step of a tile, taken before its sums leave the registers, and the place they go to:

@@ -43,14 +43,13 @@ struct KernelPanels {
     return {buffer, wide};
   }
 
-  /// Of the kernel element that the request begins with.
-  [[nodiscard]] Ahead<T> ahead(const PanelRequest& request) const {
-    if constexpr (ForeseenPanelSource<Right, T>) {
-      const Index k = request.depth_begin, o = k % out;
-      const Index column = phase->kernel_tap(k / out) * channels + request.column;
-      return right.ahead({column, request.columns, o, std::min(out - o, request.depth), 1});
-    }
-    return {};
+  /// Returns where W lies for the kernel element that the request begins with.
+  [[nodiscard]] Ahead<T> ahead(const PanelRequest& request) const requires
+      ForeseenPanelSource<Right, T> {
+    const Index k = request.depth_begin, o = k % out;
+    const Index column = phase->kernel_tap(k / out) * channels + request.column;
+    return right.ahead(
+        {column, request.columns, o, std::min(out - o, request.depth), request.readings});
   }
 };
 

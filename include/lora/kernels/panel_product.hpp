@@ -75,8 +75,9 @@ void panel_task(const PanelTasks<T>& tasks, Index task, MatrixRef<T>& c, const S
     row_start = zeros;
   }
   bool add = start.add;
+  const Index readings = (last - first) / TileShape<T>::rows;
   const auto panel_of = [&](const auto& right, Index k, Index depth, T* memory) {
-    return right.panel({column, columns, k, depth, (last - first) / TileShape<T>::rows}, memory);
+    return right.panel({column, columns, k, depth, readings}, memory);
   };
   // One depth block of `left` times its panel, and of the low-rank product if that has a panel.
   const auto add_block = [&](const PackedLeft<T>& left, Index k, const Panel<T>& panel,
@@ -104,15 +105,15 @@ void panel_task(const PanelTasks<T>& tasks, Index task, MatrixRef<T>& c, const S
   // What comes after the panel at k: the next depth block, or the next task's first.
   const auto ahead_of = [&](Index k) -> Ahead<T> {
     if constexpr (ForeseenPanelSource<Right, T>) {
-      if (k + depth_block < depth)
-        return product.right.ahead(
-            {column, columns, k + depth_block, std::min(depth_block, depth - k - depth_block), 1});
-      const Index next = column + tasks.width;
-      if (next < tasks.columns)
-        return product.right.ahead({next, std::min(tasks.width, tasks.columns - next), 0,
-                                    std::min(depth_block, depth), 1});
+      const bool same_task = k + depth_block < depth;
+      if (!same_task && task + 1 == tasks.count) return {};
+      const Index next_column = same_task ? column : tasks.column(task + 1);
+      const Index next_k = same_task ? k + depth_block : 0;
+      return product.right.ahead({next_column, std::min(tasks.width, tasks.columns - next_column),
+                                  next_k, std::min(depth_block, depth - next_k), readings});
+    } else {
+      return {};
     }
-    return {};
   };
   for (Index k = 0; k < depth; k += depth_block) {
     const auto panel = panel_of(product.right, k, std::min(depth_block, depth - k), buffer);

@@ -4,7 +4,7 @@
 
 #include "lora/core/matrix.hpp"
 #include "lora/core/packets.hpp"
-#include "lora/kernels/epilogue.hpp"
+#include "lora/kernels/ahead.hpp"
 #include "lora/kernels/pack.hpp"
 #include "lora/kernels/tile_shape.hpp"
 
@@ -43,8 +43,8 @@ concept PanelSource = requires(const P& source, const PanelRequest& request, T* 
   { source.panel(request, buffer) } -> std::same_as<Panel<T>>;
 };
 
-/// A PanelSource that tells where it will find what a later panel is made from, so that tiles ask
-/// memory for it while they compute: `ahead(request)`.
+/// A PanelSource that tells where the memory lies that a panel will be made from, `ahead(request)`,
+/// so that tiles ask for it while they still compute with the panel before.
 template <class P, class T>
 concept ForeseenPanelSource = PanelSource<P, T> &&
     requires(const P& source, const PanelRequest& request) {

@@ -22,7 +22,7 @@ EIGEN_ALWAYS_INLINE void add_products(Packet<T> (&sums)[Rows * Vectors], Operand
   // first-level cache when its turn comes. (The builtin itself: GCC takes Eigen's function around
   // it for one without effect, and drops its calls.)
   constexpr Index ahead = 16;
-  // Without anything to ask for, what is at hand.
+  // Where there is nothing to ask for, the right side: no branch in the loop.
   const bool none = from.ahead.data == nullptr;
   const T* next = none ? from.right : from.ahead.data;
   const Index steps = none ? from.depth : from.ahead.steps;
