@@ -33,6 +33,7 @@
 #include "lora/random/shuffle.hpp"
 #include "lora/random/substream.hpp"
 
+#include "lora/kernels/ahead.hpp"
 #include "lora/kernels/conv2d_factor_gradient.hpp"
 #include "lora/kernels/conv2d_product.hpp"
 #include "lora/kernels/dot_tile.hpp"
@@ -63,6 +64,7 @@
 #include "lora/kernels/shallow_product.hpp"
 #include "lora/kernels/tile.hpp"
 #include "lora/kernels/tile_shape.hpp"
+#include "lora/kernels/transpose_packets.hpp"
 #include "lora/kernels/window.hpp"
 
 #include "lora/frozen/dense_weight.hpp"
