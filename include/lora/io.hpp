@@ -22,6 +22,7 @@
 #include "lora/io/model_reader.hpp"
 #include "lora/io/safetensors/safetensors.hpp"
 #include "lora/io/safetensors/safetensors_header.hpp"
+#include "lora/io/safetensors/safetensors_limits.hpp"
 #include "lora/io/safetensors/safetensors_reader.hpp"
 #include "lora/io/safetensors/safetensors_writer.hpp"
 #include "lora/io/same_numbers.hpp"

@@ -7,7 +7,8 @@
 
 #include <lora/models/bert/bert_outline.hpp>
 #include <lora/peft/module_selection.hpp>
-#include <lora/peft/peft_config.hpp>
+#include <lora/peft/peft_config_parser.hpp>
+#include <lora/peft/peft_config_text.hpp>
 
 namespace {
 

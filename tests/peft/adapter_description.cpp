@@ -1,6 +1,8 @@
 #include <lora/peft/adapter_description.hpp>
 
 #include <lora/layers/lora_linear.hpp>
+#include <lora/peft/peft_config_parser.hpp>
+#include <lora/peft/peft_config_text.hpp>
 
 #include "support/throws.hpp"
 

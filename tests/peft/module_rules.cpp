@@ -1,5 +1,7 @@
 #include <lora/peft/module_rules.hpp>
 
+#include <lora/peft/peft_config_parser.hpp>
+
 #include "support/throws.hpp"
 
 using namespace lora;

@@ -1,5 +1,8 @@
 #include <lora/peft/module_selection.hpp>
 
+#include <lora/peft/peft_config_parser.hpp>
+#include <lora/peft/peft_config_text.hpp>
+
 #include "support/throws.hpp"
 #include "support/whole_file.hpp"
 

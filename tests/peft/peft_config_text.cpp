@@ -1,6 +1,8 @@
 #include <lora/peft/peft_config_text.hpp>
 
 #include <filesystem>
+#include <lora/io/json.hpp>
+#include <lora/peft/peft_config_parser.hpp>
 
 #include "support/throws.hpp"
 #include "support/whole_file.hpp"

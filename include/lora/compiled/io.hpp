@@ -2,6 +2,7 @@
 
 // What lora::compiled holds of the page io.hpp, for float. See compiled/lora.hpp.
 
+#include "lora/compiled/adapter_writer.hpp"
 #include "lora/compiled/lora.hpp"
 #include "lora/io/checkpoint.hpp"
 #include "lora/peft/adapter.hpp"
@@ -16,12 +17,6 @@ LORA_COMPILED_INSTANCE Checkpoint<float> load_checkpoint<float>(const std::files
 
 namespace lora::peft {
 
-LORA_COMPILED_INSTANCE void save_adapter<float>(const std::filesystem::path&,
-                                                const std::vector<AdaptedLayerRef<float>>&,
-                                                const AdapterSaveOptions<float>&);
-LORA_COMPILED_INSTANCE void save_adapter<float>(const std::filesystem::path&,
-                                                std::span<const AdaptedLayerView<float>>,
-                                                const AdapterSaveOptions<float>&);
 LORA_COMPILED_INSTANCE PeftConfig load_adapter<float>(const std::filesystem::path&,
                                                       const std::vector<AdaptedLayerRef<float>>&,
                                                       const AdapterLoadOptions<float>&);

@@ -33,6 +33,19 @@ LORA_COMPILED_INSTANCE class DenseWeight<float>;
 LORA_COMPILED_INSTANCE class MappedWeight<float>;
 LORA_COMPILED_INSTANCE class PackedWeight<float>;
 LORA_COMPILED_INSTANCE class LoRAAdapter<float>;
+LORA_COMPILED_INSTANCE class AdapterSet<LoRAAdapter<float>>;
+LORA_COMPILED_INSTANCE class AdapterOwner<LoRALinear<float, DenseWeight<float>>,
+                                          LoRAAdapter<float>>;
+LORA_COMPILED_INSTANCE class LoRAOverWeight<LoRALinear<float, DenseWeight<float>>, float,
+                                            DenseWeight<float>>;
+LORA_COMPILED_INSTANCE class AdapterOwner<LoRALinear<float, MappedWeight<float>>,
+                                          LoRAAdapter<float>>;
+LORA_COMPILED_INSTANCE class LoRAOverWeight<LoRALinear<float, MappedWeight<float>>, float,
+                                            MappedWeight<float>>;
+LORA_COMPILED_INSTANCE class AdapterOwner<LoRALinear<float, PackedWeight<float>>,
+                                          LoRAAdapter<float>>;
+LORA_COMPILED_INSTANCE class LoRAOverWeight<LoRALinear<float, PackedWeight<float>>, float,
+                                            PackedWeight<float>>;
 LORA_COMPILED_INSTANCE class LoRALinear<float, DenseWeight<float>>;
 LORA_COMPILED_INSTANCE class LoRALinear<float, MappedWeight<float>>;
 LORA_COMPILED_INSTANCE class LoRALinear<float, PackedWeight<float>>;
@@ -44,5 +57,7 @@ LORA_COMPILED_INSTANCE class Attention<float>;
 LORA_COMPILED_INSTANCE class Dropout<float>;
 LORA_COMPILED_INSTANCE class AdamW<float>;
 LORA_COMPILED_INSTANCE class SGD<float>;
+LORA_COMPILED_INSTANCE float cross_entropy<float>(ConstMatrixRef<float>, std::span<const int>,
+                                                  const CrossEntropyOptions<float>&, Output<float>);
 
 }  // namespace lora

@@ -21,6 +21,7 @@
 #include "lora/layers/adapted_layer_ref.hpp"
 #include "lora/peft/adapter_description.hpp"
 #include "lora/peft/adapter_files.hpp"
+#include "lora/peft/peft_config_text.hpp"
 
 namespace lora::peft {
 
@@ -117,3 +118,7 @@ void save_adapter(const std::filesystem::path& directory, const Layer& layer,
 }
 
 }  // namespace lora::peft
+
+#ifdef LORA_COMPILED
+#include "lora/compiled/adapter_writer.hpp"
+#endif

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
@@ -58,23 +57,4 @@ struct PeftConfig {
   }
 };
 
-/// The largest adapter_config.json that is read, in bytes, and the largest rank in it: many times
-/// what models have. Memory is taken for a rank only where a tensor or a layer has the size for it.
-inline constexpr std::size_t peft_config_limit = 8'000'000;
-inline constexpr Index peft_rank_limit = 1'000'000;
-
-/// Reads the JSON text of an adapter_config.json; keys that are absent have PEFT's defaults. Throws
-/// FileError, beginning with `where`, for a method other than LORA, a value out of range, a pattern
-/// with an unknown construct, and every option that changes what a layer computes and is not built
-/// here, which it names: DoRA, PiSSA's changed base ...
-[[nodiscard]] PeftConfig parse_peft_config(std::string_view text, const std::string& where);
-
-/// Returns the JSON text that PEFT writes for these settings: all its keys, sorted, indented by 2.
-/// Patterns are sorted too, so the first that matches may be another than before. Throws FileError
-/// if a string is not UTF-8.
-[[nodiscard]] std::string peft_config_text(const PeftConfig& config);
-
 }  // namespace lora::peft
-
-#include "lora/peft/peft_config_parser.hpp"
-#include "lora/peft/peft_config_text.hpp"

@@ -10,7 +10,7 @@
 #include "lora/io/mapped_file.hpp"
 #include "lora/peft/adapter_weights.hpp"
 #include "lora/peft/module_rules.hpp"
-#include "lora/peft/peft_config.hpp"
+#include "lora/peft/peft_config_parser.hpp"
 
 namespace lora::peft {
 namespace detail {

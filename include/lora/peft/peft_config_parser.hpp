@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <map>
 #include <optional>
@@ -19,6 +20,12 @@
 #include "lora/peft/peft_config.hpp"
 
 namespace lora::peft {
+
+/// The largest adapter_config.json that is read, in bytes, and the largest rank in it: many times
+/// what models have. Memory is taken for a rank only where a tensor or a layer has the size for it.
+inline constexpr std::size_t peft_config_limit = 8'000'000;
+inline constexpr Index peft_rank_limit = 1'000'000;
+
 namespace detail {
 
 /// A reader of adapter_config.json, key by key; `where` begins every message. Keys that were read
@@ -268,7 +275,11 @@ class PeftConfigParser {
 
 }  // namespace detail
 
-inline PeftConfig parse_peft_config(std::string_view text, const std::string& where) {
+/// Reads the JSON text of an adapter_config.json; keys that are absent have PEFT's defaults. Throws
+/// FileError, beginning with `where`, for a method other than LORA, a value out of range, a pattern
+/// with an unknown construct, and every option that changes what a layer computes and is not built
+/// here, which it names: DoRA, PiSSA's changed base ...
+[[nodiscard]] inline PeftConfig parse_peft_config(std::string_view text, const std::string& where) {
   return detail::PeftConfigParser(text, where).parse();
 }
 

@@ -94,7 +94,10 @@ struct PeftConfigWriter {
 
 }  // namespace detail
 
-inline std::string peft_config_text(const PeftConfig& config) {
+/// Returns the JSON text that PEFT writes for these settings: all its keys, sorted, indented by 2.
+/// Patterns are sorted too, so the first that matches may be another than before. Throws FileError
+/// if a string is not UTF-8.
+[[nodiscard]] inline std::string peft_config_text(const PeftConfig& config) {
   using Write = detail::PeftConfigWriter;
   std::map<std::string, std::string> keys = detail::other_peft_keys();
   for (const auto& [key, value] : config.other) keys[key] = Write::inside(value);

@@ -13,6 +13,7 @@
 
 #include "lora/core/printable.hpp"
 #include "lora/io/json.hpp"
+#include "lora/io/safetensors/safetensors_limits.hpp"
 #include "lora/io/tensor_view.hpp"
 
 namespace lora::io {
@@ -22,9 +23,6 @@ struct SafetensorsHeader {
   std::map<std::string, std::string> metadata;
   std::map<std::string, TensorView> tensors;
 };
-
-/// The largest header that is read, in bytes; the format's reference implementation sets it.
-inline constexpr std::uint64_t safetensors_header_limit = 100'000'000;
 
 namespace detail {
 

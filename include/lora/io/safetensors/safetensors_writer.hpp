@@ -15,7 +15,7 @@
 #include "lora/io/atomic_file.hpp"
 #include "lora/io/convert.hpp"
 #include "lora/io/json_text.hpp"
-#include "lora/io/safetensors/safetensors_header.hpp"
+#include "lora/io/safetensors/safetensors_limits.hpp"
 #include "lora/io/tensor_view.hpp"
 
 namespace lora::io {
