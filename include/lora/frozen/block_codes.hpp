@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "lora/core/error.hpp"
+#include "lora/core/matrix.hpp"
+#include "lora/kernels/block_format.hpp"
+#include "lora/kernels/block_runs.hpp"
+#include "lora/kernels/plain_runs.hpp"
+
+namespace lora {
+
+/// Calls f(Block()) with the format's type in quantised_blocks.hpp or plain_runs.hpp, and returns
+/// what it does.
+template <class F>
+decltype(auto) visit_format(kernels::BlockFormat format, const F& f) {
+  using Format = kernels::BlockFormat;
+  switch (format) {
+    case Format::F16:
+      return f(kernels::PlainFloat16());
+    case Format::BF16:
+      return f(kernels::PlainBFloat16());
+    case Format::Q4_0:
+      return f(kernels::BlockQ4_0());
+    case Format::Q4_1:
+      return f(kernels::BlockQ4_1());
+    case Format::Q5_0:
+      return f(kernels::BlockQ5_0());
+    case Format::Q5_1:
+      return f(kernels::BlockQ5_1());
+    case Format::Q8_0:
+      return f(kernels::BlockQ8_0());
+    case Format::Q4_K:
+      return f(kernels::BlockQ4_K());
+    case Format::Q5_K:
+      return f(kernels::BlockQ5_K());
+    case Format::Q6_K:
+      return f(kernels::BlockQ6_K());
+    case Format::F32:
+      break;
+  }
+  return f(kernels::PlainFloat());
+}
+
+/// Returns the numbers of a block, and its bytes, of a format's type.
+template <class Block>
+inline constexpr Index block_weights = 1;
+template <class Block>
+requires requires { Block::weights; }
+inline constexpr Index block_weights<Block> = Block::weights;
+
+/// The CodedRows of a W (rows, columns) in blocks of one format; columns are whole blocks.
+template <class Block>
+class BlockRows {
+ public:
+  BlockRows(const std::uint8_t* data, Index rows, Index columns)
+      : data_(data),
+        rows_(rows),
+        columns_(columns),
+        row_bytes_(columns / block_weights<Block> * Block::bytes) {}
+
+  [[nodiscard]] Index rows() const { return rows_; }
+  [[nodiscard]] Index columns() const { return columns_; }
+
+  [[nodiscard]] EIGEN_ALWAYS_INLINE auto run(Index row, Index r) const {
+    const std::uint8_t* const at = data_ + row * row_bytes_;
+    if constexpr (block_weights<Block> == 1) {
+      return kernels::PlainRun<Block>(at + r * kernels::run_length * Block::bytes,
+                                      columns_ - r * kernels::run_length);
+    } else {
+      constexpr Index runs = Block::weights / kernels::run_length;
+      return kernels::BlockRun<Block>(at + r / runs * Block::bytes, r % runs);
+    }
+  }
+
+ private:
+  const std::uint8_t* data_;
+  Index rows_, columns_, row_bytes_;
+};
+
+/// The blocks of a BlockWeight, in memory of its own or of another.
+class BlockCodes {
+ public:
+  /// Looks at the blocks at `data`, which `owner` keeps alive where it is not null; `bytes` of them
+  /// count as this object's.
+  BlockCodes(kernels::BlockFormat format, const std::uint8_t* data, Index rows, Index columns,
+             std::shared_ptr<const void> owner, std::size_t bytes)
+      : format_(format),
+        data_(data),
+        rows_(rows),
+        columns_(columns),
+        owner_(std::move(owner)),
+        bytes_(bytes) {}
+
+  [[nodiscard]] Index rows() const { return rows_; }
+  [[nodiscard]] Index columns() const { return columns_; }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  [[nodiscard]] kernels::BlockFormat format() const { return format_; }
+
+  template <class F>
+  decltype(auto) visit(const F& f) const {
+    return visit_format(format_, [&]<class Block>(Block) -> decltype(auto) {
+      return f(BlockRows<Block>(data_, rows_, columns_));
+    });
+  }
+
+ private:
+  kernels::BlockFormat format_;
+  const std::uint8_t* data_;
+  Index rows_, columns_;
+  std::shared_ptr<const void> owner_;
+  std::size_t bytes_;
+};
+
+}  // namespace lora

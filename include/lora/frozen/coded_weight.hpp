@@ -1,0 +1,168 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include "lora/core/matrix.hpp"
+#include "lora/core/parallel.hpp"
+#include "lora/core/scratch.hpp"
+#include "lora/frozen/coded_panels.hpp"
+#include "lora/frozen/frozen_weight.hpp"
+#include "lora/kernels/panel_product.hpp"
+
+namespace lora {
+
+/// What the storages of a frozen weight W (out_features, in_features) in codes have in common:
+/// products of T with the numbers that the codes stand for, which are decoded as they are needed
+/// and never lie in memory as a whole. `Codes` keeps them:
+///
+///     rows(), columns(), bytes()
+///     visit(f)    calls f with CodedRows and returns what f does
+///
+/// Adapters are not merged into codes: rounding W + s B A to the nearest code loses most of the
+/// update (of one of 1 % of W, NF4 keeps 1.5 %). LoRALinear::merged_weight gives that matrix.
+template <class T, class Codes>
+class CodedWeight {
+ public:
+  using Scalar = T;
+
+  [[nodiscard]] Index out_features() const { return codes_.rows(); }
+  [[nodiscard]] Index in_features() const { return codes_.columns(); }
+
+  /// Adds x W^T to y: x (N, in), y (N, out).
+  void add_product(ConstMatrixRef<T> x, MatrixRef<T> y) const {
+    if (x.rows() == 0 || out_features() == 0 || in_features() == 0) return;
+    if constexpr (std::is_same_v<T, float>)
+      if (!CodedPanels<T, Codes>::pays(x.rows())) return add_few(x, y);
+    kernels::add_panel_product<T>(x, panels(), T(1), y);
+  }
+
+  /// Adds dy W to dx: dy (N, out), dx (N, in).
+  void add_transposed_product(ConstMatrixRef<T> dy, MatrixRef<T> dx) const {
+    if (dy.rows() == 0 || out_features() == 0 || in_features() == 0) return;
+    if constexpr (std::is_same_v<T, float>)
+      if (!CodedPanels<T, Codes>::pays(dy.rows())) return add_few_transposed(dy, dx);
+    kernels::add_panel_product<T>(dy, transposed_panels(), T(1), dx);
+  }
+
+  /// Returns W^T (in, out) as the right side of products.
+  [[nodiscard]] CodedPanels<T, Codes> panels() const { return {&codes_}; }
+
+  /// Returns W (out, in) as the right side of products.
+  [[nodiscard]] TransposedCodedPanels<T, Codes> transposed_panels() const { return {&codes_}; }
+
+  /// Copies row `output` of W to `to`, `in` numbers: an embedding that a head is tied to.
+  void copy_row(Index output, T* to) const {
+    const Index runs = kernels::runs_of(in_features());
+    Scratch scratch;
+    T* const row = scratch.take<T>(runs * kernels::run_length);
+    codes_.visit([&](const auto& rows) { kernels::decode_runs(rows, output, 0, runs, row); });
+    std::copy_n(row, in_features(), to);
+  }
+
+  /// Returns W as the codes have it, row-major: each number to the last bit of its format.
+  [[nodiscard]] Matrix<T> dense() const {
+    Matrix<T> weight(out_features(), in_features());
+    for (Index o = 0; o < weight.rows(); ++o) copy_row(o, weight.data() + o * weight.cols());
+    return weight;
+  }
+
+  /// Returns the bytes of codes and scales that this object owns.
+  [[nodiscard]] std::size_t bytes() const { return codes_.bytes(); }
+
+  [[nodiscard]] const Codes& codes() const { return codes_; }
+
+ protected:
+  explicit CodedWeight(Codes codes) : codes_(std::move(codes)) {}
+  ~CodedWeight() = default;
+  CodedWeight(const CodedWeight&) = default;
+  CodedWeight(CodedWeight&&) noexcept = default;
+  CodedWeight& operator=(const CodedWeight&) = default;
+  CodedWeight& operator=(CodedWeight&&) noexcept = default;
+
+ private:
+  static constexpr Index band = kernels::coded_row_band;
+
+  // Calls body(first row, count) for bands of rows, `count` being 1 or `band`, a constant.
+  template <class Body>
+  static void each_band(Index rows, const Body& body) {
+    for (Index i = 0; i < rows; i += band) {
+      if (rows - i == 1)
+        body(i, std::integral_constant<Index, 1>());
+      else
+        body(i, std::integral_constant<Index, band>());
+    }
+  }
+
+  // Some rows, each of which costs more than reading W does: W is decoded once a band.
+  void add_few(ConstMatrixRef<float> x, MatrixRef<float> y) const {
+    const Index n = x.rows(), padded = kernels::runs_of(in_features()) * kernels::run_length;
+    const Index filled = n == 1 ? 1 : kernels::round_up(n, band);
+    Scratch scratch;
+    float* const left = scratch.take<float>(filled * padded);
+    for (Index i = 0; i < filled; ++i) {
+      float* const row = left + i * padded;
+      if (i < n) std::copy_n(x.data() + i * x.outerStride(), x.cols(), row);
+      std::fill(row + (i < n ? x.cols() : 0), row + padded, 0.0F);
+    }
+    constexpr Index outputs = 64;
+    const Index tasks = (out_features() + outputs - 1) / outputs;
+    const double work = 4 * static_cast<double>(out_features()) *
+                        static_cast<double>(in_features()) * static_cast<double>(n);
+    codes_.visit([&](const auto& rows) {
+      parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
+        const Index begin = task * outputs, end = std::min(begin + outputs, out_features());
+        float sums[band * outputs];
+        each_band(n, [&](Index i, auto count) {
+          std::fill(sums, sums + count * outputs, 0.0F);
+          kernels::add_coded_dots<count>(rows, left + i * padded, padded, begin, end, sums,
+                                         outputs);
+          for (Index k = i; k < std::min<Index>(i + count, n); ++k)
+            for (Index o = begin; o < end; ++o) y(k, o) += sums[(k - i) * outputs + (o - begin)];
+        });
+      });
+    });
+  }
+
+  void add_few_transposed(ConstMatrixRef<float> dy, MatrixRef<float> dx) const {
+    const Index n = dy.rows(), runs = kernels::runs_of(in_features());
+    const Index filled = n == 1 ? 1 : kernels::round_up(n, band);
+    Scratch scratch;
+    float* const left = scratch.take<float>(filled * out_features());
+    for (Index i = 0; i < filled; ++i) {
+      float* const row = left + i * out_features();
+      if (i < n)
+        std::copy_n(dy.data() + i * dy.outerStride(), out_features(), row);
+      else
+        std::fill(row, row + out_features(), 0.0F);
+    }
+    // A band of sums stays in the first-level cache, and rows are read some cache lines at a time.
+    constexpr Index part = 32;
+    const Index tasks = (runs + part - 1) / part;
+    const double work = 4 * static_cast<double>(out_features()) *
+                        static_cast<double>(in_features()) * static_cast<double>(n);
+    codes_.visit([&](const auto& rows) {
+      parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
+        const Index begin = task * part, end = std::min(begin + part, runs);
+        const Index length = (end - begin) * kernels::run_length;
+        const Index first = begin * kernels::run_length;
+        Scratch own;
+        float* const sums = own.take<float>(band * length);
+        each_band(n, [&](Index i, auto count) {
+          std::fill(sums, sums + count * length, 0.0F);
+          kernels::add_coded_sums<count>(rows, left + i * out_features(), out_features(), begin,
+                                         end, sums, length);
+          for (Index k = i; k < std::min<Index>(i + count, n); ++k)
+            for (Index j = 0; j < std::min(length, in_features() - first); ++j)
+              dx(k, first + j) += sums[(k - i) * length + j];
+        });
+      });
+    });
+  }
+
+  Codes codes_;
+};
+
+}  // namespace lora

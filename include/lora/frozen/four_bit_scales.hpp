@@ -1,0 +1,62 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "lora/core/matrix.hpp"
+#include "lora/kernels/dynamic_codes.hpp"
+
+namespace lora {
+
+/// The scales of a four-bit weight's blocks: floats, or codes of eight bits with an offset and a
+/// scale for each 256 of them.
+class FourBitScales {
+ public:
+  /// The scales of the codes of a double quantisation.
+  static constexpr std::size_t nested_block = 256;
+
+  FourBitScales() = default;
+
+  explicit FourBitScales(std::vector<float> scales) : scales_(std::move(scales)) {}
+
+  /// Takes scales that bitsandbytes quantised: scale i = values[codes[i]] * scales[i / 256] +
+  /// offset.
+  FourBitScales(std::vector<std::uint8_t> codes, std::vector<float> scales, float offset,
+                const std::array<float, 256>& values)
+      : codes_(std::move(codes)), scales_(std::move(scales)), offset_(offset), values_(values) {}
+
+  /// Returns the scales quantised once more, about their mean.
+  [[nodiscard]] static FourBitScales nested(std::vector<float> scales) {
+    double sum = 0;
+    for (const float scale : scales) sum += static_cast<double>(scale);
+    const auto mean =
+        scales.empty() ? 0.0F : static_cast<float>(sum / static_cast<double>(scales.size()));
+    for (float& scale : scales) scale -= mean;
+    auto [codes, largest] = kernels::encode_dynamic(scales);
+    return {std::move(codes), std::move(largest), mean, kernels::dynamic_values()};
+  }
+
+  [[nodiscard]] bool is_nested() const { return !codes_.empty(); }
+  [[nodiscard]] std::size_t size() const { return is_nested() ? codes_.size() : scales_.size(); }
+  [[nodiscard]] std::size_t bytes() const { return codes_.size() + scales_.size() * sizeof(float); }
+
+  /// Returns the scale of block `i`.
+  [[nodiscard]] EIGEN_ALWAYS_INLINE float operator()(std::size_t i) const {
+    if (codes_.empty()) return scales_[i];
+    // Rounded after the product, which a processor would otherwise add in one step.
+    const auto product = static_cast<float>(static_cast<double>(values_[codes_[i]]) *
+                                            static_cast<double>(scales_[i / nested_block]));
+    return product + offset_;
+  }
+
+ private:
+  std::vector<std::uint8_t> codes_;
+  std::vector<float> scales_;
+  float offset_ = 0;
+  std::array<float, 256> values_{};
+};
+
+}  // namespace lora

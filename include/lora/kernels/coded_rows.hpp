@@ -1,0 +1,161 @@
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <type_traits>
+
+#include "lora/core/matrix.hpp"
+#include "lora/core/packets.hpp"
+#include "lora/core/scratch.hpp"
+#include "lora/kernels/pack.hpp"
+#include "lora/kernels/panels.hpp"
+#include "lora/kernels/run_vector.hpp"
+#include "lora/kernels/tile_shape.hpp"
+
+namespace lora::kernels {
+
+/// A matrix W (rows, columns) in codes, row by row, that is decoded run by run:
+///
+///     run(row, r).vector(v)    the run_width floats from column r * run_length + v * run_width on
+///
+/// Columns are counted up to a whole run; those that W does not have are finite numbers.
+template <class R>
+concept CodedRows = requires(const R& rows, Index i) {
+  { rows.rows() } -> std::convertible_to<Index>;
+  { rows.columns() } -> std::convertible_to<Index>;
+  { rows.run(i, i).vector(i) } -> std::convertible_to<RunVector>;
+};
+
+/// Returns the runs that `columns` columns take.
+[[nodiscard]] constexpr Index runs_of(Index columns) {
+  return (columns + run_length - 1) / run_length;
+}
+
+/// Writes runs `begin` to `end` of a row of W to `out`.
+template <class T, CodedRows Rows>
+EIGEN_ALWAYS_INLINE void decode_runs(const Rows& rows, Index row, Index begin, Index end, T* out) {
+  for (Index r = begin; r < end; ++r, out += run_length) {
+    const auto run = rows.run(row, r);
+    unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
+      const RunVector numbers = run.vector(v);
+      if constexpr (std::is_same_v<T, float>)
+        store_run_vector(out + v * run_width, numbers);
+      else
+        for (int i = 0; i < run_width; ++i) out[v * run_width + i] = static_cast<T>(numbers[i]);
+    });
+  }
+}
+
+/// The panel of the right side W^T: rows of W are decoded some runs at a time and transposed.
+template <class T, CodedRows Rows>
+Panel<T> coded_panel(const Rows& rows, const PanelRequest& request, T* buffer) {
+  // Two runs of every row of a panel lie in the first-level cache.
+  constexpr Index part = 2 * run_length;
+  const Index wide = round_up(request.columns, Simd<T>::width);
+  Scratch scratch;
+  T* const block = scratch.take<T>(request.columns * part);
+  for (Index k = 0; k < request.depth; k += part) {
+    const Index depth = std::min(part, request.depth - k);
+    const Index begin = (request.depth_begin + k) / run_length, end = begin + runs_of(depth);
+    for (Index j = 0; j < request.columns; ++j)
+      decode_runs(rows, request.column + j, begin, end, block + j * part);
+    pack_strips(Strips<T>{block, part, 1}, request.columns, wide, depth, buffer + k * wide);
+  }
+  return {buffer, wide};
+}
+
+/// The panel of the right side W, which is decoded where tiles read it.
+template <class T, CodedRows Rows>
+Panel<T> transposed_coded_panel(const Rows& rows, const PanelRequest& request, T* buffer) {
+  const Index wide = round_up(request.columns, Simd<T>::width);
+  const Index first = request.column / run_length, last = runs_of(request.column + wide);
+  if constexpr (std::is_same_v<T, float> && Simd<T>::width == run_width) {
+    for (Index k = 0; k < request.depth; ++k)
+      for (Index r = first; r < last; ++r) {
+        const auto run = rows.run(request.depth_begin + k, r);
+        unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
+          const Index j = r * run_length + v * run_width - request.column;
+          if (j >= 0 && j < wide) store_run_vector(buffer + k * wide + j, run.vector(v));
+        });
+      }
+  } else {
+    Scratch scratch;
+    T* const row = scratch.take<T>((last - first) * run_length);
+    for (Index k = 0; k < request.depth; ++k) {
+      decode_runs(rows, request.depth_begin + k, first, last, row);
+      std::copy_n(row + (request.column - first * run_length), wide, buffer + k * wide);
+    }
+  }
+  return {buffer, wide};
+}
+
+/// The rows of a left side that the kernels below take at a time.
+inline constexpr Index coded_row_band = 4;
+
+/// Adds to y(i, o - begin) the sum over k of x(i, k) W(o, k), for Band rows i and `begin` <= o <
+/// `end`. x has whole runs, filled up with zeros; a vector of W is decoded once for all rows.
+template <Index Band, CodedRows Rows>
+void add_coded_dots(const Rows& rows, const float* x, Index x_stride, Index begin, Index end,
+                    float* y, Index y_stride) {
+  // So many sums that the adders' latency is hidden.
+  constexpr Index streams = std::max<Index>(1, 8 / (Band * run_vectors));
+  const Index runs = runs_of(rows.columns());
+  for (Index o = begin; o < end; o += streams) {
+    RunVector sums[streams * Band * run_vectors] = {};
+    for (Index r = 0; r < runs; ++r)
+      unroll<streams>([&](Index s) __attribute__((always_inline)) {
+        const auto run = rows.run(std::min(o + s, end - 1), r);
+        unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
+          const RunVector weights = run.vector(v);
+          unroll<Band>([&](Index i) __attribute__((always_inline)) {
+            RunVector& sum = sums[(s * Band + i) * run_vectors + v];
+            sum += weights * load_run_vector(x + i * x_stride + r * run_length + v * run_width);
+          });
+        });
+      });
+    for (Index s = 0; s < std::min(streams, end - o); ++s)
+      for (Index i = 0; i < Band; ++i) {
+        RunVector sum = sums[(s * Band + i) * run_vectors];
+        for (Index v = 1; v < run_vectors; ++v) sum += sums[(s * Band + i) * run_vectors + v];
+        y[i * y_stride + (o - begin) + s] += sum_of(sum);
+      }
+  }
+}
+
+/// Adds to dx(i, k) the sum over o of dy(i, o) W(o, k), for Band rows i and the columns k of runs
+/// `begin` to `end`. dx begins at run `begin` and has whole runs, which stay in the first-level
+/// cache meanwhile.
+template <Index Band, CodedRows Rows>
+void add_coded_sums(const Rows& rows, const float* dy, Index dy_stride, Index begin, Index end,
+                    float* dx, Index dx_stride) {
+  constexpr Index streams = 4;
+  const Index outputs = rows.rows();
+  for (Index o = 0; o < outputs; o += streams) {
+    RunVector factors[Band * streams];
+    for (Index i = 0; i < Band; ++i)
+      for (Index s = 0; s < streams; ++s)
+        factors[i * streams + s] = run_vector(o + s < outputs ? dy[i * dy_stride + o + s] : 0.0F);
+    for (Index r = begin; r < end; ++r) {
+      const auto run = [&](Index s) __attribute__((always_inline)) {
+        return rows.run(std::min(o + s, outputs - 1), r);
+      };
+      const decltype(run(0)) stream[streams] = {run(0), run(1), run(2), run(3)};
+      unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
+        RunVector weights[streams];
+        unroll<streams>([&](Index s)
+                            __attribute__((always_inline)) { weights[s] = stream[s].vector(v); });
+        unroll<Band>([&](Index i) __attribute__((always_inline)) {
+          float* const at = dx + i * dx_stride + (r - begin) * run_length + v * run_width;
+          RunVector sum = load_run_vector(at);
+          unroll<streams>([&](Index s) __attribute__((always_inline)) {
+            sum += factors[i * streams + s] * weights[s];
+          });
+          store_run_vector(at, sum);
+        });
+      });
+    }
+  }
+}
+
+}  // namespace lora::kernels

@@ -1,0 +1,64 @@
+#include <lora/frozen/int8_weight.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "contracts/frozen_weight.hpp"
+#include "support/golden.hpp"
+#include "support/throws.hpp"
+
+using namespace lora;
+using namespace lora::test;
+
+TEMPLATE_TEST_CASE("Int8Weight keeps the contract of a frozen weight", "", float, double) {
+  check_storage<TestType>([](const Matrix<TestType>& w) { return Int8Weight<TestType>(w); });
+  static_assert(!MergeableWeight<Int8Weight<TestType>, TestType>);
+}
+
+TEST_CASE("Int8Weight has bitsandbytes' codes, scales and numbers, to the bit") {
+  const Golden<float> golden("../quantised/bitsandbytes");
+  const Matrix<float>& w = golden["int8.w"];
+  const Matrix<float>& codes = golden["int8.codes"];
+  const Matrix<float>& scales = golden["int8.scales"];
+  const Int8Weight<float> weight(w);
+  std::vector<std::int8_t> stored;
+  for (Index o = 0; o < w.rows(); ++o) {
+    CHECK(weight.scale(o) == scales.data()[o]);
+    for (Index i = 0; i < w.cols(); ++i) {
+      stored.push_back(static_cast<std::int8_t>(codes(o, i)));
+      CHECK(weight.code(o, i) == stored.back());
+    }
+  }
+  CHECK(same_bits(weight.dense(), golden["int8.decoded"]));
+  const Int8Weight<float> read(stored, {scales.data(), static_cast<std::size_t>(scales.size())},
+                               w.rows(), w.cols());
+  CHECK(same_bits(read.dense(), golden["int8.decoded"]));
+}
+
+TEST_CASE("Int8Weight takes a byte a weight and a scale a row") {
+  CHECK(Int8Weight<float>(random_matrix<float>(10, 64, 1)).bytes() == 10 * 64 + 10 * 4);
+}
+
+TEST_CASE("what cannot be rounded to eight bits is refused by its place") {
+  Matrix<float> w = random_matrix<float>(3, 40, 1);
+  w(1, 2) = std::numeric_limits<float>::quiet_NaN();
+  check_throws<ConfigError>([&] { Int8Weight<float>{w}; }, "W(1, 2) = nan");
+  w(1, 2) = 70'000;
+  check_throws<ConfigError>([&] { Int8Weight<float>{w}; }, "up to 65504");
+  const std::vector<std::int8_t> codes(12);
+  const auto read = [&](std::vector<float> scales, Index out, Index in) {
+    return Int8Weight<float>(codes, scales, out, in);
+  };
+  CHECK(read({1, 2, 3}, 3, 4).dense().isZero());
+  check_throws<ShapeError>([&] { static_cast<void>(read({1, 2, 3}, 3, 5)); }, "12 codes");
+  check_throws<ShapeError>([&] { static_cast<void>(read({1, 2}, 3, 4)); }, "2 scales");
+  check_throws<ShapeError>([&] { static_cast<void>(read({}, -3, -4)); }, "(-3, -4)");
+  check_throws<ConfigError>(
+      [&] {
+        static_cast<void>(read({1, std::nanf(""), 3}, 3, 4));
+      },
+      "the scale of row 1 is nan");
+  check_throws<ConfigError>([&] { static_cast<void>(read({1, -2, 3}, 3, 4)); }, "row 1 is -2");
+}
