@@ -29,11 +29,16 @@ template <class Action>
   try {
     for (const auto& entry : std::filesystem::directory_iterator(cases)) {
       const std::filesystem::path to = output / entry.path().filename();
+      const auto refuse = [&](const std::exception& error) {
+        std::filesystem::create_directories(to);
+        std::ofstream(to / "refused.txt") << error.what() << '\n';
+      };
       try {
         action(entry.path(), to);
       } catch (const FileError& error) {
-        std::filesystem::create_directories(to);
-        std::ofstream(to / "refused.txt") << error.what() << '\n';
+        refuse(error);
+      } catch (const ConfigError& error) {
+        refuse(error);
       }
     }
     return 0;
