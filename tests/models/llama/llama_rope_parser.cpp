@@ -34,6 +34,11 @@ TEST_CASE("rotary positions are resolved as transformers does") {
       R"("rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1,
          "high_freq_factor": 4, "original_max_position_embeddings": 16})");
   CHECK(llama3.original_positions == 16);
+  const RotaryConfig beside = rope_of(
+      R"("original_max_position_embeddings": 32,
+         "rope_parameters": {"rope_type": "yarn", "factor": 8,
+         "original_max_position_embeddings": 16})");
+  CHECK(beside.original_positions == 32);
   const RotaryConfig yarn = rope_of(
       R"("rope_parameters": {"rope_type": "yarn", "factor": 4, "attention_factor": 2,
          "beta_fast": 16, "truncate": false, "mscale": 1, "mscale_all_dim": 0.5})");
@@ -56,5 +61,7 @@ TEST_CASE("rotary positions that are incomplete or out of range are refused") {
   refused(R"("rope_scaling": {"type": "llama3", "factor": 2})", "has no \"low_freq_factor\"");
   refused(R"("rope_scaling": {"type": "linear", "factor": 0.5})",
           "factor is 0.5, expected at least 1");
+  refused(R"("rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5})",
+          "partial_rotary_factor is 0.5, expected 1: partial rotary positions are not built");
   refused(R"("rope_scaling": {"type": "yarn", "factor": 2, "truncate": 1})", "truncate is 1");
 }

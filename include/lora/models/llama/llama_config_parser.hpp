@@ -58,8 +58,7 @@ class LlamaConfigReader {
         fields_.unexpected(key, "none: it is not built");
     if (fields_.has("quantization_config"))
       fields_.unexpected("quantization_config", "none: quantised safetensors are not built");
-    if (fields_.has("partial_rotary_factor") && fields_["partial_rotary_factor"] != io::Json(1.0))
-      fields_.unexpected("partial_rotary_factor", "1: partial rotary positions are not built");
+    refuse_partial_rotation(fields_);
     if (fields_.has("pretraining_tp") && fields_["pretraining_tp"] != io::Json(1) &&
         !fields_["pretraining_tp"].is_number())
       fields_.unexpected("pretraining_tp", "a number");

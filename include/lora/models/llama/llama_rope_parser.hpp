@@ -8,9 +8,18 @@
 
 namespace lora::models::detail {
 
+/// Refuses rotary positions of a part of each head's features: Llama's family turns all of them.
+/// Throws FileError.
+inline void refuse_partial_rotation(const ConfigFields& fields) {
+  constexpr const char* key = "partial_rotary_factor";
+  if (fields.has(key) && fields[key] != io::Json(1.0))
+    fields.unexpected(key, "1: partial rotary positions are not built");
+}
+
 /// Reads the rotary positions of a config.json as transformers 5.24 resolves them: rope_scaling
-/// replaces rope_parameters as a whole; theta in the object goes before the one at the top; a
-/// missing original_max_position_embeddings is max_position_embeddings. Throws FileError.
+/// replaces rope_parameters as a whole; theta in the object goes before the one at the top, but
+/// original_max_position_embeddings at the top before the one in the object; missing in both, it is
+/// max_position_embeddings. Throws FileError.
 [[nodiscard]] inline RotaryConfig read_rope(const ConfigFields& fields, Index max_positions) {
   RotaryConfig rope;
   const char* const key = fields.has("rope_scaling") ? "rope_scaling" : "rope_parameters";
@@ -19,6 +28,7 @@ namespace lora::models::detail {
   if (!fields.has(key)) return rope;
   const ConfigFields object = fields.object(key);
   object.read_number("rope_theta", rope.theta, positive, "above 0");
+  refuse_partial_rotation(object);
 
   const char* type = object.has("rope_type") ? "rope_type" : "type";
   if (!object.has(type)) return rope;
@@ -36,7 +46,8 @@ namespace lora::models::detail {
   object.read_number("factor", rope.factor, positive, "above 0");
   rope.max_positions = max_positions;
   rope.original_positions = max_positions;
-  object.read_size("original_max_position_embeddings", rope.original_positions, 1, 1'000'000'000);
+  for (const ConfigFields* each : {&object, &fields})
+    each->read_size("original_max_position_embeddings", rope.original_positions, 1, 1'000'000'000);
   if (rope.scaling == RotaryScaling::llama3) {
     require("low_freq_factor");
     require("high_freq_factor");
