@@ -100,6 +100,13 @@ TEST_CASE("biases that train and parameters beside the layers are declared") {
   start.modules_to_save = {"head"};
   CHECK(describe_adapters<float>({b}, head, start).modules_to_save ==
         std::vector<std::string>{"head"});
+  // PEFT compares ends of names as text, and takes no entry for a pattern here.
+  start.modules_to_save = {"ead"};
+  CHECK(describe_adapters<float>({b}, head, start).modules_to_save ==
+        std::vector<std::string>{"ead"});
+  start.modules_to_save = {"he.d"};
+  CHECK(describe_adapters<float>({b}, head, start).modules_to_save ==
+        std::vector<std::string>{"he.d", "head.out"});
   check_throws<ConfigError>(
       [&] {
         static_cast<void>(describe_adapters<float>({b}, std::vector<Parameter<float>*>{&plain}));

@@ -93,6 +93,20 @@ inline void set_targets(PeftConfig& config, const std::vector<std::string>& name
   config.layers_pattern = {};
 }
 
+/// Tells whether PEFT stores the module whole for these modules_to_save: its name, or that of one
+/// around it, ends in an entry. That is text, and begins anywhere: "norm" ends "k_norm".
+[[nodiscard]] inline bool is_within_saved(const std::vector<std::string>& entries,
+                                          std::string_view module) {
+  for (std::size_t end = 0; end < module.size();) {
+    end = std::min(module.find('.', end + 1), module.size());
+    const std::string_view around = module.substr(0, end);
+    if (std::any_of(entries.begin(), entries.end(),
+                    [&](const std::string& entry) { return around.ends_with(entry); }))
+      return true;
+  }
+  return false;
+}
+
 /// Throws ConfigError where PEFT would store more whole than `parameters`, or an adapted layer: it
 /// takes every module whose name ends in an entry of modules_to_save.
 template <class T>
@@ -178,18 +192,15 @@ template <class T>
     config.alpha_pattern = detail::exceptions(names, alphas, config.lora_alpha);
   }
 
-  PatternList saved;
-  for (const std::string& entry : config.modules_to_save) saved.add(detail::within_pattern(entry));
   for (const Parameter<T>* parameter : parameters) {
     const std::size_t dot = parameter->name.rfind('.');
     if (dot == std::string::npos)
       throw ConfigError("save_adapter: the parameter " + in_quotes(parameter->name) +
                         " is of no module: see set_name");
     const std::string module = parameter->name.substr(0, dot);
-    if (saved.any_matches(module) || (config.bias == "all" && parameter->name.ends_with(".bias")))
-      continue;
-    config.modules_to_save.push_back(module);
-    saved.add(detail::within_pattern(module));
+    if (!detail::is_within_saved(config.modules_to_save, module) &&
+        !(config.bias == "all" && parameter->name.ends_with(".bias")))
+      config.modules_to_save.push_back(module);
   }
   detail::set_targets(config, names, modules);
   detail::check_stored_whole<T>(config, names, parameters, modules);
