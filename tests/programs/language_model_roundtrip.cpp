@@ -65,8 +65,7 @@ void round_trip_of_family(bool gpt2, const fs::path& from, const fs::path& to) {
   if (gpt2)
     round_trip<models::GPT2Model<float, Frozen>>(
         from, to,
-        models::GPT2Options{
-            .embedding_dropout = 0, .residual_dropout = 0, .attention_dropout = 0});
+        models::GPT2Options{.embedding_dropout = 0, .residual_dropout = 0, .attention_dropout = 0});
   else
     round_trip<models::LlamaModel<float, Frozen>>(from, to,
                                                   models::LlamaOptions{.attention_dropout = 0});
