@@ -97,6 +97,32 @@ TEST_CASE("a head that is adapted leaves embeddings alone, and embeddings are no
   check_throws<ConfigError>([&] { Workbench refused(files, config, ends_outline()); }, "tokens");
 }
 
+TEST_CASE("tied ends that a config wants to stay one while they train are refused") {
+  ModelFiles files;
+  files.add("embed_tokens.weight", random_matrix<double>(7, 3, 1), {7, 3});
+  models::ModelOutline outline;
+  outline.output_embedding = "lm_head";
+  outline.modules = {{"embed_tokens", peft::ModuleKind::other_layer},
+                     {"other", peft::ModuleKind::linear},
+                     {"lm_head", peft::ModuleKind::linear}};
+  const auto build = [&](const char* flag, std::vector<std::string> targets,
+                         std::vector<std::string> saved) {
+    const peft::PeftConfig config{.r = 2,
+                                  .target_modules = std::move(targets),
+                                  .modules_to_save = std::move(saved),
+                                  .other = {{"ensure_weight_tying", flag}}};
+    Workbench bench(files, config, outline);
+    bench.weights.also_known_as("lm_head.weight", "embed_tokens.weight");
+    const Ends ends(bench.builder, {"embed_tokens", "lm_head", 7, 3, true});
+  };
+  const char* const why = "ensure_weight_tying is true, and \"";
+  check_throws<ConfigError>([&] { build("true", {"lm_head"}, {}); }, why);
+  check_throws<ConfigError>([&] { build("true", {"other"}, {"lm_head"}); }, why);
+  check_throws<ConfigError>([&] { build("true", {"other"}, {"embed_tokens"}); }, why);
+  CHECK_NOTHROW(build("true", {"other"}, {}));
+  CHECK_NOTHROW(build("false", {"other"}, {"lm_head"}));
+}
+
 TEST_CASE("a head is tied where its own weight is not in the files") {
   const ModelFiles tied = ends_files(true), own = ends_files(false);
   models::PretrainedWeights<double> weights(tied.write()), more(own.write());

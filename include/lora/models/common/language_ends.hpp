@@ -50,6 +50,7 @@ class LanguageEnds {
   /// Loads both. Throws FileError and ConfigError.
   LanguageEnds(ModelBuilder<T>& builder, const LanguageEndsNames& names)
       : vocab_size_(names.vocab_size), name_(names.embedding), head_(make_head(builder, names)) {
+    refuse_ensured_tying(builder, names);
     const std::string weight = names.embedding + ".weight";
     const ModuleRole embedding = builder.plan[names.embedding].role;
     if (embedding == ModuleRole::adapted)
@@ -111,6 +112,20 @@ class LanguageEnds {
 
  private:
   using Head = std::variant<LoRALinear<T, Frozen>, Linear<T>>;
+
+  // PEFT would go on with one matrix, or one adapter, for both. It looks for these names alone: of
+  // GPT-2's embeddings, wte, it takes no notice.
+  static void refuse_ensured_tying(const ModelBuilder<T>& builder, const LanguageEndsNames& names) {
+    const auto& other = builder.plan.peft_config().other;
+    const auto flag = other.find("ensure_weight_tying");
+    if (!names.tied || flag == other.end() || flag->second != "true") return;
+    for (const std::string& name : {names.embedding, names.head})
+      if ((name.ends_with("embed_tokens") || name.ends_with("lm_head")) &&
+          builder.plan[name].role != ModuleRole::frozen)
+        throw ConfigError(message("ensure_weight_tying is true, and \"", name,
+                                  "\" is to train: embeddings and head that are one matrix part "
+                                  "there, and to keep them one is not built"));
+  }
 
   // Under full fine-tuning tied weights train as one; modules_to_save makes a copy of each.
   static bool trains_together(const ModelBuilder<T>& builder, const LanguageEndsNames& names) {
