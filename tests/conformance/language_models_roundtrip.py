@@ -38,6 +38,10 @@ GRADIENT_TOLERANCE = 1e-3
 LINEAR = {"target_modules": "all-linear"}
 QV = {"target_modules": ["q_proj", "v_proj"]}
 TIED = {"tie_word_embeddings": True}
+# Which PEFT heeds where embeddings are tied and train under the names that it knows.
+TOGETHER = LINEAR | {"ensure_weight_tying": True}
+SAVED_HEAD = {"modules_to_save": ["lm_head"]}
+SAVED_EMBEDDINGS = {"modules_to_save": ["embed_tokens"]}
 YARN = {"factor": 4.0, "original_max_position_embeddings": 16}
 LLAMA3 = YARN | {"low_freq_factor": 1.0, "high_freq_factor": 4.0}
 SLIDING = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1}
@@ -149,7 +153,12 @@ CASES = [
     # Which modules.
     ("null_targets", Qwen3Config, {"head_dim": 8}, {}),
     ("linear_in_file", MistralConfig, {}, LINEAR),
-    ("expression", LlamaConfig, {}, {"target_modules": r"model\.layers\.[01]\.(?:mlp|self_attn)\.(q|up|down)_proj"}),
+    (
+        "expression",
+        LlamaConfig,
+        {},
+        {"target_modules": r"model\.layers\.[01]\.(?:mlp|self_attn)\.(q|up|down)_proj"},
+    ),
     ("with_head", LlamaConfig, {}, {"target_modules": r".*(k_proj|lm_head)"}),
     ("excluded", LlamaConfig, {}, LINEAR | {"exclude_modules": ["down_proj", "layers.0.mlp.up_proj"]}),
     ("last_layer", LlamaConfig, {}, QV | {"layers_to_transform": [1]}),
@@ -182,9 +191,13 @@ CASES = [
     ("saved_norms", Qwen3Config, {"head_dim": 8}, QV | {"modules_to_save": ["norm", "q_norm"]}),
     ("saved_projection", Qwen2Config, {}, QV | {"modules_to_save": ["k_proj", "0.mlp.up_proj"]}),
     ("saved_block", LlamaConfig, {}, QV | {"modules_to_save": ["layers.1.mlp"]}),
-    ("tied_saved_head", LlamaConfig, TIED, QV | {"modules_to_save": ["lm_head"]}),
-    ("tied_saved_embeddings", LlamaConfig, TIED, QV | {"modules_to_save": ["embed_tokens"]}),
+    ("tied_saved_head", LlamaConfig, TIED, QV | SAVED_HEAD),
+    ("tied_saved_embeddings", LlamaConfig, TIED, QV | SAVED_EMBEDDINGS),
     ("tied_saved_ends", LlamaConfig, TIED, QV | {"modules_to_save": ["lm_head", "embed_tokens"]}),
+    ("saved_together", LlamaConfig, {}, TOGETHER | SAVED_EMBEDDINGS),
+    ("gpt2_saved_together", GPT2Config, {}, TOGETHER | {"modules_to_save": ["wte"]}),
+    ("tied_together", LlamaConfig, TIED, TOGETHER),
+    ("saved_biases", Qwen2Config, {}, QV | {"modules_to_save": ["k_proj"], "bias": "all"}),
     # Initialisations and dropout.
     ("gaussian", LlamaConfig, {}, LINEAR | {"init_lora_weights": "gaussian"}),
     ("random_b", MistralConfig, {}, QV | {"init_lora_weights": False}),
@@ -201,7 +214,7 @@ CASES = [
     ("float16_gpt2", GPT2Config, {"tie_word_embeddings": False}, LINEAR),
     ("float16_adapter", LlamaConfig, {}, LINEAR),
     ("bfloat16_adapter", GPT2Config, {}, {"modules_to_save": ["ln_f"]}),
-    ("float64_adapter", MistralConfig, {}, QV | {"modules_to_save": ["lm_head"]}),
+    ("float64_adapter", MistralConfig, {}, QV | SAVED_HEAD),
 ]
 
 # What the files say otherwise than transformers and PEFT wrote it: null leaves a key out.
@@ -249,11 +262,15 @@ REFUSED_MODELS = [
     ("add_cross_attention", GPT2Config, {"add_cross_attention": True}),
 ]
 
-# What stands in the message that refuses what only model and adapter together say.
+# What stands in the message that refuses what only model and adapter together say: the model's
+# config, its settings and the adapter's.
+SAVED_CONV1D = {"target_modules": ["c_fc"], "modules_to_save": ["c_attn"]}
 REFUSED_TOGETHER = [
-    ('"model.embed_tokens", an embedding', LlamaConfig, {"target_modules": ["embed_tokens"]}),
-    ('"transformer.wte", an embedding', GPT2Config, {"target_modules": ["wte"]}),
-    ("not built for a Conv1D", GPT2Config, {"target_modules": ["c_fc"], "modules_to_save": ["c_attn"]}),
+    ('"model.embed_tokens", an embedding', LlamaConfig, {}, {"target_modules": ["embed_tokens"]}),
+    ('"transformer.wte", an embedding', GPT2Config, {}, {"target_modules": ["wte"]}),
+    ("not built for a Conv1D", GPT2Config, {}, SAVED_CONV1D),
+    ("ensure_weight_tying is true", LlamaConfig, TIED, TOGETHER | SAVED_HEAD),
+    ("ensure_weight_tying is true", Qwen2Config, TIED, TOGETHER | SAVED_EMBEDDINGS),
 ]
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
@@ -390,8 +407,11 @@ def changed_gradients(case, texts, results):
 
 
 def is_copy(case, key):
-    """Tells whether a tensor is the base model's own, which PEFT stores beside the adapter of a head
-    and does not miss when it loads: C++ reads it, and leaves it out."""
+    """Tells whether PEFT stores a tensor a second time, and does not miss it when it loads: a bias
+    that trains within modules_to_save, or the base model's own weight beside the adapter of a head.
+    C++ reads them, and leaves them out."""
+    if ".original_module." in key or ".modules_to_save." in key:
+        return True
     if not key.endswith(".base_layer.weight"):
         return False
     tensor = safetensors.torch.load_file(case / "again" / "adapter_model.safetensors")[key]
@@ -439,8 +459,8 @@ def main():
             refused.append((why, "adapter_config.json", kind, {}, options, edits))
         for why, kind, settings in REFUSED_MODELS:
             refused.append((why, "config.json", kind, settings, ATTENTION, {}))
-        for why, kind, options in REFUSED_TOGETHER:
-            refused.append((why, "", kind, {}, options, {}))
+        for why, kind, settings, options in REFUSED_TOGETHER:
+            refused.append((why, "", kind, settings, options, {}))
         for i, (_, _, *how) in enumerate(refused):
             make_case(cases / f"refused_{i}", *how)
         subprocess.run([sys.argv[1], cases, back], check=True)
