@@ -144,7 +144,7 @@ TEST_CASE("a tensor that is missing, has no place or another shape changes nothi
   CHECK(same_state(net, before));
 }
 
-TEST_CASE("PEFT's copies of the biases of what is stored whole are known, and no others") {
+TEST_CASE("PEFT's copies of what is stored whole are known, and no others") {
   GoldenNet<float> net;
   const auto head = net.classifier.parameters();
   const std::string x = "base_model.model.classifier";
@@ -172,7 +172,10 @@ TEST_CASE("PEFT's copies of the biases of what is stored whole are known, and no
   load_with("head", "head.modules_to_save.default.bias");
   load_with("block.head", "block.original_module.head.bias");
   load_with("block.head", "block.modules_to_save.default.head.bias");
-  for (const char* other : {"head.original_module.weight", "other.original_module.bias",
+  // Of embeddings and a head that are stored whole, with save_embedding_layers.
+  load_with("head", "head.original_module.weight");
+  load_with("head", "head.modules_to_save.weight");
+  for (const char* other : {"head.original_module.other", "other.original_module.bias",
                             "head.modules_to_save.default.more.bias", "head.xoriginal_module.bias"})
     check_throws<FileError>([&] { load_with("head", other); }, "has no place");
 }

@@ -32,7 +32,7 @@ TEST_CASE("tensors are known by the names that they have in the base model") {
                           "tensor \"base_model.model.v.lora_A.weight\" is missing; the file has "
                           "\"stray\\n\"");
   check_throws<FileError>(
-      [&] { weights.require_all_used(false, {}); },
+      [&] { weights.require_all_used({}); },
       "tensor \"stray\\n\" has no place among the layers and parameters that are "
       "loaded, whose keys begin with base_model.model.");
 }
@@ -46,10 +46,10 @@ TEST_CASE("the base of an adapted head may lie beside its adapter") {
   const SafetensorsReader file(directory / adapter_weights_file);
   const TensorView* view = &file.tensor("base_model.model.head.base_layer.weight");
   std::string asked;
-  CHECK_NOTHROW(weights.require_all_used(false, [&](const std::string& name) {
+  CHECK_NOTHROW(weights.require_all_used([&](const std::string& name) {
     asked = name;
     return view;
   }));
   CHECK(asked == "head.weight");
-  check_throws<FileError>([&] { weights.require_all_used(false, {}); }, "has no place");
+  check_throws<FileError>([&] { weights.require_all_used({}); }, "has no place");
 }

@@ -86,7 +86,7 @@ class AdapterLoader {
   }
 
   [[nodiscard]] PeftConfig finish() && {
-    weights_.require_all_used(config_.bias == "all", options_.base);
+    weights_.require_all_used(options_.base);
     return std::move(config_);
   }
 

@@ -91,7 +91,7 @@ template <class T>
     }
     if (!is_factor) adapter.others.emplace(name, read(name));
   }
-  weights.require_all_used(false, {});
+  weights.require_all_used({});
   return adapter;
 }
 

@@ -77,13 +77,12 @@ class AdapterWeights {
   }
 
   /// Throws FileError if there is a tensor that was not read, unless it equals the base model's, as
-  /// with save_embedding_layers=True, or with `copies_of_biases` is what PEFT stores a second time,
-  /// or counts the batches that a batch norm has seen, whose statistics were read.
-  void require_all_used(bool copies_of_biases, const BaseTensors& base) const {
+  /// with save_embedding_layers=True, or is what PEFT stores a second time of a module that is
+  /// stored whole, or counts the batches that a batch norm has seen, whose statistics were read.
+  void require_all_used(const BaseTensors& base) const {
     for (const auto& [key, view] : file_.tensors()) {
       const std::string name = tensor_name(key);
-      if (used_.contains(name) || (copies_of_biases && is_copy_of_bias(name))) continue;
-      if (is_batch_count(name)) continue;
+      if (used_.contains(name) || is_copy_of_saved(name) || is_batch_count(name)) continue;
       const io::TensorView* original = base && !name.empty() ? base(base_name(name)) : nullptr;
       if (original != nullptr && io::same_numbers(view, *original)) continue;
       if (original != nullptr)
@@ -135,12 +134,12 @@ class AdapterWeights {
            used_.contains(name.substr(0, name.size() - end.size()) + ".running_mean");
   }
 
-  // With bias = "all", PEFT stores the biases inside a module X of modules_to_save three times: as
-  // X.bias or X.part.bias, as the base model's, which nothing uses, and under their own names
-  // inside PEFT: X.original_module.part.bias and X.modules_to_save.<adapter>.part.bias, where the
-  // adapter's name is left out if no part follows.
-  [[nodiscard]] bool is_copy_of_bias(const std::string& name) const {
-    if (!name.ends_with(".bias")) return false;
+  // Of a module X of modules_to_save PEFT stores biases, with bias = "all", and embeddings and
+  // head, with save_embedding_layers, three times: as X.weight or X.part.weight, as the base
+  // model's, which nothing uses, and under their own names inside PEFT:
+  // X.original_module.part.weight and X.modules_to_save.<adapter>.part.weight, where the adapter's
+  // name is left out if no part follows.
+  [[nodiscard]] bool is_copy_of_saved(const std::string& name) const {
     for (const std::string_view inside : {".original_module.", ".modules_to_save."}) {
       const std::size_t at = name.find(inside);
       if (at == std::string::npos) continue;
