@@ -205,6 +205,9 @@ CASES = [
     ("dropout", LlamaConfig, {"attention_dropout": 0.2}, LINEAR | {"lora_dropout": 0.3}),
     ("copies", LlamaConfig, {}, QV),
     ("tied_copies", Qwen2Config, TIED, QV),
+    ("saved_copies", LlamaConfig, {}, QV | {"modules_to_save": ["embed_tokens", "lm_head"]}),
+    ("saved_head_copies", Qwen3Config, TIED | {"head_dim": 8}, QV | SAVED_HEAD),
+    ("gpt2_head_copies", GPT2Config, {}, {"target_modules": ["lm_head", "c_attn"]}),
     ("no_task", LlamaConfig, {}, QV | {"task_type": None}),
     # Numbers in the files.
     ("bfloat16", LlamaConfig, {}, LINEAR),
