@@ -23,7 +23,19 @@ TEST_CASE("GPT-2's head is tied unless the files have one, and names may lack th
   CHECK(bare.weights->contains("transformer.h.1.attn.bias"));  // a mask, which nothing reads
 }
 
-TEST_CASE("a GPT-2 whose files contradict its config, or are others, is refused by name") {
+TEST_CASE("a GGUF says how it holds Conv1D's weights, and whether the head is tied") {
+  const auto golden = std::filesystem::path(LORA_GOLDEN_DIR) / "gpt2_gguf";
+  const models::GPT2Source<float> plain(golden / "plain.gguf", {.residual_dropout = 0.25});
+  CHECK(plain.ends().tied);
+  CHECK(plain.config.resid_pdrop == 0.25);
+  CHECK(plain.weights->conv1d_layout() == Layout::row_major);
+  CHECK(plain.weights->has_shape("transformer.h.1.attn.c_attn.weight", {48, 16}));
+  CHECK(!models::GPT2Source<float>(golden / "mixed.gguf", {}).ends().tied);
+  CHECK(models::GPT2Source<float>(gpt2_data("gpt2"), {}).weights->conv1d_layout() ==
+        Layout::column_major);
+}
+
+TEST_CASE("a GPT-2 whose files contradict its config is refused by name") {
   const TemporaryDirectory directory;
   std::filesystem::copy(gpt2_data("bare"), directory.path());
   const auto config = directory.path() / "config.json";
@@ -33,6 +45,4 @@ TEST_CASE("a GPT-2 whose files contradict its config, or are others, is refused 
   write_whole(config, text);
   check_throws<FileError>([&] { const models::GPT2Model<float> model(directory.path()); },
                           "\"h.0.mlp.c_fc.weight\" is of shape (16, 24), expected (16, 25)");
-  check_throws<FileError>([&] { const models::GPT2Model<float> model("gpt2.gguf"); },
-                          "GPT-2 is not built from GGUF files");
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <lora/models/llama/llama_model.hpp>
 #include <lora/peft/peft_config_file.hpp>
 
 #include "models/llama/golden_llama.hpp"
@@ -52,7 +53,7 @@ TEST_CASE("an adapter is the same after llama.cpp's format, whatever it is scale
     LlamaModel<float> model = loaded_llama(name);
     const auto path = directory.path() / (name + ".gguf");
     save_gguf_adapter(path, model);
-    const LlamaGgufAdapter adapter(path, model.config());
+    const GgufAdapter adapter(path, gguf_adapter_format(model.config()));
     CHECK(adapter.skipped().empty());
     LlamaModel<float> again(llama_data(name), {.tuning = adapter.config()});
     adapter.load_into(again);
@@ -91,7 +92,7 @@ TEST_CASE("an adapter without alpha is not scaled") {
   writer.add("blk.1.attn_v.weight.lora_b", io::GgufType::F32, {8, 1}, ones.data());
   writer.add("blk.1.attn_norm.weight", io::GgufType::F32, {16}, ones.data());
   writer.write(path);
-  const LlamaGgufAdapter adapter(path, read_llama_config(llama_data("llama")));
+  const GgufAdapter adapter(path, gguf_adapter_format(read_llama_config(llama_data("llama"))));
   CHECK(adapter.skipped() == std::vector<std::string>{"blk.1.attn_norm.weight"});
   LlamaModel<float> model(llama_data("llama"), {.tuning = adapter.config()});
   adapter.load_into(model);
@@ -119,7 +120,7 @@ TEST_CASE("what llama.cpp cannot express is refused by name, and so are files th
   const std::vector<float> zeros(64);
   const auto refused = [&](const io::GgufWriter& writer, const char* part) {
     writer.write(path);
-    check_throws<FileError>([&] { LlamaGgufAdapter adapter(path, config); }, part);
+    check_throws<FileError>([&] { GgufAdapter adapter(path, gguf_adapter_format(config)); }, part);
   };
   refused(adapter_file("model"), "general.type is \"model\", expected adapter");
   refused(adapter_file("adapter", "qwen2"), "general.architecture is \"qwen2\", expected llama");
@@ -140,7 +141,7 @@ TEST_CASE("what llama.cpp cannot express is refused by name, and so are files th
 
   LlamaModel<float> model = loaded_llama("llama");
   save_gguf_adapter(path, model);
-  const LlamaGgufAdapter adapter(path, config);
+  const GgufAdapter adapter(path, gguf_adapter_format(config));
   LlamaModel<float> wider(llama_data("llama"), {.tuning = peft::PeftConfig{.r = 4}});
   check_throws<ConfigError>([&] { adapter.load_into(wider); },
                             "is of rank 4, expected the file's 3");

@@ -4,9 +4,12 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "lora/core/printable.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/io/gguf/gguf_reader.hpp"
 #include "lora/io/tensor_view.hpp"
@@ -19,6 +22,12 @@ namespace lora::models {
   const Index j = row % head_rows, half = head_rows / 2;
   return row - j + 2 * (j % half) + j / half;
 }
+
+/// A module of a layer in Hugging Face's words and in llama.cpp's.
+struct GgufName {
+  std::string_view module;  ///< "self_attn.q_proj"
+  std::string_view gguf;    ///< "attn_q"
+};
 
 /// Where a tensor lies in a GGUF file.
 struct GgufPlace {
@@ -40,6 +49,17 @@ class GgufWeights {
                                 io::shape_text(tensor.shape), ", expected heads of ",
                                 place.head_rows, " rows"));
     }
+  }
+
+  /// Throws FileError for a tensor of the file that has no place here and is not `besides`, as
+  /// llama.cpp does: it would change what the model computes. `type` names the model.
+  void refuse_others(std::string_view type, std::string_view besides = {}) const {
+    std::set<std::string_view> known{besides};
+    for (const auto& [name, place] : places_) known.insert(place.name);
+    for (const auto& [name, tensor] : file_->tensors())
+      if (!known.contains(name))
+        throw FileError(message(path().string(), ": tensor ", in_quotes(name),
+                                " is none of a model of type ", type));
   }
 
   [[nodiscard]] const std::filesystem::path& path() const { return file_->path(); }

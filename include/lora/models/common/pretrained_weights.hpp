@@ -43,6 +43,12 @@ class PretrainedWeights {
   /// Returns the directory of the safetensors, or the GGUF file.
   [[nodiscard]] const std::filesystem::path& path() const { return files_.path(); }
 
+  /// Returns how the files hold the weight of a Conv1D: (in, out) as Hugging Face's module does, or
+  /// (out, in) in GGUF, for which llama.cpp's converter transposes it.
+  [[nodiscard]] Layout conv1d_layout() const {
+    return files_.are_gguf() ? Layout::row_major : Layout::column_major;
+  }
+
   [[nodiscard]] bool contains(const std::string& name) const {
     return files_.contains(stored_name(name));
   }

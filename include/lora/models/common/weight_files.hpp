@@ -26,6 +26,8 @@ class WeightFiles {
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
+  [[nodiscard]] bool are_gguf() const { return std::holds_alternative<GgufWeights>(files_); }
+
   [[nodiscard]] bool contains(const std::string& name) const {
     return std::visit([&](const auto& files) { return files.contains(name); }, files_);
   }

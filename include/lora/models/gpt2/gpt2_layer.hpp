@@ -46,18 +46,19 @@ class GPT2Layer {
         width_(config.n_inner),
         activation_(config.activation_function),
         attention_norm_(builder, name_ + ".ln_1", config.n_embd, config.layer_norm_epsilon),
-        qkv_(builder, name_ + ".attn.c_attn", conv1d(3 * config.n_embd, config.n_embd)),
+        qkv_(builder, name_ + ".attn.c_attn", conv1d(builder, 3 * config.n_embd, config.n_embd)),
         attention_({.heads = config.n_head,
                     .head_features = config.head_features(),
                     .causal = true,
                     .dropout = config.attn_pdrop,
                     .scaling = config.attention_scaling(i)},
                    builder.next_seed()),
-        attention_output_(builder, name_ + ".attn.c_proj", conv1d(config.n_embd, config.n_embd)),
+        attention_output_(builder, name_ + ".attn.c_proj",
+                          conv1d(builder, config.n_embd, config.n_embd)),
         attention_dropout_(config.resid_pdrop, builder.next_seed()),
         middle_norm_(builder, name_ + ".ln_2", config.n_embd, config.layer_norm_epsilon),
-        up_(builder, name_ + ".mlp.c_fc", conv1d(config.n_inner, config.n_embd)),
-        down_(builder, name_ + ".mlp.c_proj", conv1d(config.n_embd, config.n_inner)),
+        up_(builder, name_ + ".mlp.c_fc", conv1d(builder, config.n_inner, config.n_embd)),
+        down_(builder, name_ + ".mlp.c_proj", conv1d(builder, config.n_embd, config.n_inner)),
         output_dropout_(config.resid_pdrop, builder.next_seed()) {
     attention_.set_name(name_ + ".attn");
     attention_dropout_.set_name(name_ + ".attn.resid_dropout");
@@ -162,8 +163,8 @@ class GPT2Layer {
   }
 
  private:
-  static LinearSizes conv1d(Index out, Index in) {
-    return {.out = out, .in = in, .layout = Layout::column_major};
+  static LinearSizes conv1d(const ModelBuilder<T>& builder, Index out, Index in) {
+    return {.out = out, .in = in, .layout = builder.weights.conv1d_layout()};
   }
 
   // Lays the activations out in the memory that place(rows, cols) gives, in this order.

@@ -44,14 +44,14 @@ struct GPT2Parts {
 
 /// GPT-2 or DistilGPT-2 with its head (transformers' GPT2LMHeadModel), loaded from a Hugging Face
 /// directory: config.json and model.safetensors or its shards, names with and without the prefix
-/// "transformer.". What it computes stands in CausalDecoder; a text of more than n_positions tokens
-/// is a ShapeError.
+/// "transformer."; or from a GGUF file of the architecture "gpt2". What it computes stands in
+/// CausalDecoder; a text of more than n_positions tokens is a ShapeError.
 ///
-/// The files hold the weights of linear layers (in, out), as Conv1D does; adapters are (R, in) and
-/// (out, R) all the same, as PEFT writes them, and a layer that trains as a whole holds its weight
-/// (out, in). `Frozen` stores the weights that do not train: PackedWeight<T> is the fastest,
-/// MappedWeight<T> leaves them in the file's pages and copies nothing where the file's numbers are
-/// of type T.
+/// Safetensors hold the weights of linear layers (in, out), as Conv1D does, GGUF files (out, in);
+/// adapters are (R, in) and (out, R) all the same, as PEFT writes them, and a layer that trains as
+/// a whole holds its weight (out, in). `Frozen` stores the weights that do not train:
+/// PackedWeight<T> is the fastest, MappedWeight<T> leaves them in the file's pages and copies
+/// nothing where the file's numbers are of type T.
 template <class T, class Frozen = PackedWeight<T>>
 class GPT2Model : public CausalDecoder<GPT2Model<T, Frozen>, GPT2Parts<T, Frozen>> {
   using Base = CausalDecoder<GPT2Model<T, Frozen>, GPT2Parts<T, Frozen>>;
@@ -59,8 +59,8 @@ class GPT2Model : public CausalDecoder<GPT2Model<T, Frozen>, GPT2Parts<T, Frozen
  public:
   /// Loads the model. Throws FileError for whatever is wrong with the files, ConfigError for
   /// options that do not fit the model.
-  explicit GPT2Model(const std::filesystem::path& directory, const GPT2Options& options = {})
-      : GPT2Model(GPT2Source<T>(directory, options), options) {}
+  explicit GPT2Model(const std::filesystem::path& path, const GPT2Options& options = {})
+      : GPT2Model(GPT2Source<T>(path, options), options) {}
 
  private:
   GPT2Model(const GPT2Source<T>& source, const GPT2Options& options)

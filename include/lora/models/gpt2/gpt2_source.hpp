@@ -10,6 +10,7 @@
 #include "lora/models/common/language_ends.hpp"
 #include "lora/models/common/model_source.hpp"
 #include "lora/models/gpt2/gpt2_config.hpp"
+#include "lora/models/gpt2/gpt2_gguf.hpp"
 #include "lora/models/gpt2/gpt2_options.hpp"
 #include "lora/models/gpt2/gpt2_outline.hpp"
 
@@ -18,9 +19,9 @@ namespace lora::models {
 /// What a GPT2Model is built from; see ModelSource.
 template <class T>
 struct GPT2Source : ModelSource<T, GPT2Config> {
-  /// Opens a Hugging Face directory. Throws FileError and ConfigError.
-  GPT2Source(const std::filesystem::path& directory, const GPT2Options& options)
-      : GPT2Source(open(directory), options) {}
+  /// Opens a Hugging Face directory, or a GGUF file. Throws FileError and ConfigError.
+  GPT2Source(const std::filesystem::path& path, const GPT2Options& options)
+      : GPT2Source(io::is_gguf(path) ? open_gguf(path) : open_directory(path), options) {}
 
   /// Returns what embeddings and head are loaded from; see tied_ends. Throws FileError.
   [[nodiscard]] LanguageEndsNames ends() const {
@@ -43,16 +44,20 @@ struct GPT2Source : ModelSource<T, GPT2Config> {
   GPT2Source(const Files& files, const GPT2Config& with, const GPT2Options& options)
       : ModelSource<T, GPT2Config>(files.weights, with, gpt2_outline(with), options.tuning) {}
 
-  static Files open(const std::filesystem::path& directory) {
-    if (io::is_gguf(directory))
-      throw FileError(directory.string() +
-                      ": GPT-2 is not built from GGUF files, but from a "
-                      "directory with config.json and safetensors");
+  static Files open_directory(const std::filesystem::path& directory) {
     GPT2Config config = read_gpt2_config(directory);
     auto weights = std::make_shared<PretrainedWeights<T>>(directory);
     // OpenAI's own files and those of a model without its head leave the prefix out.
     if (!weights->contains("transformer.wte.weight") && weights->contains("wte.weight"))
       weights->replace_prefix("transformer.", "");
+    return {std::move(weights), std::move(config)};
+  }
+
+  static Files open_gguf(const std::filesystem::path& path) {
+    auto file = std::make_shared<const io::GgufReader>(path);
+    GPT2Config config = read_gpt2_config(*file);
+    auto weights =
+        std::make_shared<PretrainedWeights<T>>(gpt2_gguf_weights(std::move(file), config));
     return {std::move(weights), std::move(config)};
   }
 

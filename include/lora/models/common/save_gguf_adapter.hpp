@@ -1,0 +1,58 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "lora/core/printable.hpp"
+#include "lora/io/gguf/gguf_writer.hpp"
+#include "lora/layers/lora_config.hpp"
+#include "lora/models/common/gguf_adapter_format.hpp"
+
+namespace lora::models {
+
+/// Saves a model's active LoRA adapters as a GGUF file for llama.cpp, factors as `type`. llama.cpp
+/// knows one alpha and the scale alpha / rank: what the layers scale by otherwise (rsLoRA, patterns
+/// of alpha) is multiplied into B. `Model` is a family's, whose gguf_adapter_format(config) names
+/// the tensors. Throws ConfigError, naming it, for what such a file cannot hold: biases and modules
+/// that train as a whole, and a head that is tied to the embeddings; FileError.
+template <class Model>
+void save_gguf_adapter(const std::filesystem::path& path, Model& model,
+                       io::GgufType type = io::GgufType::F32) {
+  const auto refuse = [](const std::string& what) {
+    throw ConfigError("save_gguf_adapter: " + what + ", which llama.cpp's adapters cannot hold");
+  };
+  for (const auto* parameter : model.stored_parameters())
+    refuse(in_quotes(parameter->name) + " trains as a whole");
+  const auto layers = model.adapted_layers();
+  if (layers.empty()) throw StateError("save_gguf_adapter: the model has no LoRA adapters");
+  const GgufAdapterFormat format = gguf_adapter_format(model.config());
+  const LoRAConfig& first = layers.front().config();
+  const double given = first.alpha.value_or(2 * static_cast<double>(first.rank));
+  const double alpha = given > 0 ? given : 1;
+  io::GgufWriter writer;
+  writer.set("general.type", "adapter");
+  writer.set("general.architecture", format.architecture);
+  writer.set("adapter.type", "lora");
+  writer.set("adapter.lora.alpha", static_cast<float>(alpha));
+  for (const auto& layer : layers) {
+    const auto found = format.places.find(layer.name());
+    if (found == format.places.end())
+      refuse(layer.name() == "lm_head" ? "the head is tied to the embeddings and adapted"
+                                       : in_quotes(layer.name()) + " is adapted");
+    const auto& [name, head_rows] = found->second;
+    if (layer.config().train_bias || layer.trains_bias())
+      refuse("the bias of " + in_quotes(layer.name()) + " trains");
+    const auto tensors = layer.tensors(layer.config());
+    const Matrix<float> a = tensors[0].parameter->value.template cast<float>();
+    const auto rank = static_cast<double>(layer.config().rank);
+    const double factor = layer.config().scaling() * rank / alpha;
+    Matrix<float> b =
+        (factor * tensors[1].parameter->value.template cast<double>()).template cast<float>();
+    if (head_rows > 0) b = interleaved(b, head_rows, false);
+    writer.add<float>(name + ".lora_a", type, a);
+    writer.add<float>(name + ".lora_b", type, b);
+  }
+  writer.write(path);
+}
+
+}  // namespace lora::models
