@@ -60,3 +60,16 @@ TEST_CASE("tensors of a GGUF are found by their other names, in place or decoded
       },
       "expected heads of 3 rows");
 }
+
+TEST_CASE("a tensor of a GGUF that has no place in the model is refused by name") {
+  const TemporaryDirectory directory;
+  const std::vector<float> zeros(4);
+  io::GgufWriter writer;
+  for (const char* name : {"x", "y", "z"}) writer.add(name, io::GgufType::F32, {4}, zeros.data());
+  writer.write(directory.path() / "f.gguf");
+  const GgufWeights weights(std::make_shared<const io::GgufReader>(directory.path() / "f.gguf"),
+                            {{"a", {"x"}}, {"b", {"z"}}});
+  CHECK_NOTHROW(weights.refuse_others("some", "y"));
+  check_throws<FileError>([&] { weights.refuse_others("some"); },
+                          "tensor \"y\" is none of a model of type some");
+}

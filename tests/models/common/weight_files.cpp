@@ -24,6 +24,7 @@ TEST_CASE("a model's tensors are the same from safetensors and from a GGUF") {
   WeightFiles plain(files.write());
   WeightFiles gguf(models::GgufWeights(
       std::make_shared<const io::GgufReader>(directory.path() / "f.gguf"), {{"a", {"t"}}}));
+  CHECK(gguf.are_gguf());
   for (WeightFiles* each : {&plain, &gguf}) {
     CHECK(each->contains("a"));
     CHECK(!each->contains("b"));

@@ -101,48 +101,12 @@ TEST_CASE("an adapter without alpha is not scaled") {
   for (const auto& layer : layers) CHECK(layer.config().scaling() == 1);
 }
 
-TEST_CASE("what llama.cpp cannot express is refused by name, and so are files that do not fit") {
-  const TemporaryDirectory directory;
-  const auto path = directory.path() / "a.gguf";
-  const auto unsaved = [&](const peft::PeftConfig& config, const std::string& name,
-                           const char* part) {
-    LlamaModel<float> model(llama_data(name), {.tuning = config});
-    check_throws<ConfigError>([&] { save_gguf_adapter(path, model); }, part);
-    CHECK(!std::filesystem::exists(path));
-  };
-  const std::vector<std::string> head{"lm_head"};
-  unsaved({.target_modules = head}, "tied", "the head is tied to the embeddings");
-  unsaved({.modules_to_save = {"norm"}}, "llama",
-          "\"model.layers.0.input_layernorm.weight\" trains as a whole");
-  unsaved({.bias = "lora_only"}, "biases", "trains");
-
-  const LlamaConfig config = read_llama_config(llama_data("llama"));
-  const std::vector<float> zeros(64);
-  const auto refused = [&](const io::GgufWriter& writer, const char* part) {
-    writer.write(path);
-    check_throws<FileError>([&] { GgufAdapter adapter(path, gguf_adapter_format(config)); }, part);
-  };
-  refused(adapter_file("model"), "general.type is \"model\", expected adapter");
-  refused(adapter_file("adapter", "qwen2"), "general.architecture is \"qwen2\", expected llama");
-  refused(adapter_file(), "has no adapters");
-  io::GgufWriter half = adapter_file();
-  half.add("blk.0.attn_v.weight.lora_a", io::GgufType::F32, {1, 16}, zeros.data());
-  refused(half, "has one factor alone");
-  io::GgufWriter other = adapter_file();
-  other.add("blk.9.attn_v.weight.lora_a", io::GgufType::F32, {1, 16}, zeros.data());
-  refused(other, "adapts what the model does not have");
-  io::GgufWriter suffix = adapter_file();
-  suffix.add("blk.0.attn_v.weight", io::GgufType::F32, {1, 16}, zeros.data());
-  refused(suffix, "is no factor of an adapter");
-  io::GgufWriter ranks = adapter_file();
-  ranks.add("blk.0.attn_v.weight.lora_a", io::GgufType::F32, {1, 16}, zeros.data());
-  ranks.add("blk.0.attn_v.weight.lora_b", io::GgufType::F32, {8, 2}, zeros.data());
-  refused(ranks, "has factors of ranks 1 and 2");
-
-  LlamaModel<float> model = loaded_llama("llama");
-  save_gguf_adapter(path, model);
-  const GgufAdapter adapter(path, gguf_adapter_format(config));
-  LlamaModel<float> wider(llama_data("llama"), {.tuning = peft::PeftConfig{.r = 4}});
-  check_throws<ConfigError>([&] { adapter.load_into(wider); },
-                            "is of rank 4, expected the file's 3");
+TEST_CASE("Llama's adapters are named by what their models are in llama.cpp") {
+  const auto format = gguf_adapter_format(read_llama_config(llama_data("mistral")));
+  CHECK(format.architecture == "llama");
+  CHECK(format.places.at("model.layers.1.self_attn.k_proj").name == "blk.1.attn_k.weight");
+  CHECK(format.places.at("model.layers.1.self_attn.k_proj").head_rows > 0);
+  CHECK(format.places.at("model.layers.0.mlp.down_proj").head_rows == 0);
+  const auto tied = gguf_adapter_format(read_llama_config(llama_data("tied")));
+  CHECK(!tied.places.contains("lm_head"));
 }
