@@ -14,9 +14,10 @@
 namespace textgen {
 
 /// Adapts a model to the texts of options.data.
-inline void train_command(const Common& common, const TrainOptions& options, std::ostream& out,
-                          std::ostream& errors, bool terminal) {
-  LanguageModel language = load_to_train(common, options);
+template <class Family>
+void train_command(const Common& common, const TrainOptions& options, std::ostream& out,
+                   std::ostream& errors, bool terminal) {
+  auto language = load_to_train<Family>(common, options);
   const Parts parts = split(read_samples(options.data, language, options.plain, options.max_length),
                             options.held_out);
   const double before = perplexity(language.model, parts.held_out);
@@ -26,8 +27,9 @@ inline void train_command(const Common& common, const TrainOptions& options, std
 }
 
 /// Answers the prompts, one after the other.
-inline void generate_command(const Common& common, const WriteOptions& options, std::ostream& out) {
-  const LanguageModel language = load_adapted(common);
+template <class Family>
+void generate_command(const Common& common, const WriteOptions& options, std::ostream& out) {
+  const auto language = load_adapted<Family>(common);
   const auto show = [&](std::string_view text) { out << text << std::flush; };
   for (const std::string& prompt : options.prompts) {
     if (options.prompts.size() > 1) out << "> " << prompt << '\n';
@@ -37,9 +39,10 @@ inline void generate_command(const Common& common, const WriteOptions& options, 
 }
 
 /// Talks with whoever writes lines into `in`, until they end.
-inline void chat_command(const Common& common, const WriteOptions& options, std::istream& in,
-                         std::ostream& out) {
-  const LanguageModel language = load_adapted(common);
+template <class Family>
+void chat_command(const Common& common, const WriteOptions& options, std::istream& in,
+                  std::ostream& out) {
+  const auto language = load_adapted<Family>(common);
   if (!language.chat)
     throw lora::ConfigError(common.model +
                             ": comes without a chat template; generate --plain "
@@ -61,9 +64,9 @@ inline void chat_command(const Common& common, const WriteOptions& options, std:
 }
 
 /// Measures the perplexity of a file, with the adapter off and on.
-inline void perplexity_command(const Common& common, const TrainOptions& options,
-                               std::ostream& out) {
-  LanguageModel language = load_adapted(common);
+template <class Family>
+void perplexity_command(const Common& common, const TrainOptions& options, std::ostream& out) {
+  auto language = load_adapted<Family>(common);
   const Samples samples = read_samples(options.data, language, options.plain, options.max_length);
   if (common.adapter.empty()) {
     out << examples::fixed(perplexity(language.model, samples), 3) << '\n';

@@ -18,7 +18,7 @@ using Answers = std::vector<std::vector<int>>;
 
 namespace detail {
 
-inline void print_answers(const LanguageModel& language, const WriteOptions& options,
+inline void print_answers(const Language& language, const WriteOptions& options,
                           const Answers& tokens, std::ostream& out) {
   for (std::size_t i = 0; i < tokens.size(); ++i)
     out << "\n> " << options.prompts[i] << '\n' << language.tokenizer.decode(tokens[i]) << '\n';
@@ -39,8 +39,9 @@ inline void print_answers(const LanguageModel& language, const WriteOptions& opt
 
 /// Adapts a model to write entries of the Jargon File, and shows what it wrote before and writes
 /// after, what that costs it elsewhere, and that its adapters come back from their files.
-inline void demo(const Common& common, const TrainOptions& training, const DemoOptions& options,
-                 WriteOptions writing, std::ostream& out, std::ostream& errors, bool terminal) {
+template <class Family>
+void demo(const Common& common, const TrainOptions& training, const DemoOptions& options,
+          WriteOptions writing, std::ostream& out, std::ostream& errors, bool terminal) {
   if (writing.prompts.empty())
     writing.prompts = {question("merge conflict"), question("yak shaving"), question("cargo cult")};
   std::vector<lora::data::PromptCompletion> entries = read_jargon(options.jargon);
@@ -51,7 +52,7 @@ inline void demo(const Common& common, const TrainOptions& training, const DemoO
   });
   Answers after;
   {
-    LanguageModel language = load_to_train(common, training);
+    auto language = load_to_train<Family>(common, training);
     Parts parts =
         split(samples_of(entries, language, false, training.max_length), training.held_out);
     const auto most = static_cast<std::size_t>(options.examples);
@@ -90,7 +91,7 @@ inline void demo(const Common& common, const TrainOptions& training, const DemoO
     Common again = common;
     again.adapter = file.string();
     out << "  " << file.string() << ": "
-        << detail::agreement(after, answers(load_adapted(again), writing)) << '\n';
+        << detail::agreement(after, answers(load_adapted<Family>(again), writing)) << '\n';
   }
 }
 

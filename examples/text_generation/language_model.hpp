@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <filesystem>
 #include <lora/generation.hpp>
 #include <lora/lora.hpp>
 #include <lora/models.hpp>
@@ -9,27 +11,22 @@
 #include <utility>
 #include <vector>
 
+#include "families.hpp"
 #include "options.hpp"
 
 namespace textgen {
 
-/// Weights lie in bfloat16, as most language models come: half the memory, and twice the speed of
-/// writing. Arithmetic and what trains are float.
-using Model = lora::models::LlamaModel<float, lora::HalfWeight<float>>;
-
-/// A language model with what belongs to it: its tokenizer, how chats are shown to it, how it is
-/// meant to write.
-struct LanguageModel {
-  Model model;
+/// What belongs to a language model of any family: its tokenizer, how chats are shown to it, how it
+/// is meant to write.
+struct Language {
   lora::text::BytePairTokenizer tokenizer;
   std::optional<lora::text::ChatFormat> chat = {};
   std::optional<std::string> system = {};  ///< what a chat begins with where nobody says it
   lora::generation::GenerationConfig settings = {};
 
-  /// Loads the model; `tuning` says what trains. Throws lora::FileError and lora::ConfigError.
-  LanguageModel(const std::string& path, const lora::models::LlamaOptions& options)
-      : model(path, options),
-        tokenizer(lora::text::load_byte_pair_tokenizer(path)),
+  /// Reads it from the model's files. Throws lora::FileError and lora::ConfigError.
+  explicit Language(const std::string& path)
+      : tokenizer(lora::text::load_byte_pair_tokenizer(path)),
         settings(lora::models::read_generation_settings(path)) {
     if (const auto source = lora::text::read_chat_template(path)) {
       chat = lora::text::chat_format_of(*source);
@@ -57,18 +54,29 @@ struct LanguageModel {
   }
 };
 
+/// A language model of a family, with what belongs to it.
+template <class Family>
+struct LanguageModel : Language {
+  typename Family::Model model;
+
+  /// Loads both; options.tuning says what trains. Throws lora::FileError and lora::ConfigError.
+  LanguageModel(const std::string& path, const typename Family::Options& options)
+      : Language(path), model(path, options) {}
+};
+
 /// Loads a model to be used, with its adapter, if one is named.
-[[nodiscard]] inline LanguageModel load_adapted(const Common& common) {
+template <class Family>
+[[nodiscard]] LanguageModel<Family> load_adapted(const Common& common) {
   const std::filesystem::path adapter = common.adapter;
   if (adapter.empty()) return {common.model, {}};
   if (lora::io::is_gguf(adapter)) {
-    const lora::models::LlamaGgufAdapter file(
-        adapter, lora::models::LlamaSource<float>(common.model, {}).config);
-    LanguageModel language(common.model, {.tuning = file.config()});
+    const typename Family::Source source(common.model, {});
+    const lora::models::GgufAdapter file(adapter, gguf_adapter_format(source.config));
+    LanguageModel<Family> language(common.model, {.tuning = file.config()});
     file.load_into(language.model);
     return language;
   }
-  LanguageModel language(common.model, {.tuning = lora::peft::read_peft_config(adapter)});
+  LanguageModel<Family> language(common.model, {.tuning = lora::peft::read_peft_config(adapter)});
   language.model.load_adapter(adapter);
   return language;
 }

@@ -7,6 +7,7 @@
 namespace textgen {
 
 /// A language model and the texts it learns from: what a lora::train::Trainer trains.
+template <class Model>
 class Learner {
  public:
   /// Learns from parts.train in batches of `batch` texts, in an order of `seed`, and scores itself

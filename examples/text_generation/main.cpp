@@ -1,8 +1,8 @@
 // Adapts a language model with LoRA, has it write and talk, and measures it.
 //
-// Reads Llama, Mistral, Qwen and SmolLM2 from folders in Hugging Face's layout or from GGUF files;
-// writes adapters for PEFT and for llama.cpp. text_generation --help lists the commands; README.md
-// has figures.
+// Reads Llama, Mistral, Qwen, SmolLM2 and GPT-2 from folders in Hugging Face's layout or from GGUF
+// files; writes adapters for PEFT and for llama.cpp. text_generation --help lists the commands;
+// README.md has figures.
 
 #include <CLI/CLI.hpp>
 #include <iostream>
@@ -64,14 +64,16 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   const bool terminal = examples::error_output_is_terminal();
   return examples::run_program("text_generation", common.threads, [&] {
-    if (*train) textgen::train_command(common, training, std::cout, std::cerr, terminal);
-    if (*generate) textgen::generate_command(common, writing, std::cout);
-    if (*chat) textgen::chat_command(common, writing, std::cin, std::cout);
-    if (*perplexity) textgen::perplexity_command(common, training, std::cout);
-    if (*show) {
-      writing.seed = training.seed;
-      textgen::demo(common, training, demo, writing, std::cout, std::cerr, terminal);
-    }
+    textgen::with_family(common.model, [&]<class Family>(Family) {
+      if (*train) textgen::train_command<Family>(common, training, std::cout, std::cerr, terminal);
+      if (*generate) textgen::generate_command<Family>(common, writing, std::cout);
+      if (*chat) textgen::chat_command<Family>(common, writing, std::cin, std::cout);
+      if (*perplexity) textgen::perplexity_command<Family>(common, training, std::cout);
+      if (*show) {
+        writing.seed = training.seed;
+        textgen::demo<Family>(common, training, demo, writing, std::cout, std::cerr, terminal);
+      }
+    });
     return true;
   });
 }

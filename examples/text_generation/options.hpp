@@ -73,8 +73,8 @@ struct DemoOptions {
 
 inline void add_common(CLI::App& app, Common& common, bool adapter) {
   app.add_option("--model", common.model,
-                 "folder of a Llama, Mistral, Qwen2, Qwen3 or SmolLM2 in Hugging Face's layout, or "
-                 "a GGUF file of one")
+                 "folder of a Llama, Mistral, Qwen2, Qwen3, SmolLM2 or GPT-2 in Hugging Face's "
+                 "layout, or a GGUF file of one")
       ->required();
   if (adapter)
     app.add_option("--adapter", common.adapter, "folder in PEFT's layout, or a GGUF file");
@@ -94,8 +94,10 @@ inline void add_training(CLI::App& app, TrainOptions& options) {
   app.add_option("--dropout", options.dropout, "of the adapters' input, in training")
       ->check(examples::number_from(0, 0.99))
       ->capture_default_str();
-  app.add_option("--target-modules", options.targets,
-                 "modules that are adapted, by name as PEFT has it: q_proj,v_proj or all-linear")
+  app.add_option(
+         "--target-modules", options.targets,
+         "modules that are adapted, by name as PEFT has it: q_proj,v_proj (c_attn of GPT-2) or "
+         "all-linear")
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--learning-rate", options.learning_rate, "at its peak")

@@ -7,7 +7,8 @@
 namespace textgen {
 
 /// Returns the perplexity of the samples' labels, with the adapter as it is switched.
-[[nodiscard]] inline double perplexity(const Model& model, const Samples& samples) {
+template <class Model>
+[[nodiscard]] double perplexity(const Model& model, const Samples& samples) {
   lora::metrics::Perplexity sum;
   TextBatch texts;
   for (const auto& batch :
@@ -20,7 +21,8 @@ namespace textgen {
 }
 
 /// Returns the same of the base model: with the adapter switched off meanwhile.
-[[nodiscard]] inline double base_perplexity(Model& model, const Samples& samples) {
+template <class Model>
+[[nodiscard]] double base_perplexity(Model& model, const Samples& samples) {
   model.set_adapters_enabled(false);
   const double value = perplexity(model, samples);
   model.set_adapters_enabled(true);

@@ -41,7 +41,7 @@ struct Samples {
 /// Returns a text that learns `pair.completion`, and its end; what is longer than max_length is cut
 /// off.
 [[nodiscard]] inline lora::text::ChatTokens sample_of(const lora::data::PromptCompletion& pair,
-                                                      const LanguageModel& language, bool plain,
+                                                      const Language& language, bool plain,
                                                       Index max_length) {
   lora::text::ChatTokens text;
   if (language.chat && !plain) {
@@ -71,8 +71,7 @@ struct Samples {
 
 /// Returns the pairs as texts; those whose prompt alone is too long are left out.
 [[nodiscard]] inline Samples samples_of(const std::vector<lora::data::PromptCompletion>& pairs,
-                                        const LanguageModel& language, bool plain,
-                                        Index max_length) {
+                                        const Language& language, bool plain, Index max_length) {
   Samples samples;
   for (const auto& pair : pairs) {
     auto text = sample_of(pair, language, plain, max_length);
@@ -82,7 +81,7 @@ struct Samples {
 }
 
 /// Cuts a text into pieces of max_length tokens, all of which are learnt.
-[[nodiscard]] inline Samples samples_of(std::string_view text, const LanguageModel& language,
+[[nodiscard]] inline Samples samples_of(std::string_view text, const Language& language,
                                         Index max_length) {
   Samples samples;
   const std::vector<int> ids = language.tokenizer.encode(text, {.add_special_tokens = false}).ids;
@@ -98,8 +97,7 @@ struct Samples {
 /// Reads a file: of JSON lines (.jsonl) prompts and completions, else any text. Throws
 /// lora::FileError, also where nothing is left to learn.
 [[nodiscard]] inline Samples read_samples(const std::filesystem::path& path,
-                                          const LanguageModel& language, bool plain,
-                                          Index max_length) {
+                                          const Language& language, bool plain, Index max_length) {
   Samples samples;
   if (path.extension() == ".jsonl") {
     samples = samples_of(lora::data::read_prompt_completions(path), language, plain, max_length);

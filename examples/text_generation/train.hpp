@@ -31,8 +31,9 @@ namespace textgen {
 }
 
 /// Loads a model to be adapted.
-[[nodiscard]] inline LanguageModel load_to_train(const Common& common,
-                                                 const TrainOptions& options) {
+template <class Family>
+[[nodiscard]] LanguageModel<Family> load_to_train(const Common& common,
+                                                  const TrainOptions& options) {
   return {common.model,
           {.tuning = peft_config(options, common.model),
            .seed = options.seed,
@@ -40,13 +41,13 @@ namespace textgen {
 }
 
 /// Says what is about to be trained.
-inline void print_plan(Model& model, const Parts& parts, std::ostream& out) {
+template <class Model>
+void print_plan(const Common& common, Model& model, const Parts& parts, std::ostream& out) {
   const auto trained = static_cast<std::uint64_t>(model.trainable_parameters());
   const auto total = static_cast<std::uint64_t>(model.total_parameters());
-  const auto& config = model.config();
-  out << "model: " << config.model_type << ", " << config.num_hidden_layers << " layers, "
-      << config.hidden_size << " wide, " << examples::grouped(total) << " parameters, of which "
-      << examples::grouped(trained) << " ("
+  out << "model: " << lora::models::read_model_type(common.model) << ", " << model.sizes().layers
+      << " layers, " << model.sizes().features << " wide, " << examples::grouped(total)
+      << " parameters, of which " << examples::grouped(trained) << " ("
       << examples::fixed(100 * static_cast<double>(trained) / static_cast<double>(total), 2)
       << " %) train\n"
       << "data:  " << parts.train.size() << " texts to train on ("
@@ -82,11 +83,12 @@ inline void print_plan(Model& model, const Parts& parts, std::ostream& out) {
 /// Adapts the model to parts.train; keeps the epoch of the best perplexity, in the model and as
 /// files: options.out/peft for PEFT, options.out/adapter.gguf for llama.cpp, a checkpoint and
 /// metrics.jsonl. Returns what happened.
-inline lora::train::History train(const Common& common, const TrainOptions& options,
-                                  LanguageModel& language, const Parts& parts, std::ostream& out,
-                                  std::ostream& errors, bool terminal) {
-  Model& model = language.model;
-  print_plan(model, parts, out);
+template <class Family>
+lora::train::History train(const Common& common, const TrainOptions& options,
+                           LanguageModel<Family>& language, const Parts& parts, std::ostream& out,
+                           std::ostream& errors, bool terminal) {
+  auto& model = language.model;
+  print_plan(common, model, parts, out);
   std::filesystem::create_directories(options.out);
   const std::filesystem::path folder = options.out;
   Learner learner(model, parts, options.batch, options.seed);

@@ -12,7 +12,7 @@ namespace textgen {
 
 /// Returns the model's settings, with what the options say instead.
 [[nodiscard]] inline lora::generation::GenerationConfig generation_config(
-    const WriteOptions& options, const LanguageModel& language) {
+    const WriteOptions& options, const Language& language) {
   lora::generation::GenerationConfig config = language.settings;
   config.max_new_tokens = options.max_new_tokens;
   lora::generation::SamplingConfig& sampling = config.sampling;
@@ -30,9 +30,10 @@ namespace textgen {
 
 /// Has the model go on from a prompt's tokens, and tells `show` of the text as it comes, whole
 /// characters at a time, up to the first of options.stop. Returns the tokens.
-inline std::vector<int> write(const LanguageModel& language, const std::vector<int>& prompt,
-                              const WriteOptions& options,
-                              const std::function<void(std::string_view)>& show) {
+template <class Family>
+std::vector<int> write(const LanguageModel<Family>& language, const std::vector<int>& prompt,
+                       const WriteOptions& options,
+                       const std::function<void(std::string_view)>& show) {
   lora::text::StreamDecoder decoder(language.tokenizer);
   lora::generation::StopStrings stops(options.stop);
   auto config = generation_config(options, language);
@@ -47,8 +48,9 @@ inline std::vector<int> write(const LanguageModel& language, const std::vector<i
 }
 
 /// Returns what the model answers to each prompt, as tokens; the prompts go through it together.
-[[nodiscard]] inline std::vector<std::vector<int>> answers(const LanguageModel& language,
-                                                           const WriteOptions& options) {
+template <class Family>
+[[nodiscard]] std::vector<std::vector<int>> answers(const LanguageModel<Family>& language,
+                                                    const WriteOptions& options) {
   std::vector<std::vector<int>> prompts;
   for (const std::string& prompt : options.prompts)
     prompts.push_back(language.prompt_tokens(prompt, options.plain));

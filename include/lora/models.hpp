@@ -35,6 +35,7 @@
 #include "lora/models/common/model_outline.hpp"
 #include "lora/models/common/model_parameters.hpp"
 #include "lora/models/common/model_source.hpp"
+#include "lora/models/common/model_type.hpp"
 #include "lora/models/common/module_conv_norm.hpp"
 #include "lora/models/common/module_group.hpp"
 #include "lora/models/common/module_layer_norm.hpp"

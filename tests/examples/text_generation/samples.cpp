@@ -16,7 +16,7 @@ using lora::test::TemporaryDirectory;
 TEST_CASE("of a pair the completion is learnt, in a chat and as plain text") {
   const TemporaryDirectory folder;
   lora::test::write_tiny_llama(folder / "m.gguf");
-  const LanguageModel language((folder / "m.gguf").string(), {});
+  const Language language((folder / "m.gguf").string());
   CHECK(language.settings.end_tokens == std::vector<int>{258});
   const auto plain = sample_of({"ab", "cd"}, language, true, 100);
   CHECK(plain.ids == std::vector<int>{'a', 'b', 'c', 'd', 258});
@@ -33,7 +33,7 @@ TEST_CASE("of a pair the completion is learnt, in a chat and as plain text") {
 TEST_CASE("a file is pairs or any text, in pieces") {
   const TemporaryDirectory folder;
   lora::test::write_tiny_llama(folder / "m.gguf");
-  const LanguageModel language((folder / "m.gguf").string(), {});
+  const Language language((folder / "m.gguf").string());
   std::ofstream(folder / "t.txt") << "abcdefghij";
   const Samples text = read_samples(folder / "t.txt", language, false, 4);
   CHECK(text.lengths == std::vector<Index>{4, 4, 2});

@@ -36,7 +36,7 @@ struct TinyRun {
   [[nodiscard]] std::string train(bool resume = false) {
     training.resume = resume;
     std::ostringstream out, errors;
-    train_command(common, training, out, errors, false);
+    train_command<Llama>(common, training, out, errors, false);
     return out.str() + errors.str();
   }
 
@@ -63,7 +63,7 @@ TEST_CASE("training lowers perplexity, and its adapters give it back from their 
   int at = 0;
   for (const auto& adapter : {peft_folder(run.training), gguf_file(run.training)}) {
     run.common.adapter = adapter.string();
-    LanguageModel language = load_adapted(run.common);
+    auto language = load_adapted<Llama>(run.common);
     const Samples samples = read_samples(run.training.data, language, false, 48);
     off[at] = base_perplexity(language.model, samples);
     on[at++] = perplexity(language.model, samples);
@@ -72,7 +72,7 @@ TEST_CASE("training lowers perplexity, and its adapters give it back from their 
   CHECK(on[0] == Approx(on[1]).epsilon(1e-5));
   CHECK(on[0] < 0.6 * off[0]);
   std::ostringstream out;
-  perplexity_command(run.common, run.training, out);
+  perplexity_command<Llama>(run.common, run.training, out);
   CHECK(out.str().find("adapter off  ") == 0);
 }
 
@@ -98,14 +98,14 @@ TEST_CASE("whoever chats is answered line by line, and a model without chats say
   WriteOptions options{.max_new_tokens = 4};
   std::istringstream in("hello\n\nand now?\n");
   std::ostringstream out;
-  chat_command(run.common, options, in, out);
+  chat_command<Llama>(run.common, options, in, out);
   const std::string text = out.str();
   CHECK(std::count(text.begin(), text.end(), '\n') >= 3);
   CHECK(text.starts_with("> "));
 
   options.prompts = {"one", "two"};
   std::ostringstream answers;
-  generate_command(run.common, options, answers);
+  generate_command<Llama>(run.common, options, answers);
   CHECK(answers.str().find("> two\n") != std::string::npos);
 }
 
@@ -116,11 +116,11 @@ TEST_CASE("the demonstration shows before, after, what it costs, and what the fi
   jargon.close();
   run.training.max_length = 200;
   std::ostringstream out, errors;
-  demo(run.common, run.training,
-       {.jargon = (run.folder / "jargon.txt").string(),
-        .untouched = (run.folder / "t.txt").string(),
-        .examples = 16},
-       {.max_new_tokens = 6}, out, errors, false);
+  demo<Llama>(run.common, run.training,
+              {.jargon = (run.folder / "jargon.txt").string(),
+               .untouched = (run.folder / "t.txt").string(),
+               .examples = 16},
+              {.max_new_tokens = 6}, out, errors, false);
   const std::string text = out.str();
   CAPTURE(text);
   CHECK(text.find("16 texts to train on") != std::string::npos);

@@ -12,7 +12,7 @@ using namespace textgen;
 TEST_CASE("what the options say counts before the model's settings") {
   const lora::test::TemporaryDirectory folder;
   lora::test::write_tiny_llama(folder / "m.gguf");
-  const LanguageModel language((folder / "m.gguf").string(), {});
+  const LanguageModel<Llama> language((folder / "m.gguf").string(), {});
   CHECK(!generation_config({}, language).sampling.do_sample);
   CHECK(generation_config({}, language).end_tokens == std::vector<int>{258});
   const auto drawn = generation_config({.top_p = 0.5, .seed = 7}, language);
@@ -25,7 +25,7 @@ TEST_CASE("what the options say counts before the model's settings") {
 TEST_CASE("an answer is shown as it comes, up to a stop, and is that of all together") {
   const lora::test::TemporaryDirectory folder;
   lora::test::write_tiny_llama(folder / "m.gguf");
-  const LanguageModel language((folder / "m.gguf").string(), {});
+  const LanguageModel<Llama> language((folder / "m.gguf").string(), {});
   WriteOptions options{.prompts = {"hello", "you"}, .max_new_tokens = 12, .plain = true};
   const auto all = answers(language, options);
   REQUIRE(all.size() == 2);
