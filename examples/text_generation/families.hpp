@@ -1,5 +1,6 @@
 #pragma once
 
+#include <lora/lora.hpp>
 #include <lora/models.hpp>
 #include <string>
 

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <lora/generation.hpp>
-#include <lora/lora.hpp>
-#include <lora/models.hpp>
 #include <lora/text.hpp>
 #include <optional>
 #include <string>
