@@ -113,6 +113,7 @@ TEST_CASE("a decoder is embeddings, positions, blocks, a norm and a head") {
   DoublingModel model = doubling_model(files, models::HeadOnly{});
   CHECK(model.total_parameters() == 7 * 3 + 4 * 3 + 7 * 3 + 2 * 3);
   CHECK(model.max_positions() == 4);
+  CHECK(model.sizes().positions == 4);
   const std::vector<int> ids{5, 2, 6}, lengths{2, 1};
   const CausalBatch batch(ids, lengths);
   Matrix<double> expected(3, 3), hidden, logits;

@@ -10,10 +10,10 @@ namespace lora::models {
 /// Returns how llama.cpp's adapters for GPT-2 name what they adapt: for GgufAdapter and
 /// save_gguf_adapter. llama.cpp multiplies by A (R, in) and B (out, R) there as everywhere.
 ///
-/// Its convert_lora_to_gguf.py does not write that: it transposes the factors with Conv1D's weight,
-/// although PEFT's are (R, in) and (out, R) for Conv1D too. What it writes of c_attn and the
-/// feed-forward half llama.cpp refuses, as this library does; of attn.c_proj alone, which is
-/// square, both take the transposed product for the adapter.
+/// Its convert_lora_to_gguf.py (at 0b03ada) does not write that: it transposes the factors with
+/// Conv1D's weight, although PEFT's are (R, in) and (out, R) for Conv1D too. What it writes of
+/// c_attn and the feed-forward half llama.cpp refuses, as this library does; of attn.c_proj alone,
+/// which is square, both take the transposed product for the adapter.
 ///
 /// Throws ConfigError for a model that llama.cpp computes otherwise: its GPT-2 has gelu_tanh, and
 /// scores divided by sqrt(head_features) in every layer.
