@@ -1,6 +1,8 @@
 #include <lora/core/parameter.hpp>
 
+#include <set>
 #include <type_traits>
+#include <utility>
 
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"
@@ -27,6 +29,33 @@ TEST_CASE("a parameter's identity moves with it, and a copy has another") {
   other = std::move(moved);
   CHECK(other.identity().key() == key);
   CHECK(other.value == copy.value);
+}
+
+TEST_CASE("what is moved from is a parameter of its own, empty, that shares no identity") {
+  Parameter<float> first("first", random_matrix<float>(2, 3, 1));
+  Parameter<float> second("second", random_matrix<float>(2, 3, 2));
+  const void* const key = first.identity().key();
+  const ParameterIdentity kept = first.identity();
+  const Parameter<float> moved = std::move(first), also_moved = std::move(second);
+  CHECK(first.size() == 0);
+  CHECK(first.name.empty());
+  std::set<const void*> keys;
+  for (const Parameter<float>* p :
+       {&moved, &also_moved, &std::as_const(first), &std::as_const(second)}) {
+    CHECK(p->identity().key() != nullptr);
+    CHECK(!p->identity().remember().expired());
+    keys.insert(p->identity().key());
+  }
+  CHECK(keys.size() == 4);
+  CHECK(kept.key() == key);
+
+  // Nothing else takes an identity away either: one that is moved from stays what it was.
+  ParameterIdentity original;
+  const ParameterIdentity copy = std::move(original);
+  CHECK(original.key() == copy.key());
+  Parameter<float>& itself = first;
+  first = std::move(itself);
+  CHECK(first.identity().key() != nullptr);
 }
 
 TEST_CASE("an identity that is remembered never comes again") {

@@ -45,6 +45,20 @@ TEST_CASE("states are known by the parameter, wherever it moves and whatever it 
   CHECK(all(states) == std::map<std::string, int>{{"p", 1}, {"q", 2}});
 }
 
+TEST_CASE("parameters that were moved from share no state") {
+  States states;
+  auto a = make_parameter("a"), b = make_parameter("b");
+  entry(states, a) = 1;
+  entry(states, b) = 2;
+  const auto moved = std::move(a), also_moved = std::move(b);
+  CHECK_FALSE(states.knows(a));
+  entry(states, a) = 3;
+  CHECK_FALSE(states.knows(b));
+  CHECK(entry(states, moved) == 1);
+  CHECK(entry(states, also_moved) == 2);
+  CHECK(entry(states, a) == 3);
+}
+
 TEST_CASE("a copy of a parameter is another, and so is what takes its place") {
   States states;
   auto a = make_parameter("p");

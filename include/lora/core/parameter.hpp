@@ -12,12 +12,17 @@
 namespace lora {
 
 /// What tells one parameter from every other, whatever their names: moves with the parameter, and
-/// a copy has another. Whoever keeps one (as an optimizer does) never meets it again on a parameter
-/// that was made later.
+/// a copy of the parameter has another. Whoever keeps one (as an optimizer does) never meets it
+/// again on a parameter that was made later.
 class ParameterIdentity {
  public:
   /// Makes an identity that no other has.
   ParameterIdentity() : token_(std::make_shared<const char>()) {}
+
+  // Copies, with std::move too: one that lost its token would be the same as all others that did.
+  ParameterIdentity(const ParameterIdentity&) = default;
+  ParameterIdentity& operator=(const ParameterIdentity&) = default;
+  ~ParameterIdentity() = default;
 
   /// Returns an address that stands for this identity as long as anybody remembers it.
   [[nodiscard]] const void* key() const { return token_.get(); }
@@ -33,7 +38,8 @@ class ParameterIdentity {
 /// name that files, patterns and optimizer groups know it by, as PEFT and PyTorch write it:
 /// `encoder.layer.0.attention.self.query.lora_A.weight`.
 ///
-/// Its shape is fixed. A copy is another parameter; what is moved from is empty.
+/// Its shape is fixed. A copy is another parameter. What is moved from is another one too, empty
+/// and without a name.
 template <class T>
 class Parameter {
   static_assert(require_trainable_scalar<T>());
@@ -60,13 +66,7 @@ class Parameter {
   Parameter(const Parameter& other)
       : shape_(other.shape_), name(other.name), value(other.value), grad(other.grad) {}
   // noexcept, because vectors of layers copy what may throw, frozen weights and all.
-  Parameter(Parameter&& other) noexcept
-      : identity_(std::move(other.identity_)),
-        shape_(std::exchange(other.shape_, std::nullopt)),
-        name(std::move(other.name)) {
-    value.exchange(other.value);
-    grad.exchange(other.grad);
-  }
+  Parameter(Parameter&& other) noexcept { swap(other); }
   ~Parameter() = default;
 
   /// Becomes another parameter: identity, name, shape and elements are the other's (those of a copy
