@@ -1,6 +1,8 @@
 #include <lora/core/tape.hpp>
 
 #include <array>
+#include <stdexcept>
+#include <utility>
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
@@ -41,6 +43,35 @@ TEST_CASE("a frame keeps several matrices that stay where they are") {
   CHECK(frame.kept(0).data() == at);
   CHECK(frame.kept(1).cols() == 5);
   CHECK_THROWS_AS(frame.kept(2), std::out_of_range);
+}
+
+TEST_CASE("a frame keeps matrices without elements like all others") {
+  Tape<float> tape;
+  const int owner = 0;
+  auto& frame = tape.push(&owner, "", 0);
+  for (const auto& [rows, cols] : {std::pair<lora::Index, lora::Index>{0, 5}, {3, 0}, {0, 0}}) {
+    MatrixRef<float> none = frame.keep(rows, cols);
+    CHECK(none.rows() == rows);
+    CHECK(none.cols() == cols);
+    CHECK(none.data() != nullptr);  // so that it can be told from what was never kept
+    none.setZero();
+    none.noalias() = Matrix<float>::Ones(rows, 2) * Matrix<float>::Ones(2, cols);
+  }
+  CHECK(frame.kept(1).rows() == 3);
+  CHECK(frame.kept(1).data() != frame.kept(2).data());
+  check_throws<ShapeError>([&] { static_cast<void>(frame.keep(-1, 3)); },
+                           "Tape::Frame::keep: (-1, 3)");
+  CHECK_THROWS_AS(frame.keep(-1, -3), ShapeError);
+  CHECK_THROWS_AS(frame.kept(3), std::out_of_range);
+}
+
+TEST_CASE("a frame does not give what an earlier forward kept in its memory") {
+  Tape<float> tape;
+  const int owner = 0;
+  static_cast<void>(tape.push(&owner, "", 2).keep(2, 3));
+  tape.pop();
+  auto& frame = tape.push(&owner, "", 2);
+  CHECK_THROWS_AS(frame.kept(), std::out_of_range);
 }
 
 TEST_CASE("the second pass of the same shapes allocates nothing on the tape") {

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,11 +37,15 @@ class Tape {
   class Frame {
    public:
     /// Makes room for one more matrix (rows, cols), which backward finds by kept(i), i counting
-    /// from 0. It stays where it is until the frame is popped.
+    /// from 0. It stays where it is until the frame is popped. One without elements has a place of
+    /// its own as well. Throws ShapeError for a negative size.
     [[nodiscard]] MatrixRef<T> keep(Index rows, Index cols) {
+      if (rows < 0 || cols < 0)
+        throw ShapeError(
+            message("Tape::Frame::keep: (", rows, ", ", cols, "), expected sizes of at least 0"));
       if (count_ == matrices_.size()) matrices_.emplace_back();
       Kept& kept = matrices_[count_++];
-      const auto needed = static_cast<std::size_t>(rows * cols);
+      const auto needed = static_cast<std::size_t>(std::max<Index>(rows * cols, 1));
       if (kept.memory.size() < needed) {
         kept.memory = {};  // before the new one is made, which is no larger than needed
         kept.memory.resize(needed);
@@ -51,7 +57,9 @@ class Tape {
 
     /// Returns the matrix that the call number `i` of `keep` made. Throws std::out_of_range.
     [[nodiscard]] MatrixRef<T> kept(std::size_t i = 0) {
-      Kept& kept = matrices_.at(i);
+      if (i >= count_)
+        throw std::out_of_range(message("Tape::Frame::kept: ", i, ", of ", count_, " matrices"));
+      Kept& kept = matrices_[i];
       return {kept.memory.data(), kept.rows, kept.cols, kept.cols};
     }
 
