@@ -20,6 +20,7 @@
 #include "lora/io/json_value.hpp"
 #include "lora/io/mapped_file.hpp"
 #include "lora/io/model_reader.hpp"
+#include "lora/io/python_json_text.hpp"
 #include "lora/io/safetensors/safetensors.hpp"
 #include "lora/io/safetensors/safetensors_header.hpp"
 #include "lora/io/safetensors/safetensors_limits.hpp"

@@ -1,6 +1,7 @@
 #include <lora/peft/peft_config_text.hpp>
 
 #include <filesystem>
+#include <limits>
 #include <lora/io/json.hpp>
 #include <lora/peft/peft_config_parser.hpp>
 
@@ -54,6 +55,42 @@ TEST_CASE("a new config has all of PEFT's keys, and unknown ones are kept") {
 
   config.task_type = "\xff";
   check_throws<FileError>([&] { static_cast<void>(peft_config_text(config)); }, "not UTF-8");
+}
+
+TEST_CASE("a key that is not known is written as it came, NaN and Infinity too") {
+  const PeftConfig config = parse_peft_config(
+      R"({"peft_type": "LORA", "note": NaN, "more": {"b": [-Infinity, 1.5, "NaN"], "a": Infinity},
+          "none": [], "text": "é"})",
+      "f");
+  CHECK(config.other.at("note") == "NaN");
+  CHECK(config.other.at("text") == "\"\\u00e9\"");
+  const std::string text = peft_config_text(config);
+  CHECK(text.find(R"(
+  "more": {
+    "a": Infinity,
+    "b": [
+      -Infinity,
+      1.5,
+      "NaN"
+    ]
+  },)") != std::string::npos);
+  CHECK(text.find("\"note\": NaN,") != std::string::npos);
+  CHECK(parse_peft_config(text, "again").other.at("more") == config.other.at("more"));
+  CHECK(peft_config_text(parse_peft_config(text, "again")) == text);
+}
+
+TEST_CASE("numbers that PEFT could not compute with are refused by name") {
+  const auto refused = [](const auto& change, const std::string& part) {
+    PeftConfig config;
+    change(config);
+    check_throws<FileError>([&] { static_cast<void>(peft_config_text(config)); }, part);
+  };
+  for (const double bad :
+       {std::numeric_limits<double>::quiet_NaN(), -std::numeric_limits<double>::infinity()}) {
+    refused([&](PeftConfig& c) { c.lora_alpha = bad; }, "adapter_config.json: lora_alpha is ");
+    refused([&](PeftConfig& c) { c.lora_dropout = bad; }, "lora_dropout is ");
+    refused([&](PeftConfig& c) { c.alpha_pattern.add("q", bad); }, "alpha_pattern \"q\" is ");
+  }
 }
 
 TEST_CASE("alphas keep their last bit") {

@@ -23,7 +23,10 @@ struct JsonRules {
   bool not_finite = false;  ///< NaN, Infinity and -Infinity are numbers
 };
 
-/// What Python's json module accepts, for files that Python writes.
+/// What Python's json module accepts, for the settings that Python reads and people edit: every
+/// config.json and adapter_config.json, a tokenizer's settings. What programs write for programs
+/// (tensors' headers and indices, tokenizer.json, checkpoints) has equal keys only where something
+/// is wrong.
 inline constexpr JsonRules python_json{.repeated_keys = true, .not_finite = true};
 
 /// A function that is told every key in the order of the text, with the depth of its object: 1 for

@@ -38,7 +38,8 @@ struct PeftConfig {
   std::string task_type = {};                     ///< "SEQ_CLS" ...
   std::string base_model_name_or_path = {};
   std::string peft_version = "0.21.2";  ///< of the release whose format a new config has
-  /// Keys that are kept and not interpreted, each with its value as JSON text.
+  /// Keys that are kept and not interpreted, each with its value as JSON text (or NaN or Infinity,
+  /// which Python knows as well).
   std::map<std::string, std::string> other = {};
 
   /// Returns the settings of the layer called `name`: its rank and alpha by the patterns.

@@ -15,6 +15,7 @@
 #include "lora/core/finite.hpp"
 #include "lora/core/printable.hpp"
 #include "lora/io/json.hpp"
+#include "lora/io/python_json_text.hpp"
 #include "lora/peft/name_pattern.hpp"
 #include "lora/peft/pattern_list.hpp"
 #include "lora/peft/peft_config.hpp"
@@ -82,7 +83,8 @@ class PeftConfigParser {
     refuse_what_is_not_built();
     keys_.erase("inference_mode");  // says how it was saved, not what it is
     keys_.erase("runtime_config");  // as PEFT does
-    for (const auto& [key, value] : keys_.items()) config.other[key] = value.dump(2, ' ', true);
+    for (const auto& [key, value] : keys_.items())
+      config.other[key] = io::python_json_text(value, where_);
     return config;
   }
 

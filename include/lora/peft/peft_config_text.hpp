@@ -5,6 +5,8 @@
 #include <variant>
 #include <vector>
 
+#include "lora/core/finite.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/io/json_text.hpp"
 #include "lora/peft/peft_config.hpp"
 
@@ -17,6 +19,12 @@ struct PeftConfigWriter {
 
   [[nodiscard]] static std::string text(const std::string& value) {
     return io::quoted(value, where, io::JsonEscapes::non_ascii);
+  }
+
+  /// Throws FileError, naming the key, for a number that PEFT could not compute with.
+  static void require_finite(const std::string& key, double value) {
+    if (!is_finite(value))
+      throw FileError(message(where, ": ", key, " is ", value, ", expected a finite number"));
   }
 
   /// Returns null for an empty string.
@@ -96,9 +104,13 @@ struct PeftConfigWriter {
 
 /// Returns the JSON text that PEFT writes for these settings: all its keys, sorted, indented by 2.
 /// Patterns are sorted too, so the first that matches may be another than before. Throws FileError
-/// if a string is not UTF-8.
+/// if a string is not UTF-8 or an alpha or the dropout not finite.
 [[nodiscard]] inline std::string peft_config_text(const PeftConfig& config) {
   using Write = detail::PeftConfigWriter;
+  Write::require_finite("lora_alpha", config.lora_alpha);
+  Write::require_finite("lora_dropout", config.lora_dropout);
+  for (const auto& [pattern, alpha] : config.alpha_pattern.entries())
+    Write::require_finite("alpha_pattern " + in_quotes(pattern), alpha);
   std::map<std::string, std::string> keys = detail::other_peft_keys();
   for (const auto& [key, value] : config.other) keys[key] = Write::inside(value);
   keys["peft_type"] = "\"LORA\"";

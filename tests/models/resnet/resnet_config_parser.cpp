@@ -23,6 +23,29 @@ TEST_CASE("config.json of a ResNet is read, transformers' and timm's") {
   CHECK(timm.layer_type == ResNetBlockType::basic);
 }
 
+TEST_CASE("a config.json with other labels keeps all else, what JSON has no word for too") {
+  const std::string text = with_labels(
+      R"({"model_type": "resnet", "note": [NaN, -Infinity, {"x": Infinity}], "num_labels": 2,
+          "num_labels": 3, "id2label": {"0": "a"}, "name": "é", "rate": 1e-05, "none": {}})",
+      7, "here");
+  CHECK(text == R"({
+  "model_type": "resnet",
+  "name": "\u00e9",
+  "none": {},
+  "note": [
+    NaN,
+    -Infinity,
+    {
+      "x": Infinity
+    }
+  ],
+  "num_labels": 7,
+  "rate": 1e-05
+}
+)");
+  CHECK(parse_resnet_config(text, "again").num_labels == 7);
+}
+
 TEST_CASE("a config.json that is no ResNet's is refused by name") {
   const auto refused = [](const char* text, const char* why) {
     test::check_throws<FileError>([&] { static_cast<void>(parse_resnet_config(text, "here")); },

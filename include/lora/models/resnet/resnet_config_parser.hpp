@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lora/io/python_json_text.hpp"
 #include "lora/models/common/config_fields.hpp"
 #include "lora/models/resnet/resnet_config.hpp"
 
@@ -122,11 +123,11 @@ inline std::string resnet_config_text(const ResNetConfig& config) {
 }
 
 inline std::string with_labels(std::string_view text, Index labels, const std::string& where) {
-  io::Json json = io::parse_json(text, where);
+  io::Json json = io::parse_json(text, where, io::python_json);
   for (const char* key : {"id2label", "label2id", "label_names", "label_descriptions"})
     json.erase(key);
   json[json.contains("model_type") ? "num_labels" : "num_classes"] = labels;
-  return json.dump(2) + "\n";
+  return io::python_json_text(json, where) + "\n";
 }
 
 inline ResNetConfig read_resnet_config(const std::filesystem::path& directory) {
