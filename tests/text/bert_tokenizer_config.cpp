@@ -51,6 +51,15 @@ TEST_CASE("tokenizer_config.json sets what it names") {
                     R"(c.json, added_tokens_decoder, \u200b\n: the key is not an id)");
 }
 
+TEST_CASE("a tokenizer_config.json is what Python's json reads") {
+  const auto config = parse_tokenizer_config(
+      R"({"do_lower_case": true, "scale": NaN, "unk_token": "a", "do_lower_case": false,
+          "unk_token": "b"})",
+      "c.json");
+  CHECK_FALSE(config.do_lower_case);
+  CHECK(config.unk_token == "b");
+}
+
 TEST_CASE("special tokens are known by their keys, with the flags that they have") {
   const auto config = parse_tokenizer_config(
       R"({"mask_token": {"content": "<m>", "lstrip": true}, "entity_token": "[E]", "bos_token": null,

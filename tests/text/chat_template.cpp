@@ -24,6 +24,8 @@ TEST_CASE("a chat template is found wherever transformers keeps it") {
   CHECK(read_chat_template(directory.path()) == std::nullopt);
   write("tokenizer_config.json", R"({"chat_template": "{{ a }}"})");
   CHECK(read_chat_template(directory.path()) == "{{ a }}");
+  write("tokenizer_config.json", R"({"chat_template": "a", "x": NaN, "chat_template": "b"})");
+  CHECK(read_chat_template(directory.path()) == "b");
   write("tokenizer_config.json",
         R"({"chat_template": [{"name": "tool_use", "template": "b"},
                               {"name": "default", "template": "c"}]})");

@@ -46,6 +46,16 @@ TEST_CASE("where tokenizer.json and tokenizer_config.json disagree, the class de
   CHECK(ids_of(folder / "json-cased-config-lower", "Hello World") == std::vector{2, 5, 6, 3});
 }
 
+TEST_CASE("a folder's settings are what Python's json reads") {
+  const test::TemporaryDirectory folder;
+  test::write_whole(folder / "tokenizer_config.json",
+                    R"({"x": NaN, "unk_token": "[A]", "unk_token": "[B]"})");
+  CHECK(read_bert_tokenizer_config(folder.path()).unk_token == "[B]");
+  test::write_whole(folder / "special_tokens_map.json",
+                    R"({"unk_token": "[C]", "unk_token": "[D]"})");
+  CHECK(read_bert_tokenizer_config(folder.path()).unk_token == "[D]");
+}
+
 TEST_CASE("a folder's tokenizer.json goes before its vocab.txt") {
   const test::TemporaryDirectory folder;
   CHECK_THROWS_WITH(load_bert_tokenizer(folder.path()),

@@ -134,7 +134,7 @@ class BertTokenizerConfigReader {
 [[nodiscard]] inline BertTokenizerConfig parse_tokenizer_config(std::string_view text,
                                                                 const std::string& where) {
   require_tokenizer_size(text, where);
-  const auto json = io::parse_json(text, where);
+  const auto json = io::parse_json(text, where, io::python_json);
   return detail::BertTokenizerConfigReader(JsonFields(json, where)).read();
 }
 

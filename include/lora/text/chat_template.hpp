@@ -48,7 +48,7 @@ namespace detail {
   if (!io::is_there(config)) return std::nullopt;
   const io::MappedFile file(config);
   require_tokenizer_size(text_of(file), config.string());
-  const io::Json json = io::parse_json(text_of(file), config.string());
+  const io::Json json = io::parse_json(text_of(file), config.string(), io::python_json);
   return detail::chat_template_of_config(JsonFields(json, config.string()));
 }
 

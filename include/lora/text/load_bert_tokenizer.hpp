@@ -16,12 +16,12 @@ namespace lora::text {
 
 namespace detail {
 
-// The JSON object of a file; empty if it is not there.
+// The JSON object of a file of settings; empty if it is not there.
 [[nodiscard]] inline io::Json json_of(const std::filesystem::path& path) {
   if (!io::is_there(path)) return io::Json::object();
   const io::MappedFile file(path);
   require_tokenizer_size(text_of(file), path.string());
-  io::Json json = io::parse_json(text_of(file), path.string());
+  io::Json json = io::parse_json(text_of(file), path.string(), io::python_json);
   static_cast<void>(JsonFields(json, path.string()));
   return json;
 }

@@ -26,6 +26,12 @@ TEST_CASE("keys that a config.json leaves out have bert-base's values") {
   CHECK(
       parse_bert_config(R"({"num_labels": 5, "id2label": {"0": "a", "1": "b"}})", "f").num_labels ==
       5);
+  // Nor does it look at label2id, here alone; where there are no names at all, there are two
+  // labels.
+  CHECK(parse_bert_config(R"({"label2id": {"a": 0, "b": 1, "c": 2}})", "f").num_labels == 2);
+  CHECK(parse_bert_config(R"({"id2label": null, "num_labels": 4, "label2id": {"a": 0}})", "f")
+            .num_labels == 4);
+  CHECK(parse_bert_config(R"({"id2label": {}, "num_labels": 3})", "f").num_labels == 3);
   CHECK(parse_bert_config("{}", "f").pad_token_id == 0);
   CHECK(parse_bert_config(R"({"pad_token_id": null})", "f").pad_token_id == std::nullopt);
 }
@@ -51,7 +57,8 @@ TEST_CASE("a config.json that lies, or wants what is not built, is refused by na
   };
   refused("", "dir/config.json: not valid JSON");
   refused("[1]", "expected a JSON object");
-  refused("{\"hidden_size\": 12, \"hidden_size\": 24}", "stands twice");
+  refused(R"({"hidden_size": NaN})", "hidden_size is nan");
+  refused(R"({"layer_norm_eps": Infinity})", "layer_norm_eps is inf");
   refused(R"({"hidden_size": -768})", "hidden_size is -768");
   refused(R"({"hidden_size": 0})", "hidden_size is 0");
   refused(R"({"hidden_size": 1e3})", "hidden_size is 1000");

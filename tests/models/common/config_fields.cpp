@@ -51,6 +51,18 @@ TEST_CASE("a config.json's field out of range is refused by file, name and range
   CHECK(p == 0);
 }
 
+TEST_CASE("a config.json is what Python's json reads: the last of equal keys, and NaN") {
+  const ConfigFields fields(
+      R"({"n": 3, "note": NaN, "inner": {"a": 1, "a": 2}, "n": 5, "p": Infinity})", "f");
+  Index n = 0, a = 0;
+  fields.read_size("n", n, 0, 8);
+  CHECK(n == 5);
+  fields.object("inner").read_size("a", a, 0, 8);
+  CHECK(a == 2);
+  double p = 0;
+  check_throws<FileError>([&] { fields.read_dropout("p", p); }, "f: p is inf, expected a number");
+}
+
 TEST_CASE("config.json is read from a model's directory") {
   const test::TemporaryDirectory directory;
   test::write_whole(directory / "config.json", R"({"model_type": "gpt2"})");

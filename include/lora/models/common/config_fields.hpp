@@ -25,7 +25,8 @@ inline constexpr std::size_t config_limit = 8'000'000;
 inline constexpr Index label_limit = 100'000;
 
 /// The fields of a Hugging Face config.json, read by name and range. null stands for an absent key,
-/// as in Python. Every error is a FileError that begins with the file's name.
+/// as in Python; the last of equal keys counts, and NaN is a number. Every error is a FileError
+/// that begins with the file's name.
 class ConfigFields {
  public:
   /// Parses `text`; `where` begins every message. Throws FileError for what is not a JSON object.
@@ -146,11 +147,11 @@ class ConfigFields {
   }
 
   /// Sets `value` to the number of labels, if the file says one: num_labels, or without that the
-  /// names of id2label, as transformers does.
+  /// names of id2label, as transformers does. label2id says none, there as here.
   void read_labels(Index& value) const {
     if (has("id2label")) {
       const io::Json& names = json_["id2label"];
-      if (!names.is_object() || names.empty())
+      if (!names.is_object() || (names.empty() && !has("num_labels")))
         unexpected("id2label", "an object with a name for each label");
       if (names.size() > static_cast<std::size_t>(label_limit))
         unexpected("id2label", message("at most ", label_limit, " labels"));
@@ -176,7 +177,7 @@ class ConfigFields {
   static io::Json parse(std::string_view text, const std::string& where) {
     if (text.size() > config_limit)
       throw FileError(message(where, ": has ", text.size(), " bytes, more than a config.json has"));
-    io::Json json = io::parse_json(text, where);
+    io::Json json = io::parse_json(text, where, io::python_json);
     if (!json.is_object())
       throw FileError(message(where, ": is ", io::excerpt(json), ", expected a JSON object"));
     return json;
