@@ -155,6 +155,37 @@ TEST_CASE("a run that is killed and resumed ends bit for bit where one without a
   }
 }
 
+TEST_CASE("a run that stopped early goes on with more patience, as one that had it all along") {
+  const TemporaryDirectory folder, other;
+  TrainerOptions options{
+      .epochs = 5, .early_stopping = {.patience = 1}, .checkpoint = checkpoint_in(folder)};
+  ToyTask first({10, 20, 15});
+  CHECK(Trainer(first, adamw(), options).run().epochs.size() == 3);
+
+  options.early_stopping.patience = 2;
+  ToyTask second({30, 10});
+  Trainer resumed(second, adamw(), options);
+  resumed.resume();
+  CHECK(resumed.run().epochs.size() == 2);
+
+  options.checkpoint = checkpoint_in(other);
+  ToyTask whole({10, 20, 15, 30, 10});
+  Trainer(whole, adamw(), options).run();
+  CHECK(same_bits(second.layer.lora_A().value, whole.layer.lora_A().value));
+  CHECK(read_whole(folder / "checkpoint.safetensors") ==
+        read_whole(other / "checkpoint.safetensors"));
+
+  // With less patience than has passed, there is nothing to be done.
+  options.early_stopping.patience = 3;
+  ToyTask third({20, 15, 15});
+  CHECK_THROWS_AS(Trainer(third, adamw(), options).run(dies_in_step(11)), Killed);
+  options.early_stopping.patience = 2;
+  ToyTask fourth;
+  Trainer impatient(fourth, adamw(), options);
+  impatient.resume();
+  CHECK(impatient.run().epochs.empty());
+}
+
 TEST_CASE("a checkpoint of another run is refused whole, and nothing changes") {
   const TemporaryDirectory folder;
   const TrainerOptions options{.epochs = 2, .checkpoint = checkpoint_in(folder)};
@@ -183,7 +214,8 @@ TEST_CASE("a checkpoint of another run is refused whole, and nothing changes") {
   refuse([](O& o, ToyTask&) { o.decay = Decay::cosine; }, adamw(), "with decay = \"linear\"");
   refuse([](O& o, ToyTask&) { o.max_norm = 2; }, adamw(), "with max_norm = ");
   refuse([](O& o, ToyTask&) { o.part_size = 2; }, adamw(), "with part_size = 0");
-  refuse([](O& o, ToyTask&) { o.early_stopping.patience = 2; }, adamw(), "with patience = 3");
+  refuse([](O& o, ToyTask&) { o.early_stopping.better = Better::lower; }, adamw(),
+         "with better = \"higher\"");
   refuse(same, adamw(0.5), "with learning_rate = 0.01, expected this one's 0.5");
   refuse(same, AdamW<float>({.learning_rate = 0.01, .weight_decay = 0}), "with weight_decay = ");
   refuse(same, AdamW<float>({.learning_rate = 0.01, .beta1 = 0.5}), "with beta1 = 0.9");

@@ -54,20 +54,19 @@ inline void validate(const TrainerOptions& options) {
         "that another one cannot go on from its checkpoint");
 }
 
-/// Returns the settings that a trainer knows, for RunSettings.
+/// Returns the settings that a trainer knows, for RunSettings: those that change a step's numbers or
+/// which epoch is the best. Patience only says when to stop, and a run may go on with another.
 [[nodiscard]] inline RunSettings settings_of(const TrainerOptions& options) {
   const auto word = [](Decay decay) -> std::string {
     return decay == Decay::linear ? "linear" : decay == Decay::cosine ? "cosine" : "constant";
   };
-  const EarlyStoppingOptions& stopping = options.early_stopping;
   return RunSettings()
       .add("epochs", options.epochs)
       .add("decay", word(options.decay))
       .add("warmup", options.warmup)
       .add("max_norm", options.max_norm)
       .add("part_size", options.part_size)
-      .add("patience", stopping.patience)
-      .add("better", stopping.better == Better::higher ? "higher" : "lower");
+      .add("better", options.early_stopping.better == Better::higher ? "higher" : "lower");
 }
 
 }  // namespace lora::train
