@@ -17,6 +17,7 @@
 #include "lora/core/parallel.hpp"
 #include "lora/core/parameter.hpp"
 #include "lora/core/parameter_list.hpp"
+#include "lora/core/parameter_name.hpp"
 #include "lora/core/place.hpp"
 #include "lora/core/printable.hpp"
 #include "lora/core/published.hpp"

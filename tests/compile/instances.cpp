@@ -15,67 +15,45 @@
 
 namespace lora {
 
-template class ConstMatrixRef<float>;
-template class ConstMatrixRef<double>;
-template class MatrixRef<float>;
-template class FixedMatrix<float>;
-template class Output<float>;
-template class Parameter<float>;
-template class ParameterList<float>;
-template class Gradients<float>;
-template class GradientTarget<float>;
-template class Tape<float>;
-template class DenseWeight<float>;
-template class MappedWeight<float>;
-template class PackedWeight<float>;
-template class Attention<float>;
-template class Dropout<float>;
-template class LayerNorm<float>;
-template class Linear<float>;
-template class LoRAAdapter<float>;
-template class AdapterSet<LoRAAdapter<float>>;
-template class Published<AdapterSet<LoRAAdapter<float>>>;
-template class MatrixList<Output<float>>;
-template class MergeRecord<float>;
-template class LoRALinear<float>;
-template class AdaptedLayerView<float>;
-template class AdaptedLayerRef<float>;
-template class SGD<float>;
-template class AdamW<float>;
-template class LoRALinear<float, MappedWeight<float>>;
-template class HalfWeight<float>;
+#define LORA_INSTANTIATE(T)                             \
+  template class ConstMatrixRef<T>;                     \
+  template class MatrixRef<T>;                          \
+  template class FixedMatrix<T>;                        \
+  template class Output<T>;                             \
+  template class Parameter<T>;                          \
+  template class ParameterList<T>;                      \
+  template class Gradients<T>;                          \
+  template class GradientTarget<T>;                     \
+  template class Tape<T>;                               \
+  template class DenseWeight<T>;                        \
+  template class MappedWeight<T>;                       \
+  template class PackedWeight<T>;                       \
+  template class HalfWeight<T>;                         \
+  template class Attention<T>;                          \
+  template class Dropout<T>;                            \
+  template class LayerNorm<T>;                          \
+  template class RMSNorm<T>;                            \
+  template class Linear<T>;                             \
+  template class BatchNorm<T>;                          \
+  template class Conv2d<T>;                             \
+  template class LoRAAdapter<T>;                        \
+  template class AdapterSet<LoRAAdapter<T>>;            \
+  template class Published<AdapterSet<LoRAAdapter<T>>>; \
+  template class MatrixList<Output<T>>;                 \
+  template class MergeRecord<T>;                        \
+  template class LoRALinear<T>;                         \
+  template class LoRALinear<T, MappedWeight<T>>;        \
+  template class LoRALinear<T, PackedWeight<T>>;        \
+  template class LoRAConv2d<T>;                         \
+  template class LoRAConv2d<T, HalfWeight<T>>;          \
+  template class AdaptedLayerView<T>;                   \
+  template class AdaptedLayerRef<T>;                    \
+  template class SGD<T>;                                \
+  template class AdamW<T>
+
+LORA_INSTANTIATE(float);
+LORA_INSTANTIATE(double);
 template class HalfWeight<double, kernels::Float16Format>;
-template class LoRALinear<float, PackedWeight<float>>;
-template class MatrixRef<double>;
-template class FixedMatrix<double>;
-template class Output<double>;
-template class Parameter<double>;
-template class ParameterList<double>;
-template class Gradients<double>;
-template class GradientTarget<double>;
-template class Tape<double>;
-template class DenseWeight<double>;
-template class MappedWeight<double>;
-template class PackedWeight<double>;
-template class Attention<double>;
-template class Dropout<double>;
-template class LayerNorm<double>;
-template class Linear<double>;
-template class LoRAAdapter<double>;
-template class LoRALinear<double>;
-template class AdaptedLayerView<double>;
-template class AdaptedLayerRef<double>;
-template class SGD<double>;
-template class AdamW<double>;
-template class LoRALinear<double, MappedWeight<double>>;
-template class LoRALinear<double, PackedWeight<double>>;
-template class BatchNorm<float>;
-template class BatchNorm<double>;
-template class Conv2d<float>;
-template class Conv2d<double>;
-template class LoRAConv2d<float>;
-template class LoRAConv2d<double>;
-template class LoRAConv2d<float, HalfWeight<float>>;
 
 }  // namespace lora
 

@@ -8,6 +8,7 @@
 
 #include "lora/core/matrix.hpp"
 #include "lora/core/parameter_list.hpp"
+#include "lora/core/parameter_name.hpp"
 #include "lora/core/trainable_scalar.hpp"
 #include "lora/init/gaussian.hpp"
 #include "lora/init/kaiming_uniform.hpp"
@@ -66,8 +67,8 @@ class LoRAAdapter {
   /// Names the module; A and B are then `name.lora_A.weight` and `name.lora_B.weight`. The dropout
   /// masks follow the name, so that two layers of one seed have different ones.
   void set_name(std::string name) {
-    std::string a_name = name.empty() ? "lora_A.weight" : name + ".lora_A.weight";
-    std::string b_name = name.empty() ? "lora_B.weight" : name + ".lora_B.weight";
+    std::string a_name = parameter_name(name, "lora_A.weight");
+    std::string b_name = parameter_name(name, "lora_B.weight");
     dropout_random_ = Random(seed_, RandomStream::dropout, substream_of(name));
     name_ = std::move(name);
     a_.name = std::move(a_name);

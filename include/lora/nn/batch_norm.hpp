@@ -11,6 +11,7 @@
 #include "lora/core/gradients.hpp"
 #include "lora/core/output.hpp"
 #include "lora/core/parameter_list.hpp"
+#include "lora/core/parameter_name.hpp"
 #include "lora/core/place.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
@@ -190,10 +191,10 @@ class BatchNorm {
   /// PyTorch.
   void set_name(const std::string& name) {
     name_ = name;
-    weight_.name = name.empty() ? "weight" : name + ".weight";
-    bias_.name = name.empty() ? "bias" : name + ".bias";
-    mean_.name = name.empty() ? "running_mean" : name + ".running_mean";
-    var_.name = name.empty() ? "running_var" : name + ".running_var";
+    weight_.name = parameter_name(name, "weight");
+    bias_.name = parameter_name(name, "bias");
+    mean_.name = parameter_name(name, "running_mean");
+    var_.name = parameter_name(name, "running_var");
   }
 
  private:

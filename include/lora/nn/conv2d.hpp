@@ -9,6 +9,7 @@
 #include "lora/core/image_shape.hpp"
 #include "lora/core/output.hpp"
 #include "lora/core/parameter_list.hpp"
+#include "lora/core/parameter_name.hpp"
 #include "lora/core/place.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
@@ -133,8 +134,8 @@ class Conv2d {
   /// Names the layer; its parameters are then `name.weight` and `name.bias`, as in PyTorch.
   void set_name(const std::string& name) {
     name_ = name;
-    weight_.name = name.empty() ? "weight" : name + ".weight";
-    bias_.name = name.empty() ? "bias" : name + ".bias";
+    weight_.name = parameter_name(name, "weight");
+    bias_.name = parameter_name(name, "bias");
   }
 
  private:

@@ -9,6 +9,7 @@
 #include "lora/core/gradients.hpp"
 #include "lora/core/number_checks.hpp"
 #include "lora/core/output.hpp"
+#include "lora/core/parameter_name.hpp"
 #include "lora/core/place.hpp"
 #include "lora/core/tape.hpp"
 
@@ -136,8 +137,8 @@ class LayerNorm {
   /// Names the layer; gamma and beta are then `name.weight` and `name.bias`, as in PyTorch.
   void set_name(const std::string& name) {
     name_ = name;
-    gamma_.name = name.empty() ? "weight" : name + ".weight";
-    beta_.name = name.empty() ? "bias" : name + ".bias";
+    gamma_.name = parameter_name(name, "weight");
+    beta_.name = parameter_name(name, "bias");
   }
 
   /// Lists gamma and beta where trainable, nothing otherwise.

@@ -6,6 +6,7 @@
 
 #include "lora/core/gradients.hpp"
 #include "lora/core/output.hpp"
+#include "lora/core/parameter_name.hpp"
 #include "lora/core/place.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/init/kaiming_uniform.hpp"
@@ -124,8 +125,8 @@ class Linear {
   /// Names the layer; its parameters are then `name.weight` and `name.bias`, as in PyTorch.
   void set_name(const std::string& name) {
     name_ = name;
-    weight_.name = name.empty() ? "weight" : name + ".weight";
-    bias_.name = name.empty() ? "bias" : name + ".bias";
+    weight_.name = parameter_name(name, "weight");
+    bias_.name = parameter_name(name, "bias");
   }
 
   /// Lists W and b.

@@ -10,6 +10,7 @@
 #include "lora/core/gradients.hpp"
 #include "lora/core/number_checks.hpp"
 #include "lora/core/output.hpp"
+#include "lora/core/parameter_name.hpp"
 #include "lora/core/place.hpp"
 #include "lora/core/tape.hpp"
 
@@ -107,7 +108,7 @@ class RMSNorm {
   /// Names the layer; w is then `name.weight`, as in PyTorch.
   void set_name(const std::string& name) {
     name_ = name;
-    weight_.name = name.empty() ? "weight" : name + ".weight";
+    weight_.name = parameter_name(name, "weight");
   }
 
   /// Lists w where trainable, nothing otherwise.
