@@ -7,8 +7,8 @@
 #include <lora/train/trainer_options.hpp>
 #include <string>
 #include <utility>
-#include <vector>
 
+#include "../support/adapter_config.hpp"
 #include "options.hpp"
 
 namespace bert {
@@ -33,17 +33,7 @@ inline void require_model(const std::string& folder) {
 /// them, as PEFT does for `task_type` "SEQ_CLS" and "TOKEN_CLS".
 [[nodiscard]] inline lora::peft::PeftConfig peft_config(const Options& options,
                                                         const std::string& task_type) {
-  lora::peft::PeftConfig config;
-  config.r = options.rank;
-  config.lora_alpha = options.alpha_or_default();
-  config.lora_dropout = options.dropout;
-  if (options.targets == std::vector<std::string>{"all-linear"})
-    config.target_modules = options.targets.front();
-  else
-    config.target_modules = options.targets;
-  config.task_type = task_type;
-  config.base_model_name_or_path = options.model;
-  return config;
+  return examples::adapter_config(options, task_type, options.model);
 }
 
 /// Returns how the model is loaded, with so many classes.

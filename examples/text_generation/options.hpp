@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "../support/adapter_options.hpp"
 #include "../support/number_options.hpp"
 
 namespace textgen {
@@ -21,32 +22,18 @@ struct Common {
 };
 
 /// How a model is adapted.
-struct TrainOptions {
+struct TrainOptions : examples::AdapterOptions {
+  TrainOptions() {
+    dropout = 0.05;
+    targets = {"all-linear"};
+  }
+
   std::string data = {};  ///< JSON lines of prompts and completions, or any text
   std::string out = "text-adapter";
-  Index rank = 8;
-  std::optional<double> alpha = {};
-  double dropout = 0.05;
-  std::vector<std::string> targets{"all-linear"};
-  double learning_rate = 1e-3;
-  double weight_decay = 0;
-  double warmup = 0.1;  ///< share of all steps
-  int epochs = 1;
-  Index batch = 8;
-  Index part_size = 0;  ///< texts that go through the model at once; 0: the whole batch
   Index max_length = 256;
   double held_out = 10;  ///< percent of the texts
-  int patience = 3;
-  std::uint64_t seed = 1;
-  std::uint64_t checkpoint_every = 0;  ///< steps; 0: at the end of each epoch alone
   bool recompute = false;
-  bool resume = false;
   bool plain = false;  ///< prompts are no turns of a chat
-
-  /// Returns alpha, with its default of twice the rank.
-  [[nodiscard]] double alpha_or_default() const {
-    return alpha.value_or(2 * static_cast<double>(rank));
-  }
 };
 
 /// How a model writes; what is left out is the model's own setting.
@@ -86,48 +73,15 @@ inline void add_common(CLI::App& app, Common& common, bool adapter) {
 inline void add_training(CLI::App& app, TrainOptions& options) {
   app.add_option("--out", options.out, "folder for adapters, checkpoint and metrics")
       ->capture_default_str();
-  app.add_option("--rank", options.rank, "of the adapters")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
-  app.add_option("--alpha", options.alpha, "of the adapters [2 x rank]")
-      ->check(examples::finite_number());
-  app.add_option("--dropout", options.dropout, "of the adapters' input, in training")
-      ->check(examples::number_from(0, 0.99))
-      ->capture_default_str();
-  app.add_option(
-         "--target-modules", options.targets,
-         "modules that are adapted, by name as PEFT has it: q_proj,v_proj (c_attn of GPT-2) or "
-         "all-linear")
-      ->delimiter(',')
-      ->capture_default_str();
-  app.add_option("--learning-rate", options.learning_rate, "at its peak")
-      ->check(examples::number_from(0, 1))
-      ->capture_default_str();
-  app.add_option("--weight-decay", options.weight_decay, "of AdamW")
-      ->check(examples::number_from(0, 1))
-      ->capture_default_str();
-  app.add_option("--warmup", options.warmup, "share of the steps in which the learning rate rises")
-      ->check(examples::number_from(0, 1))
-      ->capture_default_str();
-  app.add_option("--epochs", options.epochs, "passes over the training data, at most")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  app.add_option("--batch", options.batch, "texts a step")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
-  app.add_option("--part-size", options.part_size,
-                 "texts that go through the model at once, to save memory [a whole batch]")
-      ->check(CLI::Range(1, 65536));
+  examples::add_adapter_options(
+      app, options,
+      {.examples = "texts", .targets = "q_proj,v_proj (c_attn of GPT-2)", .score = "perplexity"});
   app.add_option("--max-length", options.max_length, "tokens of a text")
       ->check(CLI::Range(8, 1 << 20))
       ->capture_default_str();
   app.add_option("--held-out", options.held_out,
                  "percent of the texts that are not trained on: perplexity is theirs")
       ->check(examples::number_from(1, 90))
-      ->capture_default_str();
-  app.add_option("--patience", options.patience,
-                 "epochs without a better perplexity before training stops")
-      ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   app.add_option("--seed", options.seed, "of start values, order, dropout and drawn tokens")
       ->capture_default_str();
