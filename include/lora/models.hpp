@@ -11,6 +11,7 @@
 #include "lora/models/bert/bert_model.hpp"
 #include "lora/models/bert/bert_options.hpp"
 #include "lora/models/bert/bert_outline.hpp"
+#include "lora/models/bert/bert_pooler.hpp"
 #include "lora/models/bert/bert_source.hpp"
 #include "lora/models/bert/bert_tape.hpp"
 #include "lora/models/common/adapted_model.hpp"

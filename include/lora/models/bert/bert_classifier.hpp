@@ -6,9 +6,9 @@
 
 #include "lora/frozen/packed_weight.hpp"
 #include "lora/models/bert/bert_encoder.hpp"
+#include "lora/models/bert/bert_pooler.hpp"
 #include "lora/models/bert/bert_source.hpp"
 #include "lora/models/common/adapted_model.hpp"
-#include "lora/nn/first_token_pooling.hpp"
 #include "lora/nn/mean_pooling.hpp"
 
 namespace lora::models {
@@ -134,9 +134,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
           return frame == nullptr ? scratch.matrix<T>(rows, cols) : frame->keep(rows, cols);
         });
     if (pooler_) {
-      first_token_pooling<T>(hidden, sequences, a.first);
-      pooler_->forward(a.first, tape, a.pooled);
-      tanh_activation<T>(a.pooled, a.pooled);
+      pooler_->forward(hidden, sequences, tape, a.first, a.pooled);
     } else if (!per_token) {
       mean_pooling<T>(hidden, sequences, a.pooled);
     }
@@ -155,7 +153,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
     std::size_t next = 0;
     const Activations a =
         laid_out(sequences.size(), rows, d, [&](Index, Index) { return frame.kept(next++); });
-    if (!encoder_.trains() && !pooler_trains_) {
+    if (!encoder_.trains() && !(pooler_ && pooler_->trains())) {
       classifier_.backward(a.dropped, dlogits, frames, target);
       return tape.clear();
     }
@@ -166,14 +164,10 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
     classifier_.backward(a.dropped, dlogits, frames, target, dfeatures);
     dropout_.backward(dfeatures, frames, dfeatures);
     if (pooler_) {
-      tanh_activation_backward<T>(a.pooled, dfeatures, dfeatures);
-      if (!encoder_.trains()) {
-        pooler_->backward(a.first, dfeatures, frames, target);
-      } else {
-        const MatrixRef<T> dfirst = scratch.matrix<T>(sequences.size(), d);
-        pooler_->backward(a.first, dfeatures, frames, target, dfirst);
-        first_token_pooling_backward<T>(dfirst, sequences, dhidden);
-      }
+      if (encoder_.trains())
+        pooler_->backward(a.first, a.pooled, dfeatures, frames, target, sequences, dhidden);
+      else
+        pooler_->backward(a.first, a.pooled, dfeatures, frames, target);
     } else if (!per_token) {
       mean_pooling_backward<T>(dfeatures, sequences, dhidden);
     }
@@ -204,18 +198,13 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
                      .may_be_new = true}) {
     if (source.parts.pooler) {
       source.require_pooler();
-      const Index d = source.config.hidden_size;
-      pooler_.emplace(builder, source.pooler(), LinearSizes{.out = d, .in = d, .may_be_new = true});
-      ModelParameters<T> parameters;
-      pooler_->list(parameters);
-      pooler_trains_ = !parameters.trained.empty();
+      pooler_.emplace(builder, source);
     }
     this->release_pages();
   }
 
   BertEncoder<T, Frozen> encoder_;
-  std::optional<ModuleLinear<T, Frozen>> pooler_;
-  bool pooler_trains_ = false;
+  std::optional<BertPooler<T, Frozen>> pooler_;
   Dropout<T> dropout_;
   ModuleLinear<T, Frozen> classifier_;
 };

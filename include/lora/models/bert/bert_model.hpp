@@ -5,9 +5,9 @@
 
 #include "lora/frozen/packed_weight.hpp"
 #include "lora/models/bert/bert_encoder.hpp"
+#include "lora/models/bert/bert_pooler.hpp"
 #include "lora/models/bert/bert_source.hpp"
 #include "lora/models/common/adapted_model.hpp"
-#include "lora/nn/first_token_pooling.hpp"
 #include "lora/nn/mean_pooling.hpp"
 
 namespace lora::models {
@@ -80,10 +80,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
     const MatrixRef<T> hidden = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
     const Index texts = batch.sequences().size(), d = hidden.cols();
     const MatrixRef<T> first = scratch.matrix<T>(texts, d);
-    first_token_pooling<T>(hidden, batch.sequences(), first);
-    const MatrixRef<T> out = y.shaped(texts, d, where, "y");
-    pooler_->forward(first, nullptr, out);
-    tanh_activation<T>(out, out);
+    pooler_->forward(hidden, batch.sequences(), nullptr, first, y.shaped(texts, d, where, "y"));
   }
 
   /// Computes sentence embeddings y (B, D), without dropout: the mean of each text's last hidden
@@ -131,16 +128,14 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   BertModel(const BertSource<T>& source, ModelBuilder<T> builder, const BertOptions& options)
       : Base(source),
         encoder_(builder, source.config, "", ReadRows::all, options.recompute_activations) {
-    const Index d = source.config.hidden_size;
     const bool frozen = source.plan[source.pooler()].role == ModuleRole::frozen;
     if (!frozen) source.require_pooler();
-    if (!frozen || source.has_pooler())
-      pooler_.emplace(builder, source.pooler(), LinearSizes{.out = d, .in = d, .may_be_new = true});
+    if (!frozen || source.has_pooler()) pooler_.emplace(builder, source);
     this->release_pages();
   }
 
   BertEncoder<T, Frozen> encoder_;
-  std::optional<ModuleLinear<T, Frozen>> pooler_;  // none where the files have none
+  std::optional<BertPooler<T, Frozen>> pooler_;  // none where the files have none
 };
 
 }  // namespace lora::models
