@@ -54,4 +54,6 @@
 
 #ifdef LORA_COMPILED
 #include "lora/compiled/io.hpp"
+#include "lora/io/gguf/gguf_parser.hpp"
+#include "lora/io/parameter_values.hpp"
 #endif

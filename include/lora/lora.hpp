@@ -139,4 +139,5 @@
 
 #ifdef LORA_COMPILED
 #include "lora/compiled/lora.hpp"
+#include "lora/kernels/quantised_super_blocks.hpp"
 #endif

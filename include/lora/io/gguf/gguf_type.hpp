@@ -9,6 +9,7 @@
 #include "lora/core/error.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/kernels/quantised_blocks.hpp"
+#include "lora/kernels/quantised_super_blocks.hpp"
 
 namespace lora::io {
 
