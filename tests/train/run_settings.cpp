@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/throws.hpp"
@@ -59,8 +60,12 @@ TEST_CASE("other settings are refused, and the first that differs is named") {
 TEST_CASE("a setting is added once, and its number is finite") {
   check_throws<ConfigError>([] { some_settings().add("alpha", 1); }, "\"alpha\" was added before");
   check_throws<ConfigError>([] { some_settings().add(some_settings()); }, "was added before");
-  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()})
+  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
     check_throws<ConfigError>([&] { RunSettings().add("alpha", bad); }, "RunSettings: alpha is ");
+    const std::vector<std::vector<double>> deep{{1, 2}, {3, bad}};
+    check_throws<ConfigError>([&] { RunSettings().add("alphas", deep); },
+                              "RunSettings: alphas is ");
+  }
 }
 
 TEST_CASE("settings of a broken file are refused") {

@@ -20,9 +20,7 @@ class RunSettings {
   /// that was added before and for a number that is not finite.
   RunSettings& add(const std::string& name, const io::Json& value) {
     if (find(name) != nullptr) throw ConfigError("RunSettings: \"" + name + "\" was added before");
-    if (value.is_number_float() && !is_finite(value.get<double>()))
-      throw ConfigError(message("RunSettings: ", name, " is ", value.get<double>(),
-                                ", expected a finite number"));
+    require_finite(name, value);
     // As it will come back from a file; a path need not be UTF-8.
     settings_.emplace_back(name, io::Json::parse(text_of(value)));
     return *this;
@@ -78,6 +76,15 @@ class RunSettings {
   }
 
  private:
+  // Of all numbers in it: in a file they would be null, and as good as any other.
+  static void require_finite(const std::string& name, const io::Json& value) {
+    if (value.is_number_float() && !is_finite(value.get<double>()))
+      throw ConfigError(message("RunSettings: ", name, " is ", value.get<double>(),
+                                ", expected a finite number"));
+    if (value.is_structured())
+      for (const io::Json& each : value) require_finite(name, each);
+  }
+
   [[nodiscard]] static std::string text_of(const io::Json& value) {
     return value.dump(-1, ' ', true, io::Json::error_handler_t::replace);
   }
