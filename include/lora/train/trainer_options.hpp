@@ -54,8 +54,8 @@ inline void validate(const TrainerOptions& options) {
         "that another one cannot go on from its checkpoint");
 }
 
-/// Returns the settings that a trainer knows, for RunSettings: those that change a step's numbers or
-/// which epoch is the best. Patience only says when to stop, and a run may go on with another.
+/// Returns the settings that a trainer knows, for RunSettings: those that change a step's numbers
+/// or which epoch is the best. Patience only says when to stop, and a run may go on with another.
 [[nodiscard]] inline RunSettings settings_of(const TrainerOptions& options) {
   const auto word = [](Decay decay) -> std::string {
     return decay == Decay::linear ? "linear" : decay == Decay::cosine ? "cosine" : "constant";
