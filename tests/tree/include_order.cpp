@@ -97,6 +97,8 @@ TEST_CASE("a header includes headers of its own folder and of folders before it 
     for (const std::string& included : includes_of(include_root / header)) {
       CAPTURE(header.string(), included);
       REQUIRE(fs::exists(include_root / included));
+      // A header may say at its end what lora::compiled holds of it.
+      if (folder_of(included) == "compiled") continue;
       const std::size_t other = place_of(folder_of(included));
       CHECK(other <= own);
       ++checked;

@@ -6,6 +6,7 @@
 #include "lora/core/packets.hpp"
 #include "lora/kernels/half_bits.hpp"
 #include "lora/kernels/quantised_blocks.hpp"
+#include "lora/kernels/quantised_super_blocks.hpp"
 #include "lora/kernels/run_vector.hpp"
 
 /// The blocks of quantised_blocks.hpp, decoded a run at a time in vectors, to the same bits.
