@@ -21,6 +21,7 @@
 #include "lora/core/place.hpp"
 #include "lora/core/printable.hpp"
 #include "lora/core/published.hpp"
+#include "lora/core/rounded.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/core/thread_limit.hpp"

@@ -34,6 +34,6 @@ TEST_CASE("scales that are quantised about their mean are bitsandbytes'") {
 }
 
 TEST_CASE("no scales at all are no scales quantised once more") {
-  CHECK(FourBitScales::nested({}).size() == 0);
+  CHECK(FourBitScales::quantised({}).size() == 0);
   CHECK(FourBitScales({1, 2}).bytes() == 8);
 }

@@ -45,7 +45,8 @@ TEST_CASE("products of a few rows with coded rows are those of their numbers") {
       CAPTURE(columns, Index(band));
       // Outputs 3 to 11.
       Matrix<float> y = Matrix<float>::Ones(4, 8), dx = Matrix<float>::Ones(4, wide);
-      add_coded_dots<band>(rows, x.data(), wide, 3, 11, y.data(), 8);
+      add_coded_dots<band>(rows, x.data(), wide, 3, 11, 0, 1, y.data(), 8);
+      add_coded_dots<band>(rows, x.data(), wide, 3, 11, 1, runs_of(columns), y.data(), 8);
       const Matrix<double> expected = (xd * wd.transpose()).middleCols(3, 8).array() + 1;
       CHECK(largest_difference(Matrix<float>(y.topRows(band)), expected.topRows(band)) <=
             Tolerance<float>(wide).value);

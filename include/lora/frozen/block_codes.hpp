@@ -65,12 +65,13 @@ class BlockRows {
   [[nodiscard]] Index columns() const { return columns_; }
 
   [[nodiscard]] EIGEN_ALWAYS_INLINE auto run(Index row, Index r) const {
+    constexpr Index size = block_weights<Block>;
     const std::uint8_t* const at = data_ + row * row_bytes_;
-    if constexpr (block_weights<Block> == 1) {
-      return kernels::PlainRun<Block>(at + r * kernels::run_length * Block::bytes,
-                                      columns_ - r * kernels::run_length);
+    if constexpr (size == 1) {
+      const Index first = r * kernels::run_length;
+      return kernels::PlainRun<Block>(at + first * Block::bytes, columns_ - first);
     } else {
-      constexpr Index runs = Block::weights / kernels::run_length;
+      constexpr Index runs = size / kernels::run_length;
       return kernels::BlockRun<Block>(at + r / runs * Block::bytes, r % runs);
     }
   }

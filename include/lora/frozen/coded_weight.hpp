@@ -98,7 +98,8 @@ class CodedWeight {
 
   // Some rows, each of which costs more than reading W does: W is decoded once a band.
   void add_few(ConstMatrixRef<float> x, MatrixRef<float> y) const {
-    const Index n = x.rows(), padded = kernels::runs_of(in_features()) * kernels::run_length;
+    const Index n = x.rows(), runs = kernels::runs_of(in_features());
+    const Index padded = runs * kernels::run_length;
     const Index filled = n == 1 ? 1 : kernels::round_up(n, band);
     Scratch scratch;
     float* const left = scratch.take<float>(filled * padded);
@@ -117,8 +118,10 @@ class CodedWeight {
         float sums[band * outputs];
         each_band(n, [&](Index i, auto count) {
           std::fill(sums, sums + count * outputs, 0.0F);
-          kernels::add_coded_dots<count>(rows, left + i * padded, padded, begin, end, sums,
-                                         outputs);
+          constexpr Index depth = kernels::coded_depth(count);
+          for (Index r = 0; r < runs; r += depth)
+            kernels::add_coded_dots<count>(rows, left + i * padded, padded, begin, end, r,
+                                           std::min(r + depth, runs), sums, outputs);
           for (Index k = i; k < std::min<Index>(i + count, n); ++k)
             for (Index o = begin; o < end; ++o) y(k, o) += sums[(k - i) * outputs + (o - begin)];
         });

@@ -52,8 +52,9 @@ class FourBitCodes {
   template <class F>
   decltype(auto) visit(const F& f) const {
     // Where rows are whole runs, no run straddles two blocks.
-    if (columns_ % kernels::run_length == 0) return f(Rows<true>{this});
-    return f(Rows<false>{this});
+    if (columns_ % kernels::run_length != 0) return f(MixedRows{this});
+    if (scales_.is_nested()) return f(rows_of(scales_.nested()));
+    return f(rows_of(scales_.plain()));
   }
 
  private:
@@ -92,21 +93,34 @@ class FourBitCodes {
     std::array<float, static_cast<std::size_t>(kernels::run_length)> numbers_{};
   };
 
-  template <bool Whole>
-  struct Rows {
+  // W whose rows are whole runs. It holds pointers of its own, which stay in registers in loops.
+  template <class Scales>
+  struct ScaledRows {
+    const std::uint8_t* data;
+    Scales scales;
+    Index outputs, inputs;
+    int shift;
+
+    [[nodiscard]] Index rows() const { return outputs; }
+    [[nodiscard]] Index columns() const { return inputs; }
+    [[nodiscard]] EIGEN_ALWAYS_INLINE ScaledRun run(Index row, Index r) const {
+      const auto flat = static_cast<std::size_t>(row * inputs + r * kernels::run_length);
+      return {data + row * (inputs / 2) + r * run_bytes, scales(flat >> shift)};
+    }
+  };
+
+  template <class Scales>
+  [[nodiscard]] ScaledRows<Scales> rows_of(const Scales& scales) const {
+    return {codes_.data(), scales, rows_, columns_, shift_};
+  }
+
+  struct MixedRows {
     const FourBitCodes* codes;
 
     [[nodiscard]] Index rows() const { return codes->rows_; }
     [[nodiscard]] Index columns() const { return codes->columns_; }
-
-    [[nodiscard]] EIGEN_ALWAYS_INLINE auto run(Index row, Index r) const {
-      const Index first = r * kernels::run_length;
-      if constexpr (Whole) {
-        const auto flat = static_cast<std::size_t>(row * codes->columns_ + first);
-        return ScaledRun(codes->codes_.data() + flat / 2, codes->scales_(flat >> codes->shift_));
-      } else {
-        return MixedRun(*codes, row, first);
-      }
+    [[nodiscard]] MixedRun run(Index row, Index r) const {
+      return {*codes, row, r * kernels::run_length};
     }
   };
 

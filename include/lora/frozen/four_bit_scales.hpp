@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lora/core/matrix.hpp"
+#include "lora/core/rounded.hpp"
 #include "lora/kernels/dynamic_codes.hpp"
 
 namespace lora {
@@ -29,7 +30,7 @@ class FourBitScales {
       : codes_(std::move(codes)), scales_(std::move(scales)), offset_(offset), values_(values) {}
 
   /// Returns the scales quantised once more, about their mean.
-  [[nodiscard]] static FourBitScales nested(std::vector<float> scales) {
+  [[nodiscard]] static FourBitScales quantised(std::vector<float> scales) {
     double sum = 0;
     for (const float scale : scales) sum += static_cast<double>(scale);
     const auto mean =
@@ -44,13 +45,36 @@ class FourBitScales {
   [[nodiscard]] std::size_t bytes() const { return codes_.size() + scales_.size() * sizeof(float); }
 
   /// Returns the scale of block `i`.
-  [[nodiscard]] EIGEN_ALWAYS_INLINE float operator()(std::size_t i) const {
-    if (codes_.empty()) return scales_[i];
-    // Rounded after the product, which a processor would otherwise add in one step.
-    const auto product = static_cast<float>(static_cast<double>(values_[codes_[i]]) *
-                                            static_cast<double>(scales_[i / nested_block]));
-    return product + offset_;
+  [[nodiscard]] float operator()(std::size_t i) const {
+    return is_nested() ? nested()(i) : scales_[i];
   }
+
+  /// The scales of a double quantisation where they lie.
+  struct Nested {
+    const std::uint8_t* codes;
+    const float* scales;
+    const float* values;
+    float offset;
+
+    [[nodiscard]] EIGEN_ALWAYS_INLINE float operator()(std::size_t i) const {
+      return rounded(values[codes[i]] * scales[i / nested_block]) + offset;
+    }
+  };
+
+  /// Returns a view of them; there is one if is_nested().
+  [[nodiscard]] Nested nested() const {
+    return {codes_.data(), scales_.data(), values_.data(), offset_};
+  }
+
+  /// Scales that are floats, where they lie.
+  struct Plain {
+    const float* scales;
+
+    [[nodiscard]] EIGEN_ALWAYS_INLINE float operator()(std::size_t i) const { return scales[i]; }
+  };
+
+  /// Returns a view of them; there is one if not is_nested().
+  [[nodiscard]] Plain plain() const { return {scales_.data()}; }
 
  private:
   std::vector<std::uint8_t> codes_;

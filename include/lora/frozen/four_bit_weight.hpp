@@ -99,7 +99,7 @@ class FourBitWeight : public CodedWeight<T, FourBitCodes<Format>> {
           codes.data() + first);
     }
     Codes made(out, in, shift,
-               options.double_quantised ? FourBitScales::nested(std::move(scales))
+               options.double_quantised ? FourBitScales::quantised(std::move(scales))
                                         : FourBitScales(std::move(scales)));
     for (Index o = 0, flat = 0; o < out; ++o)
       for (Index i = 0; i < in; ++i, ++flat)

@@ -42,7 +42,7 @@ class Int8Codes {
   /// Calls f with the CodedRows.
   template <class F>
   decltype(auto) visit(const F& f) const {
-    return f(Rows{this});
+    return f(Rows{codes_.data(), scales_.data(), rows_, columns_, stride_});
   }
 
  private:
@@ -57,13 +57,16 @@ class Int8Codes {
     }
   };
 
+  // It holds pointers of its own, which stay in registers in loops.
   struct Rows {
-    const Int8Codes* codes;
+    const std::int8_t* codes;
+    const float* scales;
+    Index outputs, inputs, stride;
 
-    [[nodiscard]] Index rows() const { return codes->rows_; }
-    [[nodiscard]] Index columns() const { return codes->columns_; }
+    [[nodiscard]] Index rows() const { return outputs; }
+    [[nodiscard]] Index columns() const { return inputs; }
     [[nodiscard]] EIGEN_ALWAYS_INLINE Run run(Index row, Index r) const {
-      return {codes->row(row) + r * kernels::run_length, codes->scale(row)};
+      return {codes + row * stride + r * kernels::run_length, scales[row]};
     }
   };
 

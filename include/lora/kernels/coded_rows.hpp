@@ -19,7 +19,8 @@ namespace lora::kernels {
 ///
 ///     run(row, r).vector(v)    the run_width floats from column r * run_length + v * run_width on
 ///
-/// Columns are counted up to a whole run; those that W does not have are finite numbers.
+/// Columns are counted up to a whole run; those that W does not have are finite numbers. Kernels
+/// take it by value: a few pointers and sizes, which then stay in registers.
 template <class R>
 concept CodedRows = requires(const R& rows, Index i) {
   { rows.rows() } -> std::convertible_to<Index>;
@@ -34,7 +35,7 @@ concept CodedRows = requires(const R& rows, Index i) {
 
 /// Writes runs `begin` to `end` of a row of W to `out`.
 template <class T, CodedRows Rows>
-EIGEN_ALWAYS_INLINE void decode_runs(const Rows& rows, Index row, Index begin, Index end, T* out) {
+EIGEN_ALWAYS_INLINE void decode_runs(Rows rows, Index row, Index begin, Index end, T* out) {
   for (Index r = begin; r < end; ++r, out += run_length) {
     const auto run = rows.run(row, r);
     unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
@@ -49,7 +50,7 @@ EIGEN_ALWAYS_INLINE void decode_runs(const Rows& rows, Index row, Index begin, I
 
 /// The panel of the right side W^T: rows of W are decoded some runs at a time and transposed.
 template <class T, CodedRows Rows>
-Panel<T> coded_panel(const Rows& rows, const PanelRequest& request, T* buffer) {
+Panel<T> coded_panel(Rows rows, PanelRequest request, T* buffer) {
   // Two runs of every row of a panel lie in the first-level cache.
   constexpr Index part = 2 * run_length;
   const Index wide = round_up(request.columns, Simd<T>::width);
@@ -67,18 +68,31 @@ Panel<T> coded_panel(const Rows& rows, const PanelRequest& request, T* buffer) {
 
 /// The panel of the right side W, which is decoded where tiles read it.
 template <class T, CodedRows Rows>
-Panel<T> transposed_coded_panel(const Rows& rows, const PanelRequest& request, T* buffer) {
+Panel<T> transposed_coded_panel(Rows rows, PanelRequest request, T* buffer) {
   const Index wide = round_up(request.columns, Simd<T>::width);
   const Index first = request.column / run_length, last = runs_of(request.column + wide);
   if constexpr (std::is_same_v<T, float> && Simd<T>::width == run_width) {
-    for (Index k = 0; k < request.depth; ++k)
-      for (Index r = first; r < last; ++r) {
-        const auto run = rows.run(request.depth_begin + k, r);
-        unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
-          const Index j = r * run_length + v * run_width - request.column;
-          if (j >= 0 && j < wide) store_run_vector(buffer + k * wide + j, run.vector(v));
-        });
+    const Index begin = request.depth_begin, depth = request.depth;
+    for (Index r = first; r < last; ++r) {
+      // The vectors of this run that the panel has: all of them, or some at its edges.
+      const Index left = r * run_length - request.column;
+      const Index from = std::max<Index>(0, -left / run_width);
+      const Index to = std::min(run_vectors, (wide - left) / run_width);
+      if (from == 0 && to == run_vectors) {
+        for (Index k = 0; k < depth; ++k) {
+          const auto run = rows.run(begin + k, r);
+          unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
+            store_run_vector(buffer + (k * wide + (left + v * run_width)), run.vector(v));
+          });
+        }
+      } else {
+        for (Index k = 0; k < depth; ++k) {
+          const auto run = rows.run(begin + k, r);
+          for (Index v = from; v < to; ++v)
+            store_run_vector(buffer + (k * wide + (left + v * run_width)), run.vector(v));
+        }
       }
+    }
   } else {
     Scratch scratch;
     T* const row = scratch.take<T>((last - first) * run_length);
@@ -93,19 +107,22 @@ Panel<T> transposed_coded_panel(const Rows& rows, const PanelRequest& request, T
 /// The rows of a left side that the kernels below take at a time.
 inline constexpr Index coded_row_band = 4;
 
-/// Adds to y(i, o - begin) the sum over k of x(i, k) W(o, k), for Band rows i and `begin` <= o <
-/// `end`. x has whole runs, filled up with zeros; a vector of W is decoded once for all rows.
+/// The runs of a left side of `band` rows that stay in the first-level cache while W is decoded.
+[[nodiscard]] constexpr Index coded_depth(Index band) { return 128 / band; }
+
+/// Adds to y(i, o - first) the sum over k of x(i, k) W(o, k), for Band rows i, `first` <= o <
+/// `last` and the columns k of runs `begin` to `end`. x has whole runs, filled up with zeros; a
+/// vector of W is decoded once for all rows.
 template <Index Band, CodedRows Rows>
-void add_coded_dots(const Rows& rows, const float* x, Index x_stride, Index begin, Index end,
-                    float* y, Index y_stride) {
+void add_coded_dots(Rows rows, const float* x, Index x_stride, Index first, Index last, Index begin,
+                    Index end, float* y, Index y_stride) {
   // So many sums that the adders' latency is hidden.
   constexpr Index streams = std::max<Index>(1, 8 / (Band * run_vectors));
-  const Index runs = runs_of(rows.columns());
-  for (Index o = begin; o < end; o += streams) {
+  for (Index o = first; o < last; o += streams) {
     RunVector sums[streams * Band * run_vectors] = {};
-    for (Index r = 0; r < runs; ++r)
+    for (Index r = begin; r < end; ++r)
       unroll<streams>([&](Index s) __attribute__((always_inline)) {
-        const auto run = rows.run(std::min(o + s, end - 1), r);
+        const auto run = rows.run(std::min(o + s, last - 1), r);
         unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
           const RunVector weights = run.vector(v);
           unroll<Band>([&](Index i) __attribute__((always_inline)) {
@@ -114,12 +131,16 @@ void add_coded_dots(const Rows& rows, const float* x, Index x_stride, Index begi
           });
         });
       });
-    for (Index s = 0; s < std::min(streams, end - o); ++s)
-      for (Index i = 0; i < Band; ++i) {
+    unroll<streams>([&](Index s) __attribute__((always_inline)) {
+      unroll<Band>([&](Index i) __attribute__((always_inline)) {
         RunVector sum = sums[(s * Band + i) * run_vectors];
-        for (Index v = 1; v < run_vectors; ++v) sum += sums[(s * Band + i) * run_vectors + v];
-        y[i * y_stride + (o - begin) + s] += sum_of(sum);
-      }
+        unroll<run_vectors - 1>([&](Index v) __attribute__((always_inline)) {
+          sum += sums[(s * Band + i) * run_vectors + v + 1];
+        });
+        // Rows that do not exist repeat the last one, and their sums are dropped.
+        if (o + s < last) y[i * y_stride + (o - first) + s] += sum_of(sum);
+      });
+    });
   }
 }
 
@@ -127,8 +148,8 @@ void add_coded_dots(const Rows& rows, const float* x, Index x_stride, Index begi
 /// `begin` to `end`. dx begins at run `begin` and has whole runs, which stay in the first-level
 /// cache meanwhile.
 template <Index Band, CodedRows Rows>
-void add_coded_sums(const Rows& rows, const float* dy, Index dy_stride, Index begin, Index end,
-                    float* dx, Index dx_stride) {
+void add_coded_sums(Rows rows, const float* dy, Index dy_stride, Index begin, Index end, float* dx,
+                    Index dx_stride) {
   constexpr Index streams = 4;
   const Index outputs = rows.rows();
   for (Index o = 0; o < outputs; o += streams) {

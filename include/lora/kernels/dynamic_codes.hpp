@@ -8,6 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "lora/core/rounded.hpp"
+
 /// The codes of eight bits by which bitsandbytes 0.50 quantises the scales of four-bit weights once
 /// more ("double quantisation", QLoRA): an exponent of base ten and a fraction, of both signs.
 namespace lora::kernels {
@@ -54,7 +56,7 @@ struct DynamicCodes {
   std::vector<std::uint8_t> nearest(places);
   std::size_t code = 0;
   for (std::size_t i = 0; i < places; ++i) {
-    const float value = -1.0F + 2.0F * static_cast<float>(i) / 65535.0F;
+    const float value = -1.0F + rounded(2.0F * static_cast<float>(i) / 65535.0F);
     while (code < 255 && 0.5F * (values[code] + values[code + 1]) < value) ++code;
     nearest[i] = static_cast<std::uint8_t>(code);
   }
@@ -68,9 +70,8 @@ struct DynamicCodes {
     if (largest == 0) continue;
     const float inverse = 1 / largest;
     for (std::size_t i = 0; i < part.size(); ++i) {
-      const float scaled = std::clamp(part[i] * inverse, -1.0F, 1.0F);
-      // Each step is rounded, so that no product may be contracted into the sum after it.
-      const float place = static_cast<float>(static_cast<double>((scaled + 1.0F) * 0.5F) * 65535.0);
+      const float scaled = std::clamp(rounded(part[i] * inverse), -1.0F, 1.0F);
+      const float place = rounded((scaled + 1.0F) * 0.5F * 65535.0F);
       encoded.codes[begin + i] = nearest[static_cast<std::size_t>(place + 0.5F)];
     }
   }

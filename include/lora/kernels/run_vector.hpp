@@ -79,11 +79,16 @@ template <class Code>
 
 /// The sum of a vector's floats, in an order of its own.
 [[nodiscard]] EIGEN_ALWAYS_INLINE float sum_of(const RunVector& vector) {
-  std::array<float, static_cast<std::size_t>(run_width)> floats;
-  std::memcpy(floats.data(), &vector, sizeof(vector));
-  for (std::size_t half = floats.size() / 2; half > 0; half /= 2)
-    for (std::size_t i = 0; i < half; ++i) floats[i] += floats[i + half];
-  return floats[0];
+  if constexpr (run_width == Simd<float>::width) {
+    Packet<float> packet;
+    static_assert(sizeof(packet) == sizeof(vector));
+    std::memcpy(&packet, &vector, sizeof(packet));
+    return Eigen::internal::predux(packet);
+  } else {
+    float sum = 0;
+    for (int i = 0; i < run_width; ++i) sum += vector[i];
+    return sum;
+  }
 }
 
 /// What 16 codes stand for, looked up in registers where the processor can.
