@@ -1,11 +1,14 @@
 #pragma once
 
+#include <concepts>
+
 namespace lora {
 
 /// Returns `value` as it is. Compilers may join a product and the sum that it goes into, which
 /// rounds once instead of twice and gives other last bits from processor to processor; `rounded(a *
 /// b) + c` is rounded twice everywhere.
-[[nodiscard]] inline float rounded(float value) {
+template <std::floating_point T>
+[[nodiscard]] inline T rounded(T value) {
 #if defined(__SSE2__)
   asm("" : "+x"(value));
 #elif defined(__aarch64__)

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lora/core/matrix.hpp"
+#include "lora/core/rounded.hpp"
 
 namespace lora::images {
 
@@ -43,21 +44,22 @@ inline double filter_support(Resampling how) {
   }
 }
 
-/// Returns a filter's weight at x, as Pillow's Resample.c has it.
+/// Returns a filter's weight at x, as Pillow's Resample.c has it, compiled for any x86-64: each
+/// product is rounded.
 inline double filter_weight(Resampling how, double x) {
   if (how == Resampling::box) return x > -0.5 && x <= 0.5 ? 1 : 0;
   if (how == Resampling::lanczos) return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0;
   x = std::abs(x);
   if (how == Resampling::bicubic) {
     constexpr double a = -0.5;
-    if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-    return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
+    if (x < 1) return rounded((rounded((a + 2) * x) - (a + 3)) * x * x) + 1;
+    return x < 2 ? (rounded((rounded((x - 5) * x) + 8) * x) - 4) * a : 0;
   }
   if (how == Resampling::bilinear) return x < 1 ? 1 - x : 0;
   if (x == 0) return 1;  // hamming
   if (x >= 1) return 0;
   x *= std::numbers::pi;
-  return std::sin(x) / x * (0.54 + 0.46 * std::cos(x));
+  return std::sin(x) / x * (0.54 + rounded(0.46 * std::cos(x)));
 }
 
 /// The pixels of a line that one pixel of the result is made of, and their weights as whole
@@ -75,11 +77,11 @@ inline std::vector<LineWeights> line_weights(Resampling how, Index in, Index out
   const double scale = static_cast<double>(in) / static_cast<double>(out);
   // An image that shrinks is averaged over all that a pixel stands for.
   const double stretch = std::max(scale, 1.0);
-  const double support = filter_support(how) * stretch;
+  const double support = rounded(filter_support(how) * stretch);
   std::vector<LineWeights> line(static_cast<std::size_t>(count));
   std::vector<double> exact;
   for (Index i = begin; i < begin + count; ++i) {
-    const double centre = (static_cast<double>(i) + 0.5) * scale;
+    const double centre = rounded((static_cast<double>(i) + 0.5) * scale);
     const Index first = std::max<Index>(0, static_cast<Index>(std::floor(centre - support + 0.5)));
     const Index last = std::min(in, static_cast<Index>(std::floor(centre + support + 0.5)));
     exact.clear();
