@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -54,6 +55,7 @@ class StorageChart {
   static constexpr const char* here = "here";
   static constexpr const char* title = "Frozen products of a training step, beside float32's";
   static constexpr double width = 900, labels = 226, right = 16, gap = 26, top = 78, pitch = 25;
+  static constexpr double number = 30;  // pixels that times() takes behind a bar
 
   template <class T>
   static void add_new(std::vector<T>& all, const T& one) {
@@ -112,11 +114,11 @@ class StorageChart {
           const std::size_t other = index_of(row.side) + 1;
           svg.marker(x, row_y(i), other, colour_class(other));
           // The number stands clear of markers at the bar's end.
-          if (x > end - 6 && x < end + 40) clear = std::max(clear, x + 3);
+          if (x > end - 6 && x < end + number) clear = std::max(clear, x + 3);
         }
       for (const StorageRow& row : results_.rows)
         if (row.side == here && row.storage == storages_[i] && row.tokens == tokens)
-          svg.text(clear + 5, row_y(i) + 4, short_number(row.faster_than_float32), "small");
+          svg.text(clear + 5, row_y(i) + 4, times(row.faster_than_float32), "small");
     }
   }
 
@@ -135,6 +137,11 @@ class StorageChart {
       svg.text(x + 12, y, others_[i], "small");
     }
     return y;
+  }
+
+  // Hundredths, as the table has them.
+  [[nodiscard]] static std::string times(double value) {
+    return short_number(std::round(value * 100) / 100);
   }
 
   [[nodiscard]] static std::string tokens_title(std::int64_t tokens) {

@@ -87,7 +87,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--size", type=int, default=4096, help="rows and columns of W")
     parser.add_argument("--tokens", type=int, nargs="+", default=[1, 16, 256])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--turns", type=int, default=5, help="of each process")
     parser.add_argument("--rounds", type=int, default=3, help="processes of each side")
     parser.add_argument("--hot", action="store_true", help="leave the weights in the caches")
