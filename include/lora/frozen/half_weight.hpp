@@ -14,6 +14,7 @@
 #include "lora/frozen/half_panels.hpp"
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/row_product.hpp"
+#include "lora/kernels/transposed_row_product.hpp"
 
 namespace lora {
 
@@ -62,6 +63,12 @@ class HalfWeight {
   /// Adds dy W to dx: dy (N, out), dx (N, in).
   void add_transposed_product(ConstMatrixRef<T> dy, MatrixRef<T> dx) const {
     if (dy.rows() == 0 || out_ == 0 || in_ == 0) return;
+    if (dy.rows() == 1)
+      return kernels::add_transposed_row_product<T>(
+          dy.data(), out_, in_, bits_.data(),
+          [](const std::uint16_t* at)
+              __attribute__((always_inline)) { return kernels::widen_packet<T, Format>(at); },
+          dx.data());
     kernels::add_panel_product<T>(dy, transposed_panels(), T(1), dx);
   }
 

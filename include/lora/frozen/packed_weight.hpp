@@ -14,6 +14,7 @@
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/row_product.hpp"
 #include "lora/kernels/tile_shape.hpp"
+#include "lora/kernels/transposed_row_product.hpp"
 
 namespace lora {
 
@@ -48,6 +49,12 @@ class PackedWeight {
   /// Adds dy W to dx: dy (N, out), dx (N, in).
   void add_transposed_product(ConstMatrixRef<T> dy, MatrixRef<T> dx) const {
     if (dy.rows() == 0 || out_ == 0 || in_ == 0) return;
+    if (dy.rows() == 1)
+      return kernels::add_transposed_row_product<T>(
+          dy.data(), out_, in_, panels_.data(), [](const T* at) __attribute__((always_inline)) {
+            return Eigen::internal::ploadu<Packet<T>>(at);
+          },
+          dx.data());
     kernels::add_panel_product<T>(dy, transposed_panels(), T(1), dx);
   }
 
