@@ -194,8 +194,9 @@ class GgufParser {
       size *= extent;
       tensor.shape[dimensions - 1 - i] = static_cast<Index>(extent);
     }
-    const GgufTypeInfo& info =
-        gguf_type(number<std::uint32_t>("a tensor's type"), where_ + ": " + what);
+    // A name of its own: newer GCCs take the result for one that looks at a temporary.
+    const std::string place = where_ + ": " + what;
+    const GgufTypeInfo& info = gguf_type(number<std::uint32_t>("a tensor's type"), place);
     tensor.type = info.type;
     const Index row = dimensions == 0 ? 1 : tensor.shape.back();
     if (row % info.weights != 0)
