@@ -94,6 +94,7 @@
 #include "lora/frozen/mapped_weight.hpp"
 #include "lora/frozen/packed_panels.hpp"
 #include "lora/frozen/packed_weight.hpp"
+#include "lora/frozen/requantise.hpp"
 
 #include "lora/init/gaussian.hpp"
 #include "lora/init/kaiming_uniform.hpp"
@@ -144,6 +145,7 @@
 #include "lora/layers/lora_over_weight.hpp"
 #include "lora/layers/matrix_list.hpp"
 #include "lora/layers/merge_record.hpp"
+#include "lora/layers/requantised_layer.hpp"
 
 #include "lora/optim/adamw.hpp"
 #include "lora/optim/adamw_update.hpp"

@@ -1,5 +1,7 @@
 #include <lora/layers/lora_over_weight.hpp>
 
+#include <lora/frozen/four_bit_weight.hpp>
+#include <lora/frozen/half_weight.hpp>
 #include <lora/layers/lora_conv2d.hpp>
 #include <lora/layers/lora_linear.hpp>
 
@@ -25,4 +27,25 @@ TEST_CASE("layers over a weight name their own kind in what they refuse") {
   check_throws<ConfigError>([&] { conv.set_train_bias(true); }, "there is no bias");
   CHECK(conv.trainable_parameters() == 2 * (18 + 4));
   CHECK(conv.total_parameters() == 4 * 18 + 2 * (18 + 4));
+}
+
+namespace {
+
+template <class Layer>
+concept Merges = requires(Layer& layer) {
+  layer.merge();
+};
+
+}  // namespace
+
+TEST_CASE(
+    "an adapter is not merged into a storage that would round it away: no such call compiles") {
+  static_assert(Merges<LoRALinear<float>>);
+  static_assert(!Merges<LoRALinear<float, HalfWeight<float>>>);
+  static_assert(!Merges<LoRALinear<double, NF4Weight<double>>>);
+  static_assert(WouldLoseTheUpdate<NF4Weight<float>, float>);
+  static_assert(!WouldLoseTheUpdate<DenseWeight<float>, float>);
+  const LoRALinear<float, NF4Weight<float>> layer(NF4Weight<float>(random_matrix<float>(4, 64, 1)),
+                                                  {.rank = 2}, 1);
+  CHECK_FALSE(layer.merged());
 }

@@ -18,6 +18,11 @@
 
 namespace lora {
 
+/// Is satisfied by a storage that an adapter is not merged into, as its numbers are too coarse for
+/// the sum, or its memory is not its own to write: merge() refuses it by this name.
+template <class Frozen, class T>
+concept WouldLoseTheUpdate = FrozenWeight<Frozen, T> && !MergeableWeight<Frozen, T>;
+
 /// The part that LoRA layers over one frozen weight have in common, whatever they compute with it:
 /// the weight W (out_features, in_features), a bias (out_features) that may be left out, the
 /// adapter's factors A (rank, in_features) and B (out_features, rank), merging s B A into W, and
@@ -77,6 +82,14 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     record_.merge(weight_, static_cast<T>(entry.scaling()), entry.adapter->b().value,
                   layer().in_weight_order(entry.adapter->a().value), mode);
   }
+
+  // Deleted, not absent, so that the compiler's message shows the reason: rounding W + s B A to the
+  // numbers that such a storage has would lose most of s B A. Let the adapter compute beside the
+  // weight as it does; or take merged_weight(), in T; or round on purpose, by requantised_from(W,
+  // layer, make) if the full-precision W is at hand, else by requantised(layer, make), which says
+  // what it lost.
+  void merge(MergeMode = MergeMode::reversible) requires WouldLoseTheUpdate<Frozen, T>
+  = delete;
 
   /// Gives W back the bits that it had before merge(). Throws StateError unless merged reversibly,
   /// and if W is not what merge() left, because another layer over the same memory has merged

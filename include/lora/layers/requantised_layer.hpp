@@ -1,0 +1,50 @@
+#pragma once
+
+#include "lora/core/matrix.hpp"
+#include "lora/core/place.hpp"
+#include "lora/frozen/requantise.hpp"
+#include "lora/layers/lora_linear.hpp"
+
+namespace lora {
+namespace detail {
+
+// s B A of the active adapter, which has to be switched on and not merged.
+template <class T, class Frozen>
+[[nodiscard]] Matrix<T> update_of(const LoRALinear<T, Frozen>& layer, const char* verb) {
+  const Place where{verb, layer.name()};
+  const auto adapters = layer.adapters();
+  if (layer.merged()) throw StateError(message(where, ": the adapter is merged already"));
+  const auto* const entry = adapters->active();
+  if (entry == nullptr) throw StateError(message(where, ": the layer has no active adapter"));
+  if (!adapters->enabled())
+    throw StateError(message(where, ": the adapter is switched off: enable_adapter() first"));
+  Matrix<T> update = Matrix<T>::Zero(layer.out_features(), layer.in_features());
+  add_product(update, static_cast<T>(entry->scaling()), entry->adapter->b().value,
+              entry->adapter->a().value);
+  return update;
+}
+
+}  // namespace detail
+
+/// Returns the layer's W^ + s B A rounded by `make`, and what that kept of s B A: see requantised.
+/// Of a weight in codes that is little, unless the update is large: look at the report. Throws
+/// StateError, naming the layer, without an adapter that is switched on and while merged.
+template <class T, class Frozen, class Make>
+[[nodiscard]] auto requantised(const LoRALinear<T, Frozen>& layer, const Make& make) {
+  return requantised<T>(layer.weight(), detail::update_of(layer, "requantised"), make);
+}
+
+/// Returns W + s B A rounded by `make`, and what that kept of s B A, W (out, in) being the
+/// full-precision matrix that the layer's weight was rounded from: see requantised_from. It is how
+/// an adapter gets into a weight in codes without loss. (One that began as LoftQ's or QPiSSA's has
+/// a weight that is not W rounded: of it, give the other requantised_from what training changed of
+/// s B A, and make(W) as the base.) Throws StateError as requantised,
+/// and ShapeError.
+template <class T, class Frozen, class Make>
+[[nodiscard]] auto requantised_from(std::type_identity_t<ConstMatrixRef<T>> original,
+                                    const LoRALinear<T, Frozen>& layer, const Make& make) {
+  return requantised_from<T>(original, layer.weight(), detail::update_of(layer, "requantised_from"),
+                             make);
+}
+
+}  // namespace lora
