@@ -98,6 +98,8 @@
 
 #include "lora/init/gaussian.hpp"
 #include "lora/init/kaiming_uniform.hpp"
+#include "lora/init/low_rank_factors.hpp"
+#include "lora/init/orthonormal_rows.hpp"
 #include "lora/init/uniform.hpp"
 
 #include "lora/nn/activation.hpp"
