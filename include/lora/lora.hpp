@@ -98,8 +98,11 @@
 
 #include "lora/init/gaussian.hpp"
 #include "lora/init/kaiming_uniform.hpp"
+#include "lora/init/loftq.hpp"
 #include "lora/init/low_rank_factors.hpp"
 #include "lora/init/orthonormal_rows.hpp"
+#include "lora/init/qpissa.hpp"
+#include "lora/init/quantised_start.hpp"
 #include "lora/init/uniform.hpp"
 
 #include "lora/nn/activation.hpp"
@@ -147,6 +150,7 @@
 #include "lora/layers/lora_over_weight.hpp"
 #include "lora/layers/matrix_list.hpp"
 #include "lora/layers/merge_record.hpp"
+#include "lora/layers/quantised_layer.hpp"
 #include "lora/layers/requantised_layer.hpp"
 
 #include "lora/optim/adamw.hpp"

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cmath>
+#include <type_traits>
+#include <vector>
+
+#include "lora/core/finite.hpp"
+#include "lora/core/matrix.hpp"
+#include "lora/core/number_checks.hpp"
+#include "lora/frozen/frozen_weight.hpp"
+#include "lora/init/low_rank_factors.hpp"
+#include "lora/kernels/product.hpp"
+
+namespace lora {
+
+/// What training over a quantised weight begins with: the weight in codes, Q (out, in), and an
+/// adapter's factors A (rank, in) and B (out, rank), chosen together so that Q + s B A is near the
+/// full-precision W. The adapter belongs to this Q: over another base, Q(W) too, it is wrong.
+template <class T, class Storage>
+struct QuantisedStart {
+  Storage weight;
+  Matrix<T> a;
+  Matrix<T> b;
+  std::vector<double> errors;  ///< |W - (Q + s B A)| / |W| after each round, in Frobenius norms
+};
+
+/// The storage that `make` rounds a matrix to.
+template <class T, class Make>
+using MadeStorage = std::decay_t<std::invoke_result_t<const Make&, ConstMatrixRef<T>>>;
+
+/// Throws ConfigError, naming `where`, unless s B A can be made equal to a matrix: the scaling s is
+/// finite and not zero.
+template <class Where>
+void require_scaling(double scaling, const Where& where) {
+  require_finite(scaling, where, "scaling");
+  if (scaling == 0)
+    throw ConfigError(message(where, ": scaling is 0, under which no factors make up for codes"));
+}
+
+namespace detail {
+
+// W - L R.
+template <class T>
+[[nodiscard]] Matrix<T> without(ConstMatrixRef<T> weight, const LowRankFactors<T>& factors) {
+  Matrix<T> rest = weight;
+  add_product(rest, T(-1), factors.left, factors.right);
+  return rest;
+}
+
+template <class T>
+[[nodiscard]] double norm(ConstMatrixRef<T> matrix) {
+  double sum = 0;
+  for (Index i = 0; i < matrix.rows(); ++i)
+    for (Index j = 0; j < matrix.cols(); ++j)
+      sum += static_cast<double>(matrix(i, j)) * static_cast<double>(matrix(i, j));
+  return std::sqrt(sum);
+}
+
+// |rest| / |weight|, 0 for a weight of zeros.
+template <class T>
+[[nodiscard]] double relative_norm(ConstMatrixRef<T> rest, ConstMatrixRef<T> weight) {
+  const double whole = norm<T>(weight);
+  return whole > 0 ? norm<T>(rest) / whole : 0;
+}
+
+// Takes L and R as the factors of an adapter: s B A = L R, both taking the root of s.
+template <class T, class Storage, class Where>
+void take_factors(LowRankFactors<T> factors, double scaling, QuantisedStart<T, Storage>& start,
+                  const Where& where) {
+  const double root = std::sqrt(std::abs(scaling));
+  start.b = std::move(factors.left);
+  start.a = std::move(factors.right);
+  start.b *= static_cast<T>(1 / root);
+  start.a *= static_cast<T>(std::copysign(1 / root, scaling));
+  if (!all_finite<T>(start.a) || !all_finite<T>(start.b))
+    throw ConfigError(message(where, ": scaling is ", scaling, ", too small to divide by"));
+}
+
+}  // namespace detail
+}  // namespace lora
