@@ -28,12 +28,13 @@ template <class T>
 class BlockWeight : public CodedWeight<T, BlockCodes> {
  public:
   /// Looks at the blocks of W (out, in), row by row, in memory that outlives this object, or that
-  /// `owner` keeps alive. Throws ShapeError for rows that are no whole number of blocks, and for
-  /// another number of bytes than they take.
+  /// `owner` keeps alive; bytes() says `owned`, for a copy that `owner` was made to hold. Throws
+  /// ShapeError for rows that are no whole number of blocks, and for another number of bytes than
+  /// they take.
   BlockWeight(kernels::BlockFormat format, std::span<const std::byte> blocks, Index out_features,
-              Index in_features, std::shared_ptr<const void> owner = nullptr)
+              Index in_features, std::shared_ptr<const void> owner = nullptr, std::size_t owned = 0)
       : CodedWeight<T, BlockCodes>(
-            viewed(format, blocks, out_features, in_features, std::move(owner), 0)) {}
+            viewed(format, blocks, out_features, in_features, std::move(owner), owned)) {}
 
   /// Returns `weight` (out, in) rounded to the format as gguf-py does it. Throws ConfigError for a
   /// format that is only read (Q4_K, Q5_K, Q6_K), for a number that is not finite, and for a finite

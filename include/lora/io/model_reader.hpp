@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -93,9 +94,16 @@ class ModelReader {
     return file_of(name).template read<T>(name, rows, cols);
   }
 
+  /// Returns the mapped file that holds the tensor of that name, for views that outlive this
+  /// object. Throws as `tensor`.
+  [[nodiscard]] std::shared_ptr<const SafetensorsReader> file(const std::string& name) {
+    static_cast<void>(file_of(name));
+    return files_.at(shard_of_.at(name));
+  }
+
   /// Gives back the memory that holds parts of the files; they are read again when looked at.
   void release_pages() const {
-    for (const auto& [name, file] : files_) file.release_pages();
+    for (const auto& [name, file] : files_) file->release_pages();
   }
 
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
@@ -110,13 +118,14 @@ class ModelReader {
 
   const SafetensorsReader& shard(const std::string& name) {
     const auto found = files_.find(name);
-    if (found != files_.end()) return found->second;
-    return files_.emplace(name, SafetensorsReader(directory_ / name)).first->second;
+    if (found != files_.end()) return *found->second;
+    auto file = std::make_shared<const SafetensorsReader>(directory_ / name);
+    return *files_.emplace(name, std::move(file)).first->second;
   }
 
   std::filesystem::path directory_;
   std::map<std::string, std::string> shard_of_;
-  std::map<std::string, SafetensorsReader> files_;
+  std::map<std::string, std::shared_ptr<const SafetensorsReader>> files_;
 };
 
 }  // namespace lora::io

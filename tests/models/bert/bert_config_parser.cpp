@@ -89,7 +89,7 @@ TEST_CASE("a config.json that lies, or wants what is not built, is refused by na
   refused(R"({"is_encoder_decoder": 1})", "is_encoder_decoder is 1");
   refused(R"({"pruned_heads": {"0": [1]}})", "pruned heads are not built");
   refused(R"({"embedding_size": 128, "hidden_size": 768})", "embedding_size is 128");
-  refused(R"({"quantization_config": {"bits": 4}})", "quantised files are not built");
+  refused(R"({"quantization_config": {"bits": 4}})", "no other quantisation is read");
   std::string labels = "{\"id2label\": {";
   for (Index i = 0; i <= models::label_limit; ++i) labels += message("\"", i, "\": \"x\",");
   labels.back() = '}';

@@ -71,7 +71,7 @@ TEST_CASE("what is not built of GPT-2, and what cannot be, is refused by name") 
   };
   refused(R"(, "add_cross_attention": true)",
           "add_cross_attention is true, expected false: attention to an encoder is not built");
-  refused(R"(, "quantization_config": {"bits": 4})", "quantised safetensors are not built");
+  refused(R"(, "quantization_config": {"bits": 4})", "no other quantisation is read");
   refused(R"(, "pruned_heads": {"0": [1]})", "layers that lack heads are not built");
   refused(R"(, "n_embd": 10, "n_head": 3)", "n_embd is 10, expected a multiple of the 3 n_head");
   refused(R"(, "n_layer": -1)", "n_layer is -1");

@@ -8,25 +8,14 @@
 
 #include "lora/core/error.hpp"
 #include "lora/core/matrix.hpp"
+#include "lora/kernels/block_format.hpp"
 #include "lora/kernels/quantised_blocks.hpp"
 #include "lora/kernels/quantised_super_blocks.hpp"
 
 namespace lora::io {
 
 /// The element types of GGUF tensors that are read, by ggml's numbers.
-enum class GgufType : std::uint32_t {
-  F32 = 0,
-  F16 = 1,
-  Q4_0 = 2,
-  Q4_1 = 3,
-  Q5_0 = 6,
-  Q5_1 = 7,
-  Q8_0 = 8,
-  Q4_K = 12,
-  Q5_K = 13,
-  Q6_K = 14,
-  BF16 = 30,
-};
+using GgufType = kernels::BlockFormat;
 
 /// What is known of a type: numbers lie in blocks of `weights` in `bytes` bytes.
 struct GgufTypeInfo {

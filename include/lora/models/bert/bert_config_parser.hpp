@@ -6,6 +6,7 @@
 
 #include "lora/models/bert/bert_config.hpp"
 #include "lora/models/common/config_fields.hpp"
+#include "lora/models/common/quantisation_config.hpp"
 
 namespace lora::models {
 
@@ -27,8 +28,7 @@ inline void refuse_what_is_no_bert(const ConfigFields& fields) {
   if (fields.has("embedding_size") &&
       !(fields.has("hidden_size") && fields["embedding_size"] == fields["hidden_size"]))
     fields.unexpected("embedding_size", "hidden_size: factorised embeddings are not built");
-  if (fields.has("quantization_config"))
-    fields.unexpected("quantization_config", "none: quantised files are not built");
+  refuse_other_quantisations(fields);
 }
 
 [[nodiscard]] inline BertConfig bert_config_of(const ConfigFields& fields) {

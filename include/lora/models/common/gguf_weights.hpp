@@ -1,18 +1,22 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "lora/core/printable.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/io/gguf/gguf_reader.hpp"
 #include "lora/io/tensor_view.hpp"
+#include "lora/models/common/stored_rows.hpp"
 
 namespace lora::models {
 
@@ -78,6 +82,23 @@ class GgufWeights {
     if (found->type != io::GgufType::F32 || place->head_rows > 0) return nullptr;
     const io::TensorView view{io::DType::F32, found->shape, found->bytes};
     return view.template data_as<T>();
+  }
+
+  /// Returns a matrix's rows as they lie in the file, or where heads are interleaved there a copy
+  /// in Hugging Face's order.
+  [[nodiscard]] StoredRows rows(const std::string& name) const {
+    const auto [place, found] = tensor(name);
+    if (place->head_rows == 0) return {found->type, found->bytes, file_};
+    auto copy = std::make_shared<std::vector<std::byte>>(found->bytes.size());
+    const auto rows = static_cast<std::size_t>(found->shape.front());
+    const std::size_t row_bytes = rows == 0 ? 0 : copy->size() / rows;
+    for (std::size_t i = 0; i < rows; ++i) {
+      const Index stored = interleaved_row(static_cast<Index>(i), place->head_rows);
+      std::copy_n(found->bytes.data() + static_cast<std::size_t>(stored) * row_bytes, row_bytes,
+                  copy->data() + i * row_bytes);
+    }
+    const std::span<const std::byte> bytes(*copy);
+    return {found->type, bytes, std::move(copy), bytes.size()};
   }
 
   /// Returns its numbers, decoded; a vector is one row.

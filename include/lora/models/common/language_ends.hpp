@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include "lora/core/scratch.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/models/common/end_storage.hpp"
 #include "lora/models/common/module_linear.hpp"
 #include "lora/nn/embedding.hpp"
 
@@ -46,6 +48,8 @@ template <class T>
 /// PEFT's modules_to_save does: then they part, and the other stays as it is.
 template <class T, class Frozen>
 class LanguageEnds {
+  using Ends = EndStorage<Frozen>;
+
  public:
   /// Loads both. Throws FileError and ConfigError.
   LanguageEnds(ModelBuilder<T>& builder, const LanguageEndsNames& names)
@@ -58,11 +62,13 @@ class LanguageEnds {
                         "\" is to be adapted: LoRA of embeddings is not built");
     const bool both_train = trains_together(builder, names);
     shared_ = both_train ||
-              (names.tied && embedding == ModuleRole::frozen && RowReadableWeight<Frozen, T> &&
+              (names.tied && embedding == ModuleRole::frozen && RowReadableWeight<Ends, T> &&
                builder.plan[names.head].role == ModuleRole::frozen);
     if (shared_) return;
     if (embedding == ModuleRole::trained)
       table_ = Parameter<T>(weight, builder.weights.copy(weight, vocab_size_, names.features));
+    else if constexpr (looks_at_rows<Ends>)
+      rows_.emplace(builder.weights.template frozen<Ends>(weight, vocab_size_, names.features));
     else
       std::construct_at(&frozen_, builder.weights.matrix(weight, vocab_size_, names.features));
   }
@@ -93,10 +99,9 @@ class LanguageEnds {
 
   /// Adds what trains.
   void list(ModelParameters<T>& list) {
-    if (!shared_) list.total += table_.size() + frozen_.size();
+    if (!shared_) list.total += table_.size() + frozen_.size() + row_numbers();
     if (table_.size() > 0) list.add(table_);
-    if (auto* lora = std::get_if<LoRALinear<T, Frozen>>(&head_))
-      return list_lora_layer(*lora, list);
+    if (auto* lora = std::get_if<LoRALinear<T, Ends>>(&head_)) return list_lora_layer(*lora, list);
     auto& linear = std::get<Linear<T>>(head_);
     list.total += linear.total_parameters();
     for (Parameter<T>* parameter : linear.parameters()) list.add(*parameter);
@@ -105,13 +110,13 @@ class LanguageEnds {
   /// Calls action(layer) with the head, if it has an adapter.
   template <class Action>
   void for_each_adapted(const Action& action) {
-    if (auto* lora = std::get_if<LoRALinear<T, Frozen>>(&head_);
+    if (auto* lora = std::get_if<LoRALinear<T, Ends>>(&head_);
         lora != nullptr && lora->has_adapter())
       action(*lora);
   }
 
  private:
-  using Head = std::variant<LoRALinear<T, Frozen>, Linear<T>>;
+  using Head = std::variant<LoRALinear<T, Ends>, Linear<T>>;
 
   // PEFT would go on with one matrix, or one adapter, for both. It looks for these names alone: of
   // GPT-2's embeddings, wte, it takes no notice.
@@ -137,20 +142,26 @@ class LanguageEnds {
   static Head make_head(ModelBuilder<T>& builder, const LanguageEndsNames& names) {
     const LinearSizes sizes{.out = names.vocab_size, .in = names.features, .bias = false};
     if (builder.plan[names.head].role != ModuleRole::trained)
-      return make_lora_linear<T, Frozen>(builder, names.head, sizes);
+      return make_lora_linear<T, Ends>(builder, names.head, sizes);
     Linear<T> linear = make_trained_linear<T>(builder, names.head, sizes);
     if (trains_together(builder, names)) linear.set_name(names.embedding);
     return linear;
   }
 
+  [[nodiscard]] Index row_numbers() const {
+    return rows_ ? rows_->out_features() * rows_->in_features() : 0;
+  }
+
   void copy_row(Index id, T* to, Index features) const {
+    if constexpr (looks_at_rows<Ends>)
+      if (rows_) return rows_->copy_row(id, to);
     if (!shared_) {
       const ConstMatrixRef<T> table = table_.size() > 0 ? ConstMatrixRef<T>(table_.value) : frozen_;
       std::copy_n(table.data() + id * table.outerStride(), features, to);
     } else if (const auto* linear = std::get_if<Linear<T>>(&head_)) {
       std::copy_n(linear->weight().value.data() + id * features, features, to);
-    } else if constexpr (RowReadableWeight<Frozen, T>) {
-      std::get<LoRALinear<T, Frozen>>(head_).weight().copy_row(id, to);
+    } else if constexpr (RowReadableWeight<Ends, T>) {
+      std::get<LoRALinear<T, Ends>>(head_).weight().copy_row(id, to);
     }
   }
 
@@ -159,7 +170,8 @@ class LanguageEnds {
   Head head_;
   bool shared_ = false;                         // embeddings are the head's weight
   Parameter<T> table_;                          // or train by themselves,
-  ConstMatrixRef<T> frozen_{nullptr, 0, 0, 0};  // or lie in the files
+  ConstMatrixRef<T> frozen_{nullptr, 0, 0, 0};  // or lie in the files as T,
+  std::optional<Ends> rows_;                    // or as other numbers
 };
 
 }  // namespace lora::models

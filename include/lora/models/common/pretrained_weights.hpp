@@ -9,6 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "lora/core/printable.hpp"
+#include "lora/frozen/block_weight.hpp"
+#include "lora/frozen/four_bit_weight.hpp"
+#include "lora/frozen/int8_weight.hpp"
 #include "lora/frozen/mapped_weight.hpp"
 #include "lora/io/tensor_view.hpp"
 #include "lora/layers/adapter_tensor.hpp"
@@ -75,7 +79,7 @@ class PretrainedWeights {
   /// where `layout` is column_major. Throws as `matrix`.
   [[nodiscard]] Matrix<T> copy(const std::string& name, Index rows, Index cols,
                                Layout layout = Layout::row_major) {
-    if (layout == Layout::column_major)
+    if (stored_layout(name, layout) == Layout::column_major)
       return files_.template read<T>(checked(name, {cols, rows})).transpose();
     return files_.template read<T>(checked(name, {rows, cols}));
   }
@@ -94,24 +98,38 @@ class PretrainedWeights {
   }
 
   /// Returns the weight (out, in) of that name, which is (in, out) in the files where `layout` is
-  /// column_major, in the storage `Frozen`, which is made of a matrix. Throws as `matrix`.
+  /// column_major, in the storage `Frozen`:
+  ///
+  ///     MappedWeight          looks at the numbers, where they are of type T
+  ///     BlockWeight           looks at the rows or blocks, where they lie (out, in); what lies
+  ///                           (in, out) is copied in the same numbers, what bitsandbytes stored
+  ///                           is decoded to F32
+  ///     FourBitWeight,
+  ///     Int8Weight            take the codes where bitsandbytes stored the same format
+  ///     all others            are made of a matrix, one tensor at a time
+  ///
+  /// Throws as `matrix`, and ConfigError, naming the tensor, for numbers that the storage does not
+  /// hold.
   template <class Frozen>
   [[nodiscard]] Frozen frozen(const std::string& name, Index out, Index in,
                               Layout layout = Layout::row_major) {
-    const bool by_column = layout == Layout::column_major;
+    layout = stored_layout(name, layout);
     if constexpr (std::is_same_v<Frozen, MappedWeight<T>>) {
+      const bool by_column = layout == Layout::column_major;
       const ConstMatrixRef<T> stored = by_column ? matrix(name, in, out) : matrix(name, out, in);
       return Frozen(stored.data(), out, in, layout);
-    } else if constexpr (std::constructible_from<Frozen, ConstMatrixRef<T>>) {
-      // A copy is needed only to be stored in another form.
-      const T* data = by_column ? nullptr : files_.template in_place<T>(checked(name, {out, in}));
-      Frozen weight = data != nullptr ? Frozen(ConstMatrixRef<T>(data, out, in, in))
-                                      : Frozen(ConstMatrixRef<T>(copy(name, out, in, layout)));
-      // So that a model and its file never stand in memory together.
-      if (weight.bytes() > (1U << 20)) files_.release_pages();
-      return weight;
     } else {
-      return Frozen(copy(name, out, in, layout));
+      const std::string stored =
+          checked(name, layout == Layout::column_major ? io::Shape{in, out} : io::Shape{out, in});
+      try {
+        Frozen weight = make_frozen<Frozen>(stored, out, in, layout);
+        // So that a model and its file never stand in memory together.
+        if (weight.bytes() > (1U << 20)) files_.release_pages();
+        return weight;
+      } catch (const ConfigError& error) {
+        throw ConfigError(
+            message(path().string(), ": tensor ", in_quotes(stored), ": ", error.what()));
+      }
     }
   }
 
@@ -119,6 +137,57 @@ class PretrainedWeights {
   void release_pages() const { files_.release_pages(); }
 
  private:
+  template <class Frozen>
+  static constexpr bool is_four_bit =
+      std::is_same_v<Frozen, NF4Weight<T>> || std::is_same_v<Frozen, FP4Weight<T>>;
+
+  // Modules whose files are (in, out) are turned before bitsandbytes rounds them.
+  [[nodiscard]] Layout stored_layout(const std::string& name, Layout layout) {
+    return layout == Layout::column_major && files_.is_coded(stored_name(name)) ? Layout::row_major
+                                                                                : layout;
+  }
+
+  template <class Frozen>
+  Frozen make_frozen(const std::string& stored, Index out, Index in, Layout layout) {
+    if constexpr (std::is_same_v<Frozen, BlockWeight<T>>) {
+      return block_weight(stored, out, in, layout);
+    } else {
+      if constexpr (is_four_bit<Frozen>) {
+        constexpr bool normal = std::is_same_v<Frozen, NF4Weight<T>>;
+        using Format = std::conditional_t<normal, kernels::NF4, kernels::FP4>;
+        if (auto coded = files_.four_bit(stored); coded && coded->state.normal == normal)
+          return std::move(*coded).template weight<T, Format>();
+      } else if constexpr (std::is_same_v<Frozen, Int8Weight<T>>) {
+        if (const auto coded = files_.int8(stored)) return coded->template weight<T>();
+      }
+      if constexpr (std::constructible_from<Frozen, ConstMatrixRef<T>>) {
+        // A copy is needed only to be stored in another form.
+        if (layout == Layout::row_major)
+          if (const T* data = files_.template in_place<T>(stored))
+            return Frozen(ConstMatrixRef<T>(data, out, in, in));
+        return Frozen(ConstMatrixRef<T>(read(stored, layout)));
+      } else {
+        return Frozen(read(stored, layout));
+      }
+    }
+  }
+
+  BlockWeight<T> block_weight(const std::string& stored, Index out, Index in, Layout layout) {
+    auto rows = files_.rows(stored);
+    if (rows && layout == Layout::row_major)
+      return BlockWeight<T>(rows->format, rows->bytes, out, in, std::move(rows->owner),
+                            rows->copied);
+    using Format = kernels::BlockFormat;
+    const bool halved = rows && (rows->format == Format::F16 || rows->format == Format::BF16);
+    return BlockWeight<T>::encoded(halved ? rows->format : Format::F32,
+                                   ConstMatrixRef<T>(read(stored, layout)));
+  }
+
+  [[nodiscard]] Matrix<T> read(const std::string& stored, Layout layout) {
+    if (layout == Layout::column_major) return files_.template read<T>(stored).transpose();
+    return files_.template read<T>(stored);
+  }
+
   [[nodiscard]] std::string stored_name(std::string_view name) const {
     std::string stored = with_prefix(std::string(name));
     if (files_.contains(stored)) return stored;

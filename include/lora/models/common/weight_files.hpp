@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -8,6 +9,7 @@
 #include "lora/io/model_reader.hpp"
 #include "lora/io/tensor_view.hpp"
 #include "lora/models/common/gguf_weights.hpp"
+#include "lora/models/common/safetensors_weights.hpp"
 
 namespace lora::models {
 
@@ -17,7 +19,7 @@ class WeightFiles {
  public:
   /// Opens a directory; see io::ModelReader.
   explicit WeightFiles(const std::filesystem::path& directory)
-      : files_(io::ModelReader(directory)), path_(directory) {}
+      : files_(SafetensorsWeights(io::ModelReader(directory))), path_(directory) {}
 
   /// Takes a GGUF file.
   explicit WeightFiles(GgufWeights weights) : files_(std::move(weights)) {
@@ -35,14 +37,40 @@ class WeightFiles {
   /// Returns the shape of a tensor. Throws FileError if there is none of that name.
   [[nodiscard]] const io::Shape& shape(const std::string& name) {
     if (const auto* gguf = std::get_if<GgufWeights>(&files_)) return gguf->shape(name);
-    return std::get<io::ModelReader>(files_).tensor(name).shape;
+    return std::get<SafetensorsWeights>(files_).shape(name);
   }
 
   /// Returns the tensor as it lies in safetensors files, null if there is none of that name or the
   /// files are others.
   [[nodiscard]] const io::TensorView* view(const std::string& name) {
-    auto* reader = std::get_if<io::ModelReader>(&files_);
-    return reader != nullptr && reader->contains(name) ? &reader->tensor(name) : nullptr;
+    auto* files = std::get_if<SafetensorsWeights>(&files_);
+    return files != nullptr ? files->view(name) : nullptr;
+  }
+
+  /// Tells whether bitsandbytes stored that tensor in codes: then it is (out, in) in the files,
+  /// whatever the layout of the module is.
+  [[nodiscard]] bool is_coded(const std::string& name) {
+    auto* files = std::get_if<SafetensorsWeights>(&files_);
+    return files != nullptr && files->is_coded(name);
+  }
+
+  /// Returns the weight of that name where bitsandbytes stored it in four bits. Throws FileError.
+  [[nodiscard]] std::optional<FourBitTensor> four_bit(const std::string& name) {
+    auto* files = std::get_if<SafetensorsWeights>(&files_);
+    return files != nullptr ? files->four_bit(name) : std::nullopt;
+  }
+
+  /// Returns the weight of that name where bitsandbytes stored it in eight bits. Throws FileError.
+  [[nodiscard]] std::optional<Int8Tensor> int8(const std::string& name) {
+    auto* files = std::get_if<SafetensorsWeights>(&files_);
+    return files != nullptr ? files->int8(name) : std::nullopt;
+  }
+
+  /// Returns the rows of a matrix as the files have them, or nothing where they are of a type that
+  /// BlockWeight does not read.
+  [[nodiscard]] std::optional<StoredRows> rows(const std::string& name) {
+    if (const auto* gguf = std::get_if<GgufWeights>(&files_)) return gguf->rows(name);
+    return std::get<SafetensorsWeights>(files_).rows(name);
   }
 
   /// Returns the numbers of a tensor where they lie, or null where they have to be converted.
@@ -50,7 +78,7 @@ class WeightFiles {
   [[nodiscard]] const T* in_place(const std::string& name) {
     if (const auto* gguf = std::get_if<GgufWeights>(&files_))
       return gguf->template in_place<T>(name);
-    return std::get<io::ModelReader>(files_).tensor(name).template data_as<T>();
+    return std::get<SafetensorsWeights>(files_).template in_place<T>(name);
   }
 
   /// Returns a copy of a tensor, converted to T; a vector is one row. Throws FileError.
@@ -62,7 +90,7 @@ class WeightFiles {
   /// Returns a copy of a tensor of any dimensions with rows x cols elements. Throws FileError.
   template <class T>
   [[nodiscard]] Matrix<T> read(const std::string& name, Index rows, Index cols) {
-    if (auto* reader = std::get_if<io::ModelReader>(&files_))
+    if (auto* reader = std::get_if<SafetensorsWeights>(&files_))
       return reader->template read<T>(name, rows, cols);
     Matrix<T> values = read<T>(name);
     if (values.size() != rows * cols)
@@ -77,7 +105,7 @@ class WeightFiles {
   }
 
  private:
-  std::variant<io::ModelReader, GgufWeights> files_;
+  std::variant<SafetensorsWeights, GgufWeights> files_;
   std::filesystem::path path_;
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lora/models/common/config_fields.hpp"
+#include "lora/models/common/quantisation_config.hpp"
 #include "lora/models/gpt2/gpt2_config.hpp"
 
 namespace lora::models {
@@ -39,8 +40,7 @@ class GPT2ConfigReader {
     fields_.read_flag("add_cross_attention", cross);
     if (cross)
       fields_.unexpected("add_cross_attention", "false: attention to an encoder is not built");
-    if (fields_.has("quantization_config"))
-      fields_.unexpected("quantization_config", "none: quantised safetensors are not built");
+    refuse_other_quantisations(fields_);
     if (fields_.has("pruned_heads") && !fields_["pruned_heads"].empty())
       fields_.unexpected("pruned_heads", "none: layers that lack heads are not built");
   }

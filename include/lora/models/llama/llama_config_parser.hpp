@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "lora/models/common/config_fields.hpp"
+#include "lora/models/common/quantisation_config.hpp"
 #include "lora/models/llama/llama_config.hpp"
 #include "lora/models/llama/llama_rope_parser.hpp"
 
@@ -56,8 +57,7 @@ class LlamaConfigReader {
     for (const char* key : {"num_local_experts", "num_experts", "no_rope_layers"})
       if (fields_.has(key) && !(fields_[key].is_array() && fields_[key].empty()))
         fields_.unexpected(key, "none: it is not built");
-    if (fields_.has("quantization_config"))
-      fields_.unexpected("quantization_config", "none: quantised safetensors are not built");
+    refuse_other_quantisations(fields_);
     refuse_partial_rotation(fields_);
     if (fields_.has("pretraining_tp") && fields_["pretraining_tp"] != io::Json(1) &&
         !fields_["pretraining_tp"].is_number())
