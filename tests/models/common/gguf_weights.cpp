@@ -1,6 +1,8 @@
 #include <lora/models/common/gguf_weights.hpp>
 
+#include <algorithm>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include <lora/io/gguf/gguf_writer.hpp>
@@ -72,4 +74,30 @@ TEST_CASE("a tensor of a GGUF that has no place in the model is refused by name"
   CHECK_NOTHROW(weights.refuse_others("some", "y"));
   check_throws<FileError>([&] { weights.refuse_others("some"); },
                           "tensor \"y\" is none of a model of type some");
+}
+
+TEST_CASE("rows of a GGUF are looked at, or copied where heads are interleaved") {
+  const TemporaryDirectory directory;
+  const Matrix<float> a = random_matrix<float>(8, 32, 1);
+  io::GgufWriter writer;
+  writer.add<float>("x", io::GgufType::Q8_0, a);
+  writer.write(directory.path() / "f.gguf");
+  auto file = std::make_shared<const io::GgufReader>(directory.path() / "f.gguf");
+  const std::span<const std::byte> bytes = file->tensor("x").bytes;
+  models::StoredRows plain, turned;
+  {
+    const GgufWeights weights(std::move(file), {{"plain", {"x"}}, {"turned", {"x", 4}}});
+    plain = weights.rows("plain");
+    turned = weights.rows("turned");
+  }
+  CHECK(plain.format == kernels::BlockFormat::Q8_0);
+  CHECK(plain.bytes.data() == bytes.data());
+  CHECK(plain.owner.use_count() == 1);
+  CHECK(plain.copied == 0);
+  CHECK(turned.copied == bytes.size());
+  REQUIRE(turned.bytes.size() == bytes.size());
+  for (std::size_t row = 0; row < 8; ++row) {
+    const auto from = static_cast<std::size_t>(models::interleaved_row(static_cast<Index>(row), 4));
+    CHECK(std::ranges::equal(turned.bytes.subspan(row * 34, 34), bytes.subspan(from * 34, 34)));
+  }
 }

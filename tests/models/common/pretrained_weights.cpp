@@ -1,10 +1,14 @@
 #include <lora/models/common/pretrained_weights.hpp>
 
+#include <lora/frozen/block_weight.hpp>
 #include <lora/frozen/dense_weight.hpp>
+#include <lora/frozen/four_bit_weight.hpp>
+#include <lora/frozen/int8_weight.hpp>
 #include <lora/frozen/packed_weight.hpp>
 
 #include "models/common/model_files.hpp"
 #include "support/catch.hpp"
+#include "support/resident_bytes.hpp"
 #include "support/throws.hpp"
 #include "support/tolerance.hpp"
 
@@ -89,4 +93,78 @@ TEST_CASE("an older name may lie in files without the prefix") {
   weights.replace_prefix("model.", "");
   weights.also_known_as("head.weight", "model.tokens.weight");
   CHECK(same_bits(weights.copy("head.weight", 5, 3), files["tokens.weight"]));
+}
+
+TEST_CASE("rows of a file are looked at in each type that a BlockWeight reads") {
+  using Blocks = BlockWeight<double>;
+  ModelFiles files;
+  files.add("full", random_matrix<double>(3, 5, 1), {3, 5}, io::DType::F32);
+  files.add("half", random_matrix<double>(3, 5, 2), {3, 5}, io::DType::F16);
+  files.add("brain", random_matrix<double>(3, 5, 3), {3, 5}, io::DType::BF16);
+  files.add("wide", random_matrix<double>(3, 5, 4), {3, 5});
+  PretrainedWeights<double> weights(files.write());
+  for (const char* name : {"full", "half", "brain"}) {
+    CAPTURE(name);
+    const auto rows = weights.frozen<Blocks>(name, 3, 5);
+    CHECK(rows.bytes() == 0);
+    CHECK(same_bits(rows.dense(), weights.copy(name, 3, 5)));
+    // What lies (in, out) is turned, and no number changes.
+    const auto turned = weights.frozen<Blocks>(name, 5, 3, Layout::column_major);
+    CHECK(turned.format() == rows.format());
+    CHECK(turned.bytes() > 0);
+    CHECK(same_bits(turned.dense(), Matrix<double>(rows.dense().transpose())));
+  }
+  CHECK(weights.frozen<Blocks>("wide", 3, 5).format() == kernels::BlockFormat::F32);
+}
+
+TEST_CASE("codes of bitsandbytes lie (out, in), whatever the module's layout is") {
+  PretrainedWeights<float> weights(std::filesystem::path(LORA_GOLDEN_DIR) / "quantised_model" /
+                                   "nf4");
+  const std::string name = "model.layers.0.mlp.down_proj.weight";
+  const Matrix<float> numbers = weights.copy(name, 48, 56);
+  CHECK(same_bits(weights.copy(name, 48, 56, Layout::column_major), numbers));
+  const auto check = [&]<class Frozen>(const Frozen& weight) {
+    CHECK(same_bits(weight.dense(), numbers));
+  };
+  for (const Layout layout : {Layout::row_major, Layout::column_major}) {
+    check(weights.frozen<NF4Weight<float>>(name, 48, 56, layout));
+    check(weights.frozen<BlockWeight<float>>(name, 48, 56, layout));
+    check(weights.frozen<MappedWeight<float>>(name, 48, 56, layout));
+    check(weights.frozen<PackedWeight<float>>(name, 48, 56, layout));
+  }
+  check_throws<FileError>([&] { static_cast<void>(weights.copy(name, 56, 48)); },
+                          "is of shape (48, 56), expected (56, 48)");
+}
+
+TEST_CASE("a weight that its storage does not hold is named") {
+  ModelFiles files;
+  Matrix<double> large = random_matrix<double>(2, 4, 1);
+  large(1, 2) = 1e6;
+  files.add("a", large, {2, 4}, io::DType::F32);
+  PretrainedWeights<float> weights(files.write());
+  check_throws<ConfigError>(
+      [&] { static_cast<void>(weights.frozen<Int8Weight<float>>("a", 2, 4)); },
+      "tensor \"a\": Int8Weight: W(1, 2) = 1e+06");
+}
+
+TEST_CASE("a file is rounded to codes one tensor at a time") {
+  constexpr Index side = 1024;
+  ModelFiles files;
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g", "h"})
+    files.add(name, Matrix<double>::Random(side, side), {side, side}, io::DType::F32);
+  PretrainedWeights<float> weights(files.write());
+  std::vector<NF4Weight<float>> all;
+  all.reserve(8);
+  const ResidentBytes before = resident_bytes();
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g", "h"}) {
+    all.push_back(weights.frozen<NF4Weight<float>>(name, side, side));
+    weights.release_pages();
+  }
+  const ResidentBytes after = resident_bytes();
+  std::size_t bytes = 0;
+  for (const auto& weight : all) bytes += weight.bytes();
+  CHECK(bytes < 8 * side * side * 6 / 10);
+  // The codes, and at most one tensor of float.
+  CHECK(after.own < before.own + bytes + side * side * sizeof(float));
+  CHECK(after.of_files < before.of_files + (1U << 20));
 }
