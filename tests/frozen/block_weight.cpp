@@ -178,3 +178,10 @@ TEST_CASE("what is no weight in blocks is refused") {
   check_throws<ConfigError>([&] { static_cast<void>(BlockWeight<float>::encoded(Format::F16, w)); },
                             "do not fit");
 }
+
+TEST_CASE("BlockWeight counts the bytes of a copy that was made for it") {
+  const auto copy = std::make_shared<std::vector<std::byte>>(2 * 34);
+  const BlockWeight<float> weight(Format::Q8_0, *copy, 2, 32, copy, copy->size());
+  CHECK(weight.bytes() == 68);
+  CHECK(copy.use_count() == 2);
+}

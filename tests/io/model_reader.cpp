@@ -1,3 +1,4 @@
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -125,4 +126,19 @@ TEST_CASE("an index that lies is refused") {
                            R"(d\\f.safetensors)", "C:f", ".hidden", R"(f\u0000.safetensors)"})
     refused(message(R"({"weight_map": {"a": ")", name, "\"}}"), "expected the name of a file");
   CHECK(io::parse_model_index(R"({"weight_map": {}})", "index").empty());
+}
+
+TEST_CASE("a file of a model stays mapped for whoever holds it") {
+  const test::TemporaryDirectory directory;
+  io::write_safetensors(directory / "model.safetensors",
+                        {io::make_tensor("a", test::random_matrix<float>(2, 3, 1))});
+  std::shared_ptr<const io::SafetensorsReader> file;
+  {
+    io::ModelReader reader(directory.path());
+    file = reader.file("a");
+    CHECK(file->tensor("a").bytes.data() == reader.tensor("a").bytes.data());
+    check_throws<FileError>([&] { static_cast<void>(reader.file("b")); }, "is missing");
+  }
+  CHECK(file.use_count() == 1);
+  CHECK(file->tensor("a").bytes.size() == 24);
 }

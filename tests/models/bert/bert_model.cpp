@@ -1,6 +1,7 @@
 // BertModel against transformers, and what every model does.
 #include <lora/models/bert/bert_model.hpp>
 
+#include <lora/frozen/block_weight.hpp>
 #include <lora/frozen/dense_weight.hpp>
 
 #include "contracts/model.hpp"
@@ -18,6 +19,7 @@ TEST_CASE("BERT's hidden states are transformers'") {
   const io::SafetensorsReader golden(bert_data("full.safetensors"));
   const models::BertModel<float> packed(bert_data("tiny"));
   const models::BertModel<float, MappedWeight<float>> mapped(bert_data("tiny"));
+  const models::BertModel<float, BlockWeight<float>> rows(bert_data("tiny"));
   Matrix<float> hidden, pooled;
   const models::PackedBatch all(batch.tokens);
   packed.forward(batch.tokens, hidden);
@@ -25,6 +27,8 @@ TEST_CASE("BERT's hidden states are transformers'") {
   mapped.forward(all, hidden);
   CHECK(largest_difference(hidden, golden.read<float>("hidden.2")) < 1e-4);
   mapped.pooler_output(all, pooled);
+  CHECK(largest_difference(pooled, golden.read<float>("pooler_output")) < 1e-4);
+  rows.pooler_output(all, pooled);
   CHECK(largest_difference(pooled, golden.read<float>("pooler_output")) < 1e-4);
 }
 

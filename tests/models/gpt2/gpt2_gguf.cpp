@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <lora/frozen/block_weight.hpp>
 #include <lora/frozen/half_weight.hpp>
 #include <lora/frozen/mapped_weight.hpp>
 #include <lora/io/gguf/gguf_writer.hpp>
@@ -91,6 +92,9 @@ TEST_CASE("a GPT-2 from a GGUF file computes what transformers computes from it"
     // Where the weights stay in the file they lie (out, in) there.
     const models::GPT2Model<float, MappedWeight<float>> mapped(folder / (name + ".gguf"));
     mapped.logits(batch, logits);
+    CHECK(largest_difference(logits, expected) < 2e-5);
+    const models::GPT2Model<float, BlockWeight<float>> blocks(folder / (name + ".gguf"));
+    blocks.logits(batch, logits);
     CHECK(largest_difference(logits, expected) < 2e-5);
   }
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <lora/frozen/block_weight.hpp>
 #include <lora/frozen/mapped_weight.hpp>
 #include <lora/generation/generate.hpp>
 #include <lora/peft/peft_config_file.hpp>
@@ -52,6 +53,14 @@ TEST_CASE("logits, loss and gradients of adapted GPT-2s are PEFT's") {
       GPT2Model<float> model = adapted_gpt2(name, recompute);
       check_training(model, GoldenGPT2(name));
     }
+}
+
+// Which lie (in, out) in these files.
+TEST_CASE("GPT-2's weights may stay in the numbers of their files") {
+  for (const std::string name : {"gpt2", "bare", "untied", "bfloat16"}) {
+    CAPTURE(name);
+    check_logits(adapted_gpt2<float, BlockWeight<float>>(name), GoldenGPT2(name), "adapted_logits");
+  }
 }
 
 TEST_CASE("GPT-2's storage may map the files, transposed as they are") {
