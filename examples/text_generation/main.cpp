@@ -5,17 +5,34 @@
 // README.md has figures.
 
 #include <CLI/CLI.hpp>
-#include <iostream>
+#include <lora/frozen/block_weight.hpp>
+#include <lora/frozen/four_bit_weight.hpp>
+#include <lora/frozen/half_weight.hpp>
+#include <lora/frozen/int8_weight.hpp>
+#include <lora/frozen/packed_weight.hpp>
 
+#include "../support/progress_bar.hpp"
 #include "../support/run_program.hpp"
-#include "commands.hpp"
-#include "demo.hpp"
+#include "jargon.hpp"
+#include "request.hpp"
+
+namespace {
+
+// Calls what weights_*.cpp have.
+void run(const textgen::Request& request) {
+  const std::string& weights = request.common.weights;
+  if (weights == "packed") return textgen::run<lora::PackedWeight<float>>(request);
+  if (weights == "int8") return textgen::run<lora::Int8Weight<float>>(request);
+  if (weights == "nf4") return textgen::run<lora::NF4Weight<float>>(request);
+  if (weights == "file") return textgen::run<lora::BlockWeight<float>>(request);
+  textgen::run<lora::HalfWeight<float>>(request);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-  textgen::Common common;
-  textgen::TrainOptions training;
-  textgen::WriteOptions writing;
-  textgen::DemoOptions demo;
+  textgen::Request request;
+  auto& [command, common, training, writing, demo, terminal] = request;
   CLI::App app{"Adapts a language model with LoRA, has it write, and measures it"};
   app.require_subcommand(1);
 
@@ -62,18 +79,15 @@ int main(int argc, char** argv) {
   textgen::add_writing(*show, writing);
 
   CLI11_PARSE(app, argc, argv);
-  const bool terminal = examples::error_output_is_terminal();
+  terminal = examples::error_output_is_terminal();
+  using textgen::Command;
+  command = *train        ? Command::train
+            : *generate   ? Command::generate
+            : *chat       ? Command::chat
+            : *perplexity ? Command::perplexity
+                          : Command::demo;
   return examples::run_program("text_generation", common.threads, [&] {
-    textgen::with_family(common.model, [&]<class Family>(Family) {
-      if (*train) textgen::train_command<Family>(common, training, std::cout, std::cerr, terminal);
-      if (*generate) textgen::generate_command<Family>(common, writing, std::cout);
-      if (*chat) textgen::chat_command<Family>(common, writing, std::cin, std::cout);
-      if (*perplexity) textgen::perplexity_command<Family>(common, training, std::cout);
-      if (*show) {
-        writing.seed = training.seed;
-        textgen::demo<Family>(common, training, demo, writing, std::cout, std::cerr, terminal);
-      }
-    });
+    run(request);
     return true;
   });
 }

@@ -18,6 +18,7 @@ using lora::Index;
 struct Common {
   std::string model = {};    ///< a folder in Hugging Face's layout, or a GGUF file
   std::string adapter = {};  ///< a folder in PEFT's layout, or a GGUF file; empty: the base alone
+  std::string weights = "bf16";  ///< how the base is kept: packed, bf16, int8, nf4 or file
   int threads = 1;
 };
 
@@ -65,6 +66,11 @@ inline void add_common(CLI::App& app, Common& common, bool adapter) {
       ->required();
   if (adapter)
     app.add_option("--adapter", common.adapter, "folder in PEFT's layout, or a GGUF file");
+  app.add_option("--weights", common.weights,
+                 "how the base is kept: packed (float32), bf16, int8, nf4, or file, which looks at "
+                 "the file's own numbers")
+      ->check(CLI::IsMember({"packed", "bf16", "int8", "nf4", "file"}))
+      ->capture_default_str();
   app.add_option("--threads", common.threads, "results are the same for any number")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

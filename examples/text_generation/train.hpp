@@ -68,7 +68,8 @@ void print_plan(const Common& common, Model& model, const Parts& parts, std::ost
       .add("seed", options.seed)
       .add("training data", parts.train.fingerprint())
       .add("held-out data", parts.held_out.fingerprint())
-      .add("base model", examples::base_fingerprint(common.model));
+      .add("base model", examples::base_fingerprint(common.model))
+      .add("weights", common.weights);
   return settings;
 }
 

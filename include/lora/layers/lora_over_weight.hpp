@@ -68,7 +68,8 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   /// Adds s B A to W in place, after which forward costs what the frozen weight alone does.
   ///
   /// Other layers over the same memory then compute with this adapter too. Needs memory that may be
-  /// written: a MappedWeight that borrows for reading only is refused.
+  /// written: a MappedWeight that borrows for reading only is refused. HalfWeight and the storages
+  /// in codes have no merge, which would round the sum: merged_weight() gives it as a matrix.
   /// Throws StateError if merged already, without an adapter that is switched on, or read-only.
   void merge(MergeMode mode = MergeMode::reversible) requires MergeableWeight<Frozen, T> {
     const std::string where = this->at("merge");

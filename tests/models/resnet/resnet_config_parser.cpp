@@ -56,6 +56,8 @@ TEST_CASE("a config.json that is no ResNet's is refused by name") {
   refused(R"({"architecture": "resnet50d"})", "architecture is \"resnet50d\", expected resnet18");
   refused(R"({"architecture": "resnet51"})", "expected resnet18");
   refused(R"({"model_type": "resnet", "hidden_act": "gelu"})", "hidden_act is \"gelu\"");
+  refused(R"({"model_type": "resnet", "quantization_config": {"quant_method": "gptq"}})",
+          "quant_method is \"gptq\"");
   refused(R"({"model_type": "resnet", "layer_type": "wide"})", "expected basic or bottleneck");
   refused(R"({"model_type": "resnet", "depths": [1, 0, 2, 3]})", "depths is [1,0,2,3]");
   refused(R"({"model_type": "resnet", "depths": [1]})", "there are 1 depths and 4 hidden_sizes");

@@ -17,6 +17,7 @@ namespace lora::models {
 ///
 /// `Frozen` stores the weights that do not train: PackedWeight<T> is the fastest, MappedWeight<T>
 /// leaves them in the file's pages and copies nothing where the file's numbers are of type T.
+/// BlockWeight<T> does so whatever they are.
 ///
 /// N is the number of tokens of a batch: rows are its tokens where attention_mask is 1, text after
 /// text. Const calls may come from several threads at once, each with a tape and Gradients of its

@@ -102,8 +102,8 @@ class PretrainedWeights {
   ///
   ///     MappedWeight          looks at the numbers, where they are of type T
   ///     BlockWeight           looks at the rows or blocks, where they lie (out, in); what lies
-  ///                           (in, out) is copied in the same numbers, what bitsandbytes stored
-  ///                           is decoded to F32
+  ///                           (in, out) is copied in the same numbers; F64, and what bitsandbytes
+  ///                           stored, become F32
   ///     FourBitWeight,
   ///     Int8Weight            take the codes where bitsandbytes stored the same format
   ///     all others            are made of a matrix, one tensor at a time

@@ -51,7 +51,7 @@ struct GPT2Parts {
 /// adapters are (R, in) and (out, R) all the same, as PEFT writes them, and a layer that trains as
 /// a whole holds its weight (out, in). `Frozen` stores the weights that do not train:
 /// PackedWeight<T> is the fastest, MappedWeight<T> leaves them in the file's pages and copies
-/// nothing where the file's numbers are of type T.
+/// nothing where the file's numbers are of type T. For the others see LlamaModel.
 template <class T, class Frozen = PackedWeight<T>>
 class GPT2Model : public CausalDecoder<GPT2Model<T, Frozen>, GPT2Parts<T, Frozen>> {
   using Base = CausalDecoder<GPT2Model<T, Frozen>, GPT2Parts<T, Frozen>>;

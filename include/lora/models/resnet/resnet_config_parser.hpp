@@ -8,6 +8,7 @@
 
 #include "lora/io/python_json_text.hpp"
 #include "lora/models/common/config_fields.hpp"
+#include "lora/models/common/quantisation_config.hpp"
 #include "lora/models/resnet/resnet_config.hpp"
 
 namespace lora::models {
@@ -62,6 +63,7 @@ inline ResNetConfig resnet_config_of(const ConfigFields& fields) {
     fields.unexpected("model_type", "resnet");
   if (fields.has("hidden_act") && !io::is_text(fields["hidden_act"], "relu"))
     fields.unexpected("hidden_act", "relu: other activations are not built");
+  refuse_other_quantisations(fields);
   ResNetConfig c;
   fields.read_size("num_channels", c.num_channels, 1, most_channels);
   fields.read_size("embedding_size", c.embedding_size, 1, most_channels);

@@ -1,0 +1,5 @@
+// --weights file: whatever the file has, where it lies.
+
+#include "run.hpp"
+
+template void textgen::run<lora::BlockWeight<float>>(const Request&);
