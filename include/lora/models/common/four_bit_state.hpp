@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
@@ -71,10 +74,12 @@ class FourBitStateReader {
     if (json_.value("nested_blocksize", io::Json()) != io::Json(256))
       fail(message("nested_blocksize is ", shown("nested_blocksize"), ", expected 256"));
     const io::Json& offset = json_["nested_offset"];
-    state.offset = offset.is_number() ? offset.get<float>() : 0;
-    if (!offset.is_number() || !is_finite(state.offset))
+    const double number = offset.is_number() ? offset.get<double>() : 0;
+    const bool fits = is_finite(number) && std::abs(number) <= std::numeric_limits<float>::max();
+    if (!offset.is_number() || !fits)
       fail(message("nested_offset is ", shown("nested_offset"),
                    ", expected a finite number: the weight had one that was not"));
+    state.offset = static_cast<float>(number);
   }
 
   std::string where_;
