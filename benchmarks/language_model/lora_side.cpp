@@ -2,7 +2,7 @@
 // training step, peak memory; its losses and its greedy text, for others to be held to. run.py
 // starts it and its peers.
 //
-// lora_language_model --model PATH --storage float32|bfloat16 --tokens FILE --start FOLDER
+// lora_language_model --model PATH --storage float32|bfloat16|file --tokens FILE --start FOLDER
 //                     [--steps N] [--threads N]
 //
 // FILE has token ids, one text of equal length a line. FOLDER gets the adapter before the first
@@ -131,8 +131,8 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app{"Measures a language model with LoRA adapters"};
   app.add_option("--model", options.model, "a Hugging Face folder or a GGUF file")->required();
-  app.add_option("--storage", options.storage, "of the frozen weights")
-      ->check(CLI::IsMember({"float32", "bfloat16"}));
+  app.add_option("--storage", options.storage, "of the frozen weights; file: as they lie there")
+      ->check(CLI::IsMember({"float32", "bfloat16", "file"}));
   app.add_option("--tokens", options.tokens, "ids, a text a line")->required();
   app.add_option("--start", options.start, "folder for the first adapter")->required();
   app.add_option("--steps", options.steps)->check(CLI::Range(1, 100000));
@@ -142,9 +142,10 @@ int main(int argc, char** argv) {
   omp_set_num_threads(options.threads);
 #endif
   try {
-    std::cout << (options.storage == "bfloat16" ? measure<lora::HalfWeight<float>>(options)
-                                                : measure<lora::PackedWeight<float>>(options))
-              << '\n';
+    const auto measured = options.storage == "bfloat16" ? measure<lora::HalfWeight<float>>(options)
+                          : options.storage == "file"   ? measure<lora::BlockWeight<float>>(options)
+                                                      : measure<lora::PackedWeight<float>>(options);
+    std::cout << measured << '\n';
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "lora_language_model: " << error.what() << '\n';

@@ -210,6 +210,8 @@ def main():
         common = ["--threads", options.threads, "--tokens", tokens, "--start", start]
         python = [sys.executable, __file__, *common]
         sides = {
+            "here, from the GGUF's blocks": side([program, "--model", options.gguf, "--storage",
+                                                  "file", "--steps", options.steps, *common]),
             "here, base in bfloat16": side([program, "--model", folder, "--storage", "bfloat16",
                                             "--steps", options.steps, *common]),
             "here, float32": side([program, "--model", folder, "--storage", "float32",
@@ -233,6 +235,12 @@ def main():
         print(f"\nlosses of {len(here['losses'])} steps: {here['losses'][0]:.4f} to "
               f"{here['losses'][-1]:.4f}, at most {apart:.1e} apart; greedy text: {same} of 64 "
               "tokens the same")
+    blocks = sides["here, from the GGUF's blocks"]
+    if here and blocks:
+        apart = max(abs(a - b) for a, b in zip(here["losses"], blocks["losses"]))
+        same = sum(1 for a, b in zip(here["greedy"], blocks["greedy"]) if a == b)
+        print(f"from the GGUF's blocks: losses at most {apart:.1e} from float32's; greedy text: "
+              f"{same} of 64 tokens the same")
     llama = sides["llama.cpp, from the GGUF"]
     if here and llama:
         log = here["log_probabilities"]
