@@ -15,7 +15,7 @@ using namespace lora::test;
 
 namespace {
 
-const auto nf4 = [](ConstMatrixRef<float> w) { return NF4Weight<float>(w); };
+const auto to_nf4 = [](ConstMatrixRef<float> w) { return NF4Weight<float>(w); };
 
 // A few directions that are much larger than the rest.
 Matrix<float> steep(Index rows, Index cols) {
@@ -28,10 +28,10 @@ Matrix<float> steep(Index rows, Index cols) {
 
 TEST_CASE("QPiSSA gives the factors W's main directions, whatever alpha is") {
   const Matrix<float> w = steep(256, 192);
-  const double alone = static_cast<double>((w - nf4(w).dense()).norm() / w.norm());
+  const double alone = static_cast<double>((w - to_nf4(w).dense()).norm() / w.norm());
   const auto best = low_rank_factors<float>(w, 16);
   for (const double scaling : {1.0, 2.0, 0.25, -1.0}) {
-    const auto start = qpissa<float>(w, 16, scaling, nf4);
+    const auto start = qpissa<float>(w, 16, scaling, to_nf4);
     const Matrix<float> ba = static_cast<float>(scaling) * (start.b * start.a);
     CHECK(largest_difference(ba, (best.left * best.right).cast<double>()) < 1e-4);
     const double error = static_cast<double>((w - start.weight.dense() - ba).norm() / w.norm());
@@ -45,7 +45,7 @@ TEST_CASE("QPiSSA gives the same bits for any number of threads") {
   const Matrix<float> w = steep(512, 600);
   const auto run = [&](int count) {
     const Threads threads(count);
-    return qpissa<float>(w, 16, 1, nf4);
+    return qpissa<float>(w, 16, 1, to_nf4);
   };
   const auto one = run(1), three = run(3);
   CHECK(one.weight.packed() == three.weight.packed());
@@ -58,7 +58,7 @@ TEST_CASE("QPiSSA refuses what it cannot start from by its name") {
   const auto refuses = [&](Index rank, double scaling, const SvdOptions& options,
                            const std::string& part) {
     check_throws<ConfigError>(
-        [&] { static_cast<void>(qpissa<float>(w, rank, scaling, nf4, options)); }, part);
+        [&] { static_cast<void>(qpissa<float>(w, rank, scaling, to_nf4, options)); }, part);
   };
   refuses(9, 1, {}, "qpissa: rank is 9");
   refuses(4, 0, {}, "qpissa: scaling is 0");
@@ -69,7 +69,7 @@ TEST_CASE("QPiSSA refuses what it cannot start from by its name") {
   check_throws<ShapeError>(
       [&] {
         static_cast<void>(
-            qpissa<float>(fine, 4, 1, [&](ConstMatrixRef<float>) { return nf4(other); }));
+            qpissa<float>(fine, 4, 1, [&](ConstMatrixRef<float>) { return to_nf4(other); }));
       },
       "qpissa: the storage that make gives is (8, 63)");
 }
