@@ -18,9 +18,9 @@ namespace {
 const models::GgufAdapterFormat format{
     "some", {{"layer.q", {"blk.0.attn_q.weight", 4}}, {"layer.v", {"blk.0.attn_v.weight", 0}}}};
 
-io::GgufWriter adapter_file(const std::string& type = "adapter",
-                            const std::string& architecture = "some",
-                            const std::string& kind = "lora") {
+io::GgufWriter small_adapter_file(const std::string& type = "adapter",
+                                  const std::string& architecture = "some",
+                                  const std::string& kind = "lora") {
   io::GgufWriter writer;
   writer.set("general.type", type);
   writer.set("general.architecture", architecture);
@@ -40,7 +40,7 @@ TEST_CASE("a GGUF adapter says how a model is adapted to hold it") {
   const TemporaryDirectory directory;
   const auto path = directory.path() / "a.gguf";
   for (const bool scaled : {true, false}) {
-    io::GgufWriter writer = adapter_file();
+    io::GgufWriter writer = small_adapter_file();
     if (scaled) writer.set("adapter.lora.alpha", 6.0F);
     add(writer, "blk.0.attn_q.weight.lora_a", {2, 4});
     add(writer, "blk.0.attn_q.weight.lora_b", {8, 2});
@@ -66,13 +66,14 @@ TEST_CASE("a file that is no adapter of the model is refused by name") {
     writer.write(path);
     check_throws<FileError>([&] { GgufAdapter adapter(path, format); }, part);
   };
-  refused(adapter_file("model"), "general.type is \"model\", expected adapter");
-  refused(adapter_file("adapter", "other"), "general.architecture is \"other\", expected some");
-  refused(adapter_file(), "has no adapters");
-  refused(adapter_file("adapter", "some", "control_vector"),
+  refused(small_adapter_file("model"), "general.type is \"model\", expected adapter");
+  refused(small_adapter_file("adapter", "other"),
+          "general.architecture is \"other\", expected some");
+  refused(small_adapter_file(), "has no adapters");
+  refused(small_adapter_file("adapter", "some", "control_vector"),
           "adapter.type is \"control_vector\", expected lora");
   const auto with = [&](const std::vector<std::pair<std::string, io::Shape>>& tensors) {
-    io::GgufWriter writer = adapter_file();
+    io::GgufWriter writer = small_adapter_file();
     for (const auto& [name, shape] : tensors) add(writer, name, shape);
     return writer;
   };
