@@ -164,6 +164,11 @@ TEST_CASE("what is no weight in blocks is refused") {
   check_throws<ShapeError>([&] { static_cast<void>(view(34 * 6, -3, 64)); }, "W is (-3, 64)");
   check_throws<ShapeError>([&] { static_cast<void>(view(0, Index{1} << 60, 64)); }, "0 bytes");
 
+  const Index most = std::numeric_limits<Index>::max();
+  for (const Format format : {Format::F32, Format::F16})
+    for (const Index in : {most, (Index{1} << 62) + 1, Index{1} << 62})
+      check_throws<ShapeError>([&] { BlockWeight<float>(format, {}, 5, in); }, "BlockWeight");
+
   Matrix<float> w = random_matrix<float>(2, 64, 1);
   check_throws<ConfigError>(
       [&] { static_cast<void>(BlockWeight<float>::encoded(Format::Q6_K, w)); },
@@ -176,7 +181,7 @@ TEST_CASE("what is no weight in blocks is refused") {
   check_throws<ConfigError>(
       [&] { static_cast<void>(BlockWeight<float>::encoded(Format::Q4_1, w)); }, "do not fit");
   check_throws<ConfigError>([&] { static_cast<void>(BlockWeight<float>::encoded(Format::F16, w)); },
-                            "do not fit");
+                            "does not fit");
 }
 
 TEST_CASE("BlockWeight counts the bytes of a copy that was made for it") {
@@ -184,4 +189,27 @@ TEST_CASE("BlockWeight counts the bytes of a copy that was made for it") {
   const BlockWeight<float> weight(Format::Q8_0, *copy, 2, 32, copy, copy->size());
   CHECK(weight.bytes() == 68);
   CHECK(copy.use_count() == 2);
+}
+
+TEST_CASE("a weight that is infinite gives the same from few rows as from panels") {
+  for (const Index out : {4, 5, 6, 7}) {
+    CAPTURE(out);
+    Matrix<float> w = Matrix<float>::Ones(out, 8);
+    w(out - 1, 3) = std::numeric_limits<float>::infinity();
+    const std::span<const float> numbers(w.data(), static_cast<std::size_t>(w.size()));
+    const BlockWeight<float> weight(Format::F32, std::as_bytes(numbers), out, 8);
+    for (const Index n : {1, 2, 9}) {
+      Matrix<float> dx = Matrix<float>::Zero(n, 8);
+      weight.add_transposed_product(Matrix<float>(Matrix<float>::Ones(n, out)), dx);
+      CHECK(dx(0, 3) == std::numeric_limits<float>::infinity());
+      CHECK(dx(n - 1, 2) == static_cast<float>(out));
+    }
+  }
+}
+
+TEST_CASE("blocks of the smallest numbers become the zeros that gguf-py makes of them") {
+  Matrix<float> w(1, 32);
+  for (Index i = 0; i < 32; ++i) w(0, i) = static_cast<float>(i - 10) * 1e-40F;
+  for (const Format format : {Format::Q8_0, Format::Q4_0, Format::Q4_1, Format::Q5_0, Format::Q5_1})
+    CHECK(BlockWeight<float>::encoded(format, w).dense().isZero(0));
 }

@@ -152,4 +152,23 @@ TEST_CASE("what cannot be rounded to four bits is refused by its place") {
         static_cast<void>(read(60, {1, std::nanf("")}, 64, 3));
       },
       "the scale of block 1 is nan");
+  // Sizes of no numbers at all take no time, and too few scales of scales are not read.
+  const Index most = std::numeric_limits<Index>::max();
+  check_throws<ShapeError>([&] { NF4Weight<float>({}, FourBitScales(), 64, 0, most); }, "W is");
+  CHECK(NF4Weight<float>({}, FourBitScales(), 64, most / 2, 0).packed().empty());
+  check_throws<ShapeError>(
+      [] {
+        FourBitScales(std::vector<std::uint8_t>(600), {1, 2}, 0, kernels::dynamic_values());
+      },
+      "2 scales of 600 codes, expected 3");
+}
+
+TEST_CASE("scales that are hardly numbers are quantised once more without a division by zero") {
+  Matrix<float> w = Matrix<float>::Zero(3, 64);
+  w(1, 0) = 1e-39F;
+  w(2, 0) = 2e-39F;
+  const NF4Weight<float> weight(w, {.double_quantised = true});
+  for (const int i : {0, 1, 2})
+    CHECK(std::abs(weight.scales()(static_cast<std::size_t>(i)) - 1e-39F * static_cast<float>(i)) <=
+          1e-40F);
 }

@@ -61,4 +61,22 @@ TEST_CASE("what cannot be rounded to eight bits is refused by its place") {
       },
       "the scale of row 1 is nan");
   check_throws<ConfigError>([&] { static_cast<void>(read({1, -2, 3}, 3, 4)); }, "row 1 is -2");
+  check_throws<ShapeError>([] { Int8Weight<float>({}, {}, 0, std::numeric_limits<Index>::max()); },
+                           "0 codes");
+}
+
+TEST_CASE("Int8Weight rounds by the reciprocal of a row's largest number, as torch divides") {
+  // 127 / x and 127 * (1 / x) differ here, and a code lies on the other side of a half.
+  const Golden<float> golden("../quantised/bitsandbytes");
+  const Matrix<float>& w = golden["int8_ties.w"];
+  const Matrix<float>& codes = golden["int8_ties.codes"];
+  const Int8Weight<float> weight(w);
+  int other = 0;
+  for (Index o = 0; o < w.rows(); ++o)
+    for (Index i = 0; i < w.cols(); ++i) {
+      CHECK(weight.code(o, i) == static_cast<int>(codes(o, i)));
+      const float divided = std::nearbyint(w(o, i) * (127.0F / weight.scale(o)));
+      other += divided != codes(o, i) ? 1 : 0;
+    }
+  CHECK(other > 0);
 }

@@ -84,6 +84,17 @@ def main():
     put("int8.scales", scales)
     put("int8.decoded", bnb.int8_vectorwise_dequant(codes, scales))
 
+    # Rows in which 127 / x and 127 * (1 / x) round a number to different codes.
+    rows = []
+    while len(rows) < 3:
+        row = torch.randn(1, 160).half().float()
+        codes, scales, _ = bnb.int8_vectorwise_quant(row.half())
+        if (torch.round(row * (torch.tensor(127.0) / scales.double()).float()) != codes).any():
+            rows.append(row)
+    weight = torch.cat(rows)
+    put("int8_ties.w", weight)
+    put("int8_ties.codes", bnb.int8_vectorwise_quant(weight.half())[0])
+
     (HERE / "bitsandbytes.txt").write_text("\n".join(lines) + "\n")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("bitsandbytes", "torch")]
     (HERE / "VERSIONS.txt").write_text("\n".join(versions) + "\n")

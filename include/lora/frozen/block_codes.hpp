@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "lora/core/error.hpp"
 #include "lora/core/matrix.hpp"
@@ -44,7 +45,7 @@ decltype(auto) visit_format(kernels::BlockFormat format, const F& f) {
   return f(kernels::PlainFloat());
 }
 
-/// Returns the numbers of a block, and its bytes, of a format's type.
+/// The numbers of a block of a format's type; those that lie one by one are blocks of one.
 template <class Block>
 inline constexpr Index block_weights = 1;
 template <class Block>
@@ -100,6 +101,7 @@ class BlockCodes {
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   [[nodiscard]] kernels::BlockFormat format() const { return format_; }
 
+  /// Calls f with the CodedRows.
   template <class F>
   decltype(auto) visit(const F& f) const {
     return visit_format(format_, [&]<class Block>(Block) -> decltype(auto) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <utility>
@@ -81,8 +82,12 @@ class BlockWeight : public CodedWeight<T, BlockCodes> {
     if (out < 0 || in < 0) throw ShapeError(message("BlockWeight: W is (", out, ", ", in, ")"));
     visit_format(format, [&]<class Block>(Block) {
       require_whole_blocks<Block>(in);
-      const auto row = static_cast<std::size_t>(in / block_weights<Block> * Block::bytes);
       // Divided, so that no product of untrusted sizes can wrap around.
+      const Index row_blocks = in / block_weights<Block>;
+      if (row_blocks > std::numeric_limits<Index>::max() / Block::bytes - 1 ||
+          in > std::numeric_limits<Index>::max() - kernels::run_length)
+        throw ShapeError(message("BlockWeight: W is (", out, ", ", in, ")"));
+      const auto row = static_cast<std::size_t>(row_blocks * Block::bytes);
       const bool fits =
           row == 0 || out == 0
               ? blocks.empty()
@@ -115,8 +120,11 @@ class BlockWeight : public CodedWeight<T, BlockCodes> {
     Block::decode(block, numbers);
     for (const float number : numbers)
       if (!is_finite(number))
-        throw ConfigError(message("BlockWeight: W(", o, ", ", i,
-                                  ") and its neighbours do not fit a block's scale, of 16 bits"));
+        throw ConfigError(block_weights<Block> == 1
+                              ? message("BlockWeight: W(", o, ", ", i, ") does not fit the format")
+                              : message("BlockWeight: W(", o, ", ", i,
+                                        ") and its neighbours do not fit a block's scale, of 16 "
+                                        "bits"));
   }
 };
 

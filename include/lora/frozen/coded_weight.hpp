@@ -72,6 +72,7 @@ class CodedWeight {
   /// Returns the bytes of codes and scales that this object owns.
   [[nodiscard]] std::size_t bytes() const { return codes_.bytes(); }
 
+  /// Returns the codes.
   [[nodiscard]] const Codes& codes() const { return codes_; }
 
  protected:

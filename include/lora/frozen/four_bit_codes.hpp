@@ -38,6 +38,7 @@ class FourBitCodes {
   [[nodiscard]] std::size_t bytes() const { return codes_.size() + scales_.bytes(); }
   [[nodiscard]] const FourBitScales& scales() const { return scales_; }
 
+  /// Returns the code of one number.
   [[nodiscard]] std::uint8_t code(Index row, Index column) const {
     const std::uint8_t byte = codes_[place(row, column)];
     return static_cast<std::uint8_t>(is_high(column) ? byte >> 4 : byte & 15);

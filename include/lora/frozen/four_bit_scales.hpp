@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "lora/core/error.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/rounded.hpp"
 #include "lora/kernels/dynamic_codes.hpp"
@@ -19,15 +20,23 @@ class FourBitScales {
   /// The scales of the codes of a double quantisation.
   static constexpr std::size_t nested_block = 256;
 
+  /// No scales.
   FourBitScales() = default;
 
+  /// Takes one float for each block.
   explicit FourBitScales(std::vector<float> scales) : scales_(std::move(scales)) {}
 
   /// Takes scales that bitsandbytes quantised: scale i = values[codes[i]] * scales[i / 256] +
-  /// offset.
+  /// offset. Throws ShapeError unless there is one of `scales` for each 256 codes.
   FourBitScales(std::vector<std::uint8_t> codes, std::vector<float> scales, float offset,
                 const std::array<float, 256>& values)
-      : codes_(std::move(codes)), scales_(std::move(scales)), offset_(offset), values_(values) {}
+      : codes_(std::move(codes)), scales_(std::move(scales)), offset_(offset), values_(values) {
+    const std::size_t blocks =
+        codes_.size() / nested_block + (codes_.size() % nested_block != 0 ? 1 : 0);
+    if (scales_.size() != blocks)
+      throw ShapeError(message("FourBitScales: ", scales_.size(), " scales of ", codes_.size(),
+                               " codes, expected ", blocks));
+  }
 
   /// Returns the scales quantised once more, about their mean.
   [[nodiscard]] static FourBitScales quantised(std::vector<float> scales) {
@@ -40,8 +49,13 @@ class FourBitScales {
     return {std::move(codes), std::move(largest), mean, kernels::dynamic_values()};
   }
 
+  /// Tells whether the scales are codes themselves.
   [[nodiscard]] bool is_nested() const { return !codes_.empty(); }
+
+  /// Returns how many there are, one for each block.
   [[nodiscard]] std::size_t size() const { return is_nested() ? codes_.size() : scales_.size(); }
+
+  /// Returns the bytes that they take.
   [[nodiscard]] std::size_t bytes() const { return codes_.size() + scales_.size() * sizeof(float); }
 
   /// Returns the scale of block `i`.

@@ -29,9 +29,11 @@ struct FourBitOptions {
 /// row-major order, which is the largest magnitude among them. Bytes a weight: 0.5625, or 0.516
 /// double quantised.
 ///
-/// Codes and scales are bitsandbytes' to the bit, and so are the numbers of dense(), which products
-/// of T are made with; double quantised scales that are made here are taken about a mean that is
-/// summed in double, where torch sums in float. Const calls may run at once.
+/// Codes and scales are bitsandbytes' to the bit, and dense() has the product of value and scale,
+/// rounded to float: what bitsandbytes decodes on every device, but for the sign of FP4's second
+/// zero. (On a CPU 0.50.2 decodes other numbers where rows are no whole number of blocks.) Double
+/// quantised scales that are made here are taken about a mean that is summed in double, where torch
+/// sums in float. Products of T are made with dense()'s numbers. Const calls may run at once.
 template <class T, class Format = kernels::NF4>
 class FourBitWeight : public CodedWeight<T, FourBitCodes<Format>> {
   using Codes = FourBitCodes<Format>;
@@ -57,6 +59,7 @@ class FourBitWeight : public CodedWeight<T, FourBitCodes<Format>> {
     const Codes& codes = this->codes();
     const Index count = codes.rows() * codes.columns();
     std::vector<std::uint8_t> bytes(static_cast<std::size_t>((count + 1) / 2));
+    if (count == 0) return bytes;
     for (Index o = 0, flat = 0; o < codes.rows(); ++o)
       for (Index i = 0; i < codes.columns(); ++i, ++flat)
         bytes[static_cast<std::size_t>(flat / 2)] |=
@@ -110,7 +113,9 @@ class FourBitWeight : public CodedWeight<T, FourBitCodes<Format>> {
   static Codes unpacked(std::span<const std::uint8_t> packed, FourBitScales scales,
                         Index block_size, Index out, Index in) {
     const int shift = shift_of(block_size);
-    if (out < 0 || in < 0 || (in > 0 && out > std::numeric_limits<Index>::max() / in))
+    // Room is left for rows that are filled up to whole runs.
+    constexpr Index most = std::numeric_limits<Index>::max() - kernels::run_length;
+    if (out < 0 || in < 0 || in > most || (in > 0 && out > most / (in + kernels::run_length)))
       throw ShapeError(message(Format::name, ": W is (", out, ", ", in, ")"));
     const auto count = static_cast<std::size_t>(out * in);
     if (packed.size() != count / 2 + count % 2)
@@ -125,6 +130,7 @@ class FourBitWeight : public CodedWeight<T, FourBitCodes<Format>> {
         throw ConfigError(message(Format::name, ": the scale of block ", b, " is ", scales(b),
                                   ": the weight had a number that was not finite"));
     Codes made(out, in, shift, std::move(scales));
+    if (count == 0) return made;  // of however many rows without numbers
     for (Index o = 0, flat = 0; o < out; ++o)
       for (Index i = 0; i < in; ++i, ++flat) {
         const std::uint8_t byte = packed[static_cast<std::size_t>(flat / 2)];

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "lora/core/error.hpp"
 #include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
+#include "lora/core/rounded.hpp"
 #include "lora/frozen/coded_weight.hpp"
 #include "lora/kernels/half_bits.hpp"
 #include "lora/kernels/run_vector.hpp"
@@ -20,6 +22,7 @@ namespace lora {
 /// The codes of an Int8Weight, each row filled up to whole runs with zeros.
 class Int8Codes {
  public:
+  /// Makes room for codes and scales, all 0.
   Int8Codes(Index rows, Index columns)
       : rows_(rows),
         columns_(columns),
@@ -122,7 +125,8 @@ class Int8Weight : public CodedWeight<T, Int8Codes> {
       }
       codes.scale(o) = largest;
       if (largest == 0) continue;
-      const float factor = 127.0F / largest;
+      // torch divides a number by a tensor so: it multiplies by the reciprocal.
+      const float factor = rounded(1.0F / largest) * 127.0F;
       for (Index i = 0; i < weight.cols(); ++i)
         codes.row(o)[i] =
             static_cast<std::int8_t>(std::nearbyint(row[static_cast<std::size_t>(i)] * factor));
@@ -132,11 +136,13 @@ class Int8Weight : public CodedWeight<T, Int8Codes> {
 
   static Int8Codes taken(std::span<const std::int8_t> stored, std::span<const float> scales,
                          Index out, Index in) {
-    const bool fits = out >= 0 && in >= 0 && scales.size() == static_cast<std::size_t>(out) &&
-                      (out == 0 ? stored.empty()
-                                : stored.size() % static_cast<std::size_t>(out) == 0 &&
-                                      stored.size() / static_cast<std::size_t>(out) ==
-                                          static_cast<std::size_t>(in));
+    const bool fits =
+        out >= 0 && in >= 0 && in <= std::numeric_limits<Index>::max() - kernels::run_length &&
+        scales.size() == static_cast<std::size_t>(out) &&
+        (out == 0
+             ? stored.empty()
+             : stored.size() % static_cast<std::size_t>(out) == 0 &&
+                   stored.size() / static_cast<std::size_t>(out) == static_cast<std::size_t>(in));
     if (!fits)
       throw ShapeError(message("Int8Weight: ", stored.size(), " codes and ", scales.size(),
                                " scales of a W (", out, ", ", in, ")"));

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 #include "lora/core/matrix.hpp"
 #include "lora/core/packets.hpp"
@@ -19,7 +21,7 @@ namespace lora::kernels {
 ///
 ///     run(row, r).vector(v)    the run_width floats from column r * run_length + v * run_width on
 ///
-/// Columns are counted up to a whole run; those that W does not have are finite numbers. Kernels
+/// Columns are counted up to a whole run; those that W does not have are zeros. Kernels
 /// take it by value: a few pointers and sizes, which then stay in registers.
 template <class R>
 concept CodedRows = requires(const R& rows, Index i) {
@@ -30,7 +32,7 @@ concept CodedRows = requires(const R& rows, Index i) {
 
 /// Returns the runs that `columns` columns take.
 [[nodiscard]] constexpr Index runs_of(Index columns) {
-  return (columns + run_length - 1) / run_length;
+  return columns / run_length + (columns % run_length != 0 ? 1 : 0);
 }
 
 /// Writes runs `begin` to `end` of a row of W to `out`.
@@ -144,6 +146,41 @@ void add_coded_dots(Rows rows, const float* x, Index x_stride, Index first, Inde
   }
 }
 
+namespace detail {
+
+// What add_coded_sums does, for outputs o to o + Streams - 1.
+template <Index Streams, Index Band, CodedRows Rows>
+EIGEN_ALWAYS_INLINE void add_coded_sums_of(Rows rows, Index o, const float* dy, Index dy_stride,
+                                           Index begin, Index end, float* dx, Index dx_stride) {
+  RunVector factors[Band * Streams];
+  for (Index i = 0; i < Band; ++i)
+    for (Index s = 0; s < Streams; ++s)
+      factors[i * Streams + s] = run_vector(dy[i * dy_stride + o + s]);
+  for (Index r = begin; r < end; ++r) {
+    const auto streams = [&]<Index... s>(std::integer_sequence<Index, s...>)
+        __attribute__((always_inline)) {
+      return std::array{rows.run(o + s, r)...};
+    }
+    (std::make_integer_sequence<Index, Streams>());
+    unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
+      RunVector weights[Streams];
+      unroll<Streams>([&](Index s) __attribute__((always_inline)) {
+        weights[s] = streams[static_cast<std::size_t>(s)].vector(v);
+      });
+      unroll<Band>([&](Index i) __attribute__((always_inline)) {
+        float* const at = dx + i * dx_stride + (r - begin) * run_length + v * run_width;
+        RunVector sum = load_run_vector(at);
+        unroll<Streams>([&](Index s) __attribute__((always_inline)) {
+          sum += factors[i * Streams + s] * weights[s];
+        });
+        store_run_vector(at, sum);
+      });
+    });
+  }
+}
+
+}  // namespace detail
+
 /// Adds to dx(i, k) the sum over o of dy(i, o) W(o, k), for Band rows i and the columns k of runs
 /// `begin` to `end`. dx begins at run `begin` and has whole runs, which stay in the first-level
 /// cache meanwhile.
@@ -152,31 +189,11 @@ void add_coded_sums(Rows rows, const float* dy, Index dy_stride, Index begin, In
                     Index dx_stride) {
   constexpr Index streams = 4;
   const Index outputs = rows.rows();
-  for (Index o = 0; o < outputs; o += streams) {
-    RunVector factors[Band * streams];
-    for (Index i = 0; i < Band; ++i)
-      for (Index s = 0; s < streams; ++s)
-        factors[i * streams + s] = run_vector(o + s < outputs ? dy[i * dy_stride + o + s] : 0.0F);
-    for (Index r = begin; r < end; ++r) {
-      const auto run = [&](Index s) __attribute__((always_inline)) {
-        return rows.run(std::min(o + s, outputs - 1), r);
-      };
-      const decltype(run(0)) stream[streams] = {run(0), run(1), run(2), run(3)};
-      unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
-        RunVector weights[streams];
-        unroll<streams>([&](Index s)
-                            __attribute__((always_inline)) { weights[s] = stream[s].vector(v); });
-        unroll<Band>([&](Index i) __attribute__((always_inline)) {
-          float* const at = dx + i * dx_stride + (r - begin) * run_length + v * run_width;
-          RunVector sum = load_run_vector(at);
-          unroll<streams>([&](Index s) __attribute__((always_inline)) {
-            sum += factors[i * streams + s] * weights[s];
-          });
-          store_run_vector(at, sum);
-        });
-      });
-    }
-  }
+  Index o = 0;
+  for (; o + streams <= outputs; o += streams)
+    detail::add_coded_sums_of<streams, Band>(rows, o, dy, dy_stride, begin, end, dx, dx_stride);
+  for (; o < outputs; ++o)
+    detail::add_coded_sums_of<1, Band>(rows, o, dy, dy_stride, begin, end, dx, dx_stride);
 }
 
 }  // namespace lora::kernels

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "lora/core/finite.hpp"
 #include "lora/core/rounded.hpp"
 
 /// The codes of eight bits by which bitsandbytes 0.50 quantises the scales of four-bit weights once
@@ -70,7 +71,9 @@ struct DynamicCodes {
     if (largest == 0) continue;
     const float inverse = 1 / largest;
     for (std::size_t i = 0; i < part.size(); ++i) {
-      const float scaled = std::clamp(rounded(part[i] * inverse), -1.0F, 1.0F);
+      // The reciprocal of the smallest numbers is no float.
+      const float quotient = is_finite(inverse) ? rounded(part[i] * inverse) : part[i] / largest;
+      const float scaled = std::clamp(quotient, -1.0F, 1.0F);
       const float place = rounded((scaled + 1.0F) * 0.5F * 65535.0F);
       encoded.codes[begin + i] = nearest[static_cast<std::size_t>(place + 0.5F)];
     }

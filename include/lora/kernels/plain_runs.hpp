@@ -17,6 +17,7 @@
 ///     encode(in, out)    one number, to the nearest
 namespace lora::kernels {
 
+/// float32.
 struct PlainFloat {
   static constexpr Index bytes = 4;
 
@@ -30,6 +31,7 @@ struct PlainFloat {
   }
 };
 
+/// bfloat16.
 struct PlainBFloat16 {
   static constexpr Index bytes = 2;
 
@@ -43,6 +45,7 @@ struct PlainBFloat16 {
   }
 };
 
+/// float16.
 struct PlainFloat16 {
   static constexpr Index bytes = 2;
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "lora/core/finite.hpp"
 #include "lora/kernels/half_bits.hpp"
 
 namespace lora::kernels {
@@ -34,6 +35,11 @@ struct BlockQ8_0 {
     float largest = 0;
     for (int i = 0; i < 32; ++i) largest = std::max(largest, std::abs(in[i]));
     const float d = largest / 127, inverse = d == 0 ? 0 : 1 / d;
+    // A d whose reciprocal is no float is a zero as a half.
+    if (!is_finite(inverse)) {
+      std::fill_n(out, bytes, std::uint8_t{0});
+      return store(out, half_of_float(d));
+    }
     store(out, half_of_float(d));
     for (int i = 0; i < 32; ++i)
       out[2 + i] = static_cast<std::uint8_t>(static_cast<std::int8_t>(std::round(in[i] * inverse)));
@@ -65,6 +71,8 @@ inline float centred_codes(const float* in, int half, std::array<int, 32>& codes
   for (int i = 0; i < 32; ++i)
     if (std::abs(in[i]) > std::abs(extreme)) extreme = in[i];
   const float d = extreme / static_cast<float>(-half), inverse = d == 0 ? 0 : 1 / d;
+  codes.fill(0);
+  if (!is_finite(inverse)) return d;  // a zero as a half
   for (std::size_t i = 0; i < 32; ++i)
     codes[i] = std::clamp(static_cast<int>(in[i] * inverse + (static_cast<float>(half) + 0.5F)), 0,
                           2 * half - 1);
@@ -79,6 +87,8 @@ struct Range {
 inline Range ranged_codes(const float* in, int most, std::array<int, 32>& codes) {
   const float least = *std::min_element(in, in + 32), largest = *std::max_element(in, in + 32);
   const float d = (largest - least) / static_cast<float>(most), inverse = d == 0 ? 0 : 1 / d;
+  codes.fill(0);
+  if (!is_finite(inverse)) return {d, least};  // d is a zero as a half
   for (std::size_t i = 0; i < 32; ++i) {
     // Halves go up, as in ggml.
     const float shifted = (in[i] - least) * inverse + 0.5F;

@@ -21,18 +21,21 @@ inline constexpr Index run_length = 32;
 inline constexpr Index run_width = std::clamp<Index>(Simd<float>::width, 4, 16);
 inline constexpr Index run_vectors = run_length / run_width;
 
+/// So many floats, and as many integers.
 using RunVector [[gnu::vector_size(run_width * 4)]] = float;
 using RunInts [[gnu::vector_size(run_width * 4)]] = std::int32_t;
 
 /// Returns the vector of `value` alone.
 [[nodiscard]] EIGEN_ALWAYS_INLINE RunVector run_vector(float value) { return RunVector{} + value; }
 
+/// Loads a vector from any address.
 [[nodiscard]] EIGEN_ALWAYS_INLINE RunVector load_run_vector(const float* from) {
   RunVector vector;
   std::memcpy(&vector, from, sizeof(vector));
   return vector;
 }
 
+/// Stores a vector to any address.
 EIGEN_ALWAYS_INLINE void store_run_vector(float* to, const RunVector& vector) {
   std::memcpy(to, &vector, sizeof(vector));
 }
@@ -66,6 +69,7 @@ template <class Code>
 #endif
 }
 
+/// Returns the floats that integers are.
 [[nodiscard]] EIGEN_ALWAYS_INLINE RunVector floats_of(const RunInts& integers) {
   return __builtin_convertvector(integers, RunVector);
 }
@@ -94,6 +98,7 @@ template <class Code>
 /// What 16 codes stand for, looked up in registers where the processor can.
 class RunTable {
  public:
+  /// Takes 16 values.
   explicit RunTable(const float* values) { std::memcpy(&values_, values, sizeof(values_)); }
 
   /// Returns the table times `scale`: one rounding a value, as codes that are scaled one by one.
