@@ -2,12 +2,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "benchmarks/count_of.hpp"
 #include "benchmarks/plot/peer_results.hpp"
 #include "benchmarks/well_formed.hpp"
 #include "support/catch.hpp"
 
 using namespace lora;
 using namespace lora::bench;
+using lora::test::count_of;
 using lora::test::fault_of_xml;
 
 namespace {
@@ -37,13 +39,6 @@ std::string error_of(const nlohmann::json& json) {
   } catch (const FileError& error) {
     return error.what();
   }
-}
-
-std::size_t count_in(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-    ++count;
-  return count;
 }
 
 }  // namespace
@@ -105,8 +100,8 @@ TEST_CASE("the comparison's drawing is well-formed and complete") {
                            "Some &lt;CPU&gt; &amp; more, PyTorch 2.13.0",
                            "training step, 512 tokens, width 1024, rank 16, 2 threads: 3."})
     CHECK(svg.find(part) != std::string::npos);
-  CHECK(count_in(svg, "<rect class=\"c0\"") == 4);     // three rows and the legend
-  CHECK(count_in(svg, "<polygon class=\"c1\"") == 2);  // one row and the legend
+  CHECK(count_of(svg, "<rect class=\"c0\"") == 4);     // three rows and the legend
+  CHECK(count_of(svg, "<polygon class=\"c1\"") == 2);  // one row and the legend
   CHECK(svg.find("nan") == std::string::npos);
   // 2.5 of a peer that takes half of this library's time: it is 5 times as fast as PEFT.
   CHECK(chart.axis().low() == 0);

@@ -2,6 +2,7 @@
 
 #include <sstream>
 
+#include "benchmarks/count_of.hpp"
 #include "benchmarks/plot/options.hpp"
 #include "benchmarks/result_json.hpp"
 #include "benchmarks/well_formed.hpp"
@@ -9,6 +10,7 @@
 
 using namespace lora;
 using namespace lora::bench;
+using lora::test::count_of;
 using lora::test::fault_of_xml;
 using lora::test::result_json;
 using lora::test::row_json;
@@ -36,13 +38,6 @@ RankChart chart_of(const Results& results, Quantity quantity) {
                     .y_label = axis_label(quantity),
                     .caption = caption(results, 4),
                     .logarithmic = is_logarithmic(quantity)});
-}
-
-std::size_t count_of(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-    ++count;
-  return count;
 }
 
 }  // namespace

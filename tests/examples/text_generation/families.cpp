@@ -26,8 +26,8 @@ bool is_gpt2(const std::filesystem::path& model) {
 }
 
 // The commands as main.cpp calls them, with a GPT-2.
-struct TinyRun {
-  TinyRun() {
+struct FamilyRun {
+  FamilyRun() {
     const lora::test::TinyGPT2 model;
     model.write_folder(folder / "model");
     model.write_gguf(folder / "m.gguf");
@@ -66,7 +66,7 @@ TEST_CASE("a program's family is the one that the model says") {
 }
 
 TEST_CASE("a GPT-2 trains, writes and is measured alike from its folder and from its GGUF") {
-  TinyRun run;
+  FamilyRun run;
   const std::string before = run.perplexity("model", "");
   CHECK(run.perplexity("m.gguf", "") == before);
   std::string written[2];
@@ -94,7 +94,7 @@ TEST_CASE("a GPT-2 trains, writes and is measured alike from its folder and from
 
 // This GGUF is float32: nothing is rounded, and nothing copied.
 TEST_CASE("a GPT-2 over its file's own numbers learns and writes what one in memory does") {
-  TinyRun run;
+  FamilyRun run;
   run.common = {.model = (run.folder / "m.gguf").string()};
   const auto report = [&]<class Family>(Family) {
     std::ostringstream out, errors;
@@ -111,7 +111,7 @@ TEST_CASE("a GPT-2 over its file's own numbers learns and writes what one in mem
 }
 
 TEST_CASE("a GPT-2 without a chat template says so to whoever would chat") {
-  TinyRun run;
+  FamilyRun run;
   for (const std::string model : {"model", "m.gguf"}) {
     run.common = {.model = (run.folder / model).string()};
     std::istringstream in("hello\n");

@@ -19,19 +19,20 @@ void refused(const std::string& fields, const char* what) {
                           message("state: ", what));
 }
 
-const std::string plain = R"("quant_type": "nf4", "blocksize": 64, )";
+const std::string plain_fields = R"("quant_type": "nf4", "blocksize": 64, )";
 
 }  // namespace
 
 TEST_CASE("a quant_state of bitsandbytes is read") {
-  const FourBitState state = parse("{" + plain + R"("dtype": "bfloat16", "shape": [5, 50]})");
+  const FourBitState state =
+      parse("{" + plain_fields + R"("dtype": "bfloat16", "shape": [5, 50]})");
   CHECK(state.normal);
   CHECK(state.out_features == 5);
   CHECK(state.in_features == 50);
   CHECK(state.block_size == 64);
   CHECK(state.blocks() == 4);
   CHECK(!state.nested);
-  const FourBitState nested = parse("{" + plain +
+  const FourBitState nested = parse("{" + plain_fields +
                                     R"("shape": [8, 128], "nested_blocksize": 256,
            "nested_dtype": "float32", "nested_offset": 0.359130859375})");
   CHECK(nested.nested);
@@ -51,8 +52,8 @@ TEST_CASE("a quant_state that bitsandbytes does not write is refused") {
     refused(R"("quant_type": "nf4", "shape": [1, 1], "blocksize": )" + std::string(size),
             "blocksize is ");
   for (const char* shape : {"[1]", "[1, 1, 1]", "[-1, 1]", "[1, 2.0]", "[1, 4000000000]", "4"})
-    refused(plain + "\"shape\": " + shape, "shape is ");
-  const std::string shape = plain + R"("shape": [1, 1], )";
+    refused(plain_fields + "\"shape\": " + shape, "shape is ");
+  const std::string shape = plain_fields + R"("shape": [1, 1], )";
   refused(shape + R"("nested_offset": 0.5)", "nested_blocksize is missing, expected 256");
   for (const char* offset : {"NaN", "Infinity", "1e300", "\"1\""})
     refused(shape + R"("nested_blocksize": 256, "nested_offset": )" + offset, "nested_offset is ");

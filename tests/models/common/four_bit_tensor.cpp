@@ -16,13 +16,13 @@ using namespace lora::test;
 
 namespace {
 
-const std::string weight = "model.layers.0.mlp.down_proj.weight";  // (48, 56)
-const std::string state = weight + ".quant_state.bitsandbytes__nf4";
+const std::string four_bit_weight = "model.layers.0.mlp.down_proj.weight";  // (48, 56)
+const std::string four_bit_weight_state = four_bit_weight + ".quant_state.bitsandbytes__nf4";
 
 FourBitTensor read(io::ModelReader& files) {
-  const auto found = find_four_bit_state(files, weight);
+  const auto found = find_four_bit_state(files, four_bit_weight);
   REQUIRE(found);
-  return read_four_bit_tensor(files, weight, *found);
+  return read_four_bit_tensor(files, four_bit_weight, *found);
 }
 
 void refused(const std::string& name, const std::function<void(StoredCodes&)>& change,
@@ -35,7 +35,7 @@ void refused(const std::string& name, const std::function<void(StoredCodes&)>& c
 }
 
 void set_state(StoredCodes& stored, const std::string& text) {
-  stored.set(state, text.data(), text.size());
+  stored.set(four_bit_weight_state, text.data(), text.size());
 }
 
 }  // namespace
@@ -46,7 +46,8 @@ TEST_CASE("codes are taken as they lie, and decoded alike by weight and matrix")
     CHECK(!find_four_bit_state(files, "lm_head.weight"));
     const FourBitTensor tensor = read(files);
     CHECK(tensor.state.nested == (name == "nf4_nested"));
-    CHECK(static_cast<const void*>(tensor.packed.data()) == files.tensor(weight).bytes.data());
+    CHECK(static_cast<const void*>(tensor.packed.data()) ==
+          files.tensor(four_bit_weight).bytes.data());
     const auto made = FourBitTensor(tensor).weight<float, kernels::NF4>();
     CHECK(made.packed() == std::vector(tensor.packed.begin(), tensor.packed.end()));
     CHECK(same_bits(made.dense(), FourBitTensor(tensor).dense<float>()));
@@ -56,7 +57,7 @@ TEST_CASE("codes are taken as they lie, and decoded alike by weight and matrix")
 
 TEST_CASE("parts that contradict the state are refused") {
   refused(
-      "nf4", [](StoredCodes& s) { s.set(weight, std::string(1343, 0).data(), 1343); },
+      "nf4", [](StoredCodes& s) { s.set(four_bit_weight, std::string(1343, 0).data(), 1343); },
       "has 1343 bytes of codes, expected 1344 of a W (48, 56)");
   refused(
       "nf4",
@@ -77,27 +78,33 @@ TEST_CASE("parts that contradict the state are refused") {
       },
       ".absmax\" is of shape (42,) in U8, expected 42 in F32");
   refused(
-      "nf4_nested", [](StoredCodes& s) { s.erase(weight + ".nested_quant_map"); },
+      "nf4_nested", [](StoredCodes& s) { s.erase(four_bit_weight + ".nested_quant_map"); },
       "nested_quant_map\" is missing");
   refused(
-      "nf4", [](StoredCodes& s) { s.erase(state); }, "it cannot be decoded");
+      "nf4", [](StoredCodes& s) { s.erase(four_bit_weight_state); }, "it cannot be decoded");
   refused(
-      "nf4", [](StoredCodes& s) { s[state].dtype = io::DType::I8; }, "expected a text in U8");
+      "nf4", [](StoredCodes& s) { s[four_bit_weight_state].dtype = io::DType::I8; },
+      "expected a text in U8");
 }
 
 TEST_CASE("another table of values and scales that are no numbers are refused") {
   refused(
       "nf4",
       [](StoredCodes& s) {
-        s.set(weight + ".quant_map", kernels::FP4::values.data(), 16 * sizeof(float));
+        s.set(four_bit_weight + ".quant_map", kernels::FP4::values.data(), 16 * sizeof(float));
       },
       "has 0 at 0, expected -1, what the code stands for in nf4");
   const std::vector<float> scales(42, std::numeric_limits<float>::quiet_NaN());
   refused(
-      "nf4", [&](StoredCodes& s) { s.set(weight + ".absmax", scales.data(), 42 * sizeof(float)); },
+      "nf4",
+      [&](StoredCodes& s) {
+        s.set(four_bit_weight + ".absmax", scales.data(), 42 * sizeof(float));
+      },
       ".absmax\" has nan at 0, expected finite numbers");
   refused(
       "nf4_nested",
-      [&](StoredCodes& s) { s.set(weight + ".nested_absmax", scales.data(), sizeof(float)); },
+      [&](StoredCodes& s) {
+        s.set(four_bit_weight + ".nested_absmax", scales.data(), sizeof(float));
+      },
       ".nested_absmax\" has nan at 0");
 }

@@ -15,7 +15,7 @@ using models::GgufAdapter;
 
 namespace {
 
-const models::GgufAdapterFormat format{
+const models::GgufAdapterFormat small_adapter_format{
     "some", {{"layer.q", {"blk.0.attn_q.weight", 4}}, {"layer.v", {"blk.0.attn_v.weight", 0}}}};
 
 io::GgufWriter small_adapter_file(const std::string& type = "adapter",
@@ -28,10 +28,10 @@ io::GgufWriter small_adapter_file(const std::string& type = "adapter",
   return writer;
 }
 
-const std::vector<float> zeros(64);
+const std::vector<float> adapter_zeros(64);
 
 void add(io::GgufWriter& writer, const std::string& name, const io::Shape& shape) {
-  writer.add(name, io::GgufType::F32, shape, zeros.data());
+  writer.add(name, io::GgufType::F32, shape, adapter_zeros.data());
 }
 
 }  // namespace
@@ -48,7 +48,7 @@ TEST_CASE("a GGUF adapter says how a model is adapted to hold it") {
     add(writer, "blk.0.attn_v.weight.lora_b", {4, 3});
     add(writer, "blk.0.attn_norm.weight", {4});
     writer.write(path);
-    const GgufAdapter adapter(path, format);
+    const GgufAdapter adapter(path, small_adapter_format);
     CHECK(adapter.skipped() == std::vector<std::string>{"blk.0.attn_norm.weight"});
     const peft::PeftConfig config = adapter.config();
     CHECK(config.r == 2);
@@ -64,7 +64,7 @@ TEST_CASE("a file that is no adapter of the model is refused by name") {
   const auto path = directory.path() / "a.gguf";
   const auto refused = [&](const io::GgufWriter& writer, const char* part) {
     writer.write(path);
-    check_throws<FileError>([&] { GgufAdapter adapter(path, format); }, part);
+    check_throws<FileError>([&] { GgufAdapter adapter(path, small_adapter_format); }, part);
   };
   refused(small_adapter_file("model"), "general.type is \"model\", expected adapter");
   refused(small_adapter_file("adapter", "other"),

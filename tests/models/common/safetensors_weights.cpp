@@ -18,7 +18,7 @@ SafetensorsWeights golden(const std::string& name) {
       io::ModelReader(std::filesystem::path(LORA_GOLDEN_DIR) / "quantised_model" / name));
 }
 
-const std::string weight = "model.layers.0.mlp.down_proj.weight";
+const std::string coded_weight = "model.layers.0.mlp.down_proj.weight";
 
 }  // namespace
 
@@ -26,13 +26,13 @@ TEST_CASE("a weight in codes has the shape and the numbers of what they stand fo
   for (const std::string name : {"nf4", "nf4_nested", "fp4", "int8"}) {
     CAPTURE(name);
     SafetensorsWeights weights = golden(name);
-    CHECK(weights.is_coded(weight));
-    CHECK(weights.shape(weight) == io::Shape{48, 56});
-    CHECK(weights.in_place<float>(weight) == nullptr);
-    CHECK(!weights.rows(weight));
-    CHECK(weights.four_bit(weight).has_value() == (name != "int8"));
-    CHECK(weights.int8(weight).has_value() == (name == "int8"));
-    const Matrix<float> numbers = weights.read<float>(weight);
+    CHECK(weights.is_coded(coded_weight));
+    CHECK(weights.shape(coded_weight) == io::Shape{48, 56});
+    CHECK(weights.in_place<float>(coded_weight) == nullptr);
+    CHECK(!weights.rows(coded_weight));
+    CHECK(weights.four_bit(coded_weight).has_value() == (name != "int8"));
+    CHECK(weights.int8(coded_weight).has_value() == (name == "int8"));
+    const Matrix<float> numbers = weights.read<float>(coded_weight);
     CHECK(numbers.rows() == 48);
     CHECK(numbers.cwiseAbs().maxCoeff() > 0.3F);
     CHECK(!weights.is_coded("lm_head.weight"));
