@@ -5,38 +5,15 @@
 // A file that cannot be read, or is not such a result, is an error with a message and exit code 1;
 // so is a drawing that cannot be written.
 
-#include <exception>
-#include <fstream>
-#include <iostream>
-#include <lora/core/error.hpp>
 #include <string>
 
 #include "plot/peer_chart.hpp"
 #include "plot/peer_results.hpp"
-
-namespace lora::bench {
-namespace {
-
-void draw(const std::string& in, const std::string& out) {
-  const PeerChart chart(read_peer_results(in));
-  std::ofstream file(out, std::ios::binary);
-  file << chart.svg();
-  if (!file.flush()) throw FileError(out + ": cannot be written");
-}
-
-}  // namespace
-}  // namespace lora::bench
+#include "plot/program.hpp"
 
 int main(int argc, char** argv) {
-  try {
-    if (argc != 3)
-      throw lora::ConfigError(lora::message("there are ", argc - 1,
-                                            " arguments, expected plot_peers <peers.json> "
-                                            "<drawing.svg>"));
-    lora::bench::draw(argv[1], argv[2]);
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << "plot_peers: " << error.what() << '\n';
-    return 1;
-  }
+  using namespace lora::bench;
+  return run_program_on_file("plot_peers", "<peers.json>", argc, argv, [](const std::string& file) {
+    return PeerChart(read_peer_results(file)).svg();
+  });
 }

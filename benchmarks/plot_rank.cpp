@@ -16,12 +16,9 @@
 // and its SVG has neither a text for who cannot see it nor colours for pages both light and dark.
 
 #include <cstdint>
-#include <exception>
-#include <fstream>
-#include <iostream>
-#include <string>
 
 #include "plot/options.hpp"
+#include "plot/program.hpp"
 #include "plot/quantity.hpp"
 #include "plot/rank_chart.hpp"
 #include "plot/rank_panels.hpp"
@@ -39,20 +36,13 @@ void draw(const PlotOptions& options) {
                          .y_label = axis_label(options.quantity),
                          .caption = caption(results, tokens),
                          .logarithmic = is_logarithmic(options.quantity)});
-  std::ofstream out(options.out, std::ios::binary);
-  out << chart.svg();
-  if (!out.flush()) throw FileError(options.out + ": cannot be written");
+  write_drawing(options.out, chart.svg());
 }
 
 }  // namespace
 }  // namespace lora::bench
 
 int main(int argc, char** argv) {
-  try {
-    lora::bench::draw(lora::bench::parse_options({argv + 1, argv + argc}));
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << "plot_rank: " << error.what() << '\n';
-    return 1;
-  }
+  using namespace lora::bench;
+  return run_program("plot_rank", [&] { draw(parse_options({argv + 1, argv + argc})); });
 }
