@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "results.hpp"
@@ -32,34 +33,22 @@ struct PeerResults {
 /// such JSON and numbers that are missing or out of range (1e-9 to 1e18).
 [[nodiscard]] inline PeerResults parse_peer_results(std::string_view text,
                                                     const std::string& file) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  if (json.is_discarded()) throw FileError(message(file, ": not a JSON file, or cut short"));
-  if (!json.is_object() || !json.contains("rows") || !json["rows"].is_array())
-    throw FileError(message(file, ": no list \"rows\", expected a result of peers/run.py"));
-  PeerResults results;
-  if (const auto context = json.find("context"); context != json.end() && context->is_object())
-    for (const auto& [key, value] : context->items())
-      if (value.is_string()) results.context[key] = value.get<std::string>();
-  std::size_t index = 0;
-  for (const auto& row : json["rows"]) {
-    const std::string where = message(file, ": rows[", index++, "]");
-    if (!row.is_object() || !row.contains("case") || !row["case"].is_string() ||
-        !row.contains("figures") || !row["figures"].is_object())
-      throw FileError(message(where, R"(: expected an object with "case" and "figures")"));
-    const nlohmann::json& figures = row["figures"];
-    PeerRow parsed{.name = row["case"].get<std::string>()};
-    const double threads = detail::parse_counter(row, "threads", where);
-    if (!(threads >= 1 && threads <= 1e6))
-      throw FileError(message(where, ": threads is ", threads, ", expected at least 1"));
-    parsed.threads = static_cast<std::int64_t>(threads);
-    parsed.seconds = detail::parse_counter(figures, "seconds", where);
-    parsed.faster_than_peft = detail::parse_counter(figures, "faster_than_peft", where);
-    if (figures.contains("faster_than_libtorch"))
-      parsed.faster_than_libtorch = detail::parse_counter(figures, "faster_than_libtorch", where);
-    results.rows.push_back(std::move(parsed));
-  }
-  if (results.rows.empty()) throw FileError(message(file, ": no rows, expected at least one"));
-  return results;
+  return detail::parse_rows<PeerResults>(
+      text, file, "rows", "a result of peers/run.py",
+      [](const nlohmann::json& row, const std::string& where, std::vector<PeerRow>& rows) {
+        if (!row.is_object() || !row.contains("case") || !row["case"].is_string() ||
+            !row.contains("figures") || !row["figures"].is_object())
+          throw FileError(message(where, R"(: expected an object with "case" and "figures")"));
+        const nlohmann::json& figures = row["figures"];
+        PeerRow parsed{.name = row["case"].get<std::string>()};
+        parsed.threads = detail::parse_count(row, "threads", where);
+        parsed.seconds = detail::parse_counter(figures, "seconds", where);
+        parsed.faster_than_peft = detail::parse_counter(figures, "faster_than_peft", where);
+        if (figures.contains("faster_than_libtorch"))
+          parsed.faster_than_libtorch =
+              detail::parse_counter(figures, "faster_than_libtorch", where);
+        rows.push_back(std::move(parsed));
+      });
 }
 
 /// Reads `file` as parse_peer_results does. Throws FileError.

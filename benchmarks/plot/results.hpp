@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <lora/core/error.hpp>
 #include <map>
@@ -62,29 +63,49 @@ namespace detail {
           parse_counter(row, "frozen_GFLOP/s", here), parse_counter(row, "over_frozen", here)};
 }
 
+/// Reads a Result, a struct of `context` and `rows`, from JSON: add(row, where, rows) appends what
+/// stands in one element of the list that is named `list`. Throws FileError, as add may; `file` and
+/// `expected` ("a result of ...") are for messages.
+template <class Result, class Add>
+[[nodiscard]] Result parse_rows(std::string_view text, const std::string& file, const char* list,
+                                const char* expected, const Add& add) {
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  if (json.is_discarded()) throw FileError(message(file, ": not a JSON file, or cut short"));
+  if (!json.is_object() || !json.contains(list) || !json[list].is_array())
+    throw FileError(message(file, ": no list \"", list, "\", expected ", expected));
+  Result result;
+  if (const auto context = json.find("context"); context != json.end() && context->is_object())
+    for (const auto& [key, value] : context->items())
+      if (value.is_string()) result.context[key] = value.template get<std::string>();
+  std::size_t index = 0;
+  for (const auto& row : json[list])
+    add(row, message(file, ": ", list, "[", index++, "]"), result.rows);
+  if (result.rows.empty()) throw FileError(message(file, ": no rows, expected at least one"));
+  return result;
+}
+
+/// Reads a number of things from a row: a whole number from 1 to a million. Throws FileError.
+[[nodiscard]] inline std::int64_t parse_count(const nlohmann::json& row, const char* name,
+                                              const std::string& where) {
+  const double number = parse_counter(row, name, where);
+  if (!(number >= 1 && number <= 1e6))
+    throw FileError(message(where, ": ", name, " is ", number, ", expected at least 1"));
+  return static_cast<std::int64_t>(number);
+}
+
 }  // namespace detail
 
 /// Reads the JSON that rank_throughput's --benchmark_out wrote; `file` is for messages. Means and
 /// deviations of repeated runs are left out. Throws FileError for text that is not such JSON, rows
 /// that did not finish and counters that are missing or out of range (1e-9 to 1e18).
 [[nodiscard]] inline Results parse_results(std::string_view text, const std::string& file) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  if (json.is_discarded()) throw FileError(message(file, ": not a JSON file, or cut short"));
-  if (!json.is_object() || !json.contains("benchmarks") || !json["benchmarks"].is_array())
-    throw FileError(message(file, ": no list \"benchmarks\", expected a Google Benchmark result"));
-  Results results;
-  if (const auto context = json.find("context"); context != json.end() && context->is_object())
-    for (const auto& [key, value] : context->items())
-      if (value.is_string()) results.context[key] = value.get<std::string>();
-  std::size_t index = 0;
-  for (const auto& row : json["benchmarks"]) {
-    const std::string where = message(file, ": benchmarks[", index++, "]");
-    if (!row.is_object()) throw FileError(message(where, ": expected an object"));
-    if (row.contains("run_type") && row["run_type"] == "aggregate") continue;
-    results.rows.push_back(detail::parse_row(row, where));
-  }
-  if (results.rows.empty()) throw FileError(message(file, ": no rows, expected at least one"));
-  return results;
+  return detail::parse_rows<Results>(
+      text, file, "benchmarks", "a Google Benchmark result",
+      [](const nlohmann::json& row, const std::string& where, std::vector<Measurement>& rows) {
+        if (!row.is_object()) throw FileError(message(where, ": expected an object"));
+        if (row.contains("run_type") && row["run_type"] == "aggregate") return;
+        rows.push_back(detail::parse_row(row, where));
+      });
 }
 
 /// Returns what `file` holds. Throws FileError.

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "results.hpp"
@@ -33,36 +32,20 @@ struct StorageResults {
 /// such JSON and numbers that are missing or out of range.
 [[nodiscard]] inline StorageResults parse_storage_results(std::string_view text,
                                                           const std::string& file) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  if (json.is_discarded()) throw FileError(message(file, ": not a JSON file, or cut short"));
-  if (!json.is_object() || !json.contains("rows") || !json["rows"].is_array())
-    throw FileError(message(file, ": no list \"rows\", expected a result of storages/run.py"));
-  StorageResults results;
-  if (const auto context = json.find("context"); context != json.end() && context->is_object())
-    for (const auto& [key, value] : context->items())
-      if (value.is_string()) results.context[key] = value.get<std::string>();
-  std::size_t index = 0;
-  for (const auto& row : json["rows"]) {
-    const std::string where = message(file, ": rows[", index++, "]");
-    for (const char* key : {"side", "storage"})
-      if (!row.is_object() || !row.contains(key) || !row[key].is_string())
-        throw FileError(message(where, ": expected an object with \"", key, "\""));
-    const auto count = [&](const char* key) {
-      const double number = detail::parse_counter(row, key, where);
-      if (!(number >= 1 && number <= 1e6))
-        throw FileError(message(where, ": ", key, " is ", number, ", expected at least 1"));
-      return static_cast<std::int64_t>(number);
-    };
-    results.rows.push_back(
-        {.side = row["side"].get<std::string>(),
-         .storage = row["storage"].get<std::string>(),
-         .tokens = count("tokens"),
-         .threads = count("threads"),
-         .bytes_per_weight = detail::parse_counter(row, "bytes_per_weight", where),
-         .faster_than_float32 = detail::parse_counter(row, "faster_than_float32", where)});
-  }
-  if (results.rows.empty()) throw FileError(message(file, ": no rows, expected at least one"));
-  return results;
+  return detail::parse_rows<StorageResults>(
+      text, file, "rows", "a result of storages/run.py",
+      [](const nlohmann::json& row, const std::string& where, std::vector<StorageRow>& rows) {
+        for (const char* key : {"side", "storage"})
+          if (!row.is_object() || !row.contains(key) || !row[key].is_string())
+            throw FileError(message(where, ": expected an object with \"", key, "\""));
+        rows.push_back(
+            {.side = row["side"].get<std::string>(),
+             .storage = row["storage"].get<std::string>(),
+             .tokens = detail::parse_count(row, "tokens", where),
+             .threads = detail::parse_count(row, "threads", where),
+             .bytes_per_weight = detail::parse_counter(row, "bytes_per_weight", where),
+             .faster_than_float32 = detail::parse_counter(row, "faster_than_float32", where)});
+      });
 }
 
 /// Reads `file` as parse_storage_results does. Throws FileError.
