@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "axis.hpp"
+#include "bar_panels.hpp"
 #include "chart_style.hpp"
 #include "peer_results.hpp"
 #include "svg.hpp"
@@ -51,10 +52,8 @@ class PeerChart {
   explicit PeerChart(PeerResults results)
       : results_(std::move(results)), axis_(Axis::linear(0, largest())) {
     for (const PeerRow& row : results_.rows) {
-      if (std::find(cases_.begin(), cases_.end(), row.name) == cases_.end())
-        cases_.push_back(row.name);
-      if (std::find(threads_.begin(), threads_.end(), row.threads) == threads_.end())
-        threads_.push_back(row.threads);
+      add_new(cases_, row.name);
+      add_new(threads_, row.threads);
     }
   }
 
@@ -63,23 +62,21 @@ class PeerChart {
 
   /// Returns the SVG file.
   [[nodiscard]] std::string svg() const {
-    Svg svg;
-    svg.text(16, 30, title, "title");
-    for (std::size_t i = 0; i < cases_.size(); ++i)
-      svg.text(labels - 12, row_y(i) + 5, peer_case_title(cases_[i]), "small end");
-    for (std::size_t panel = 0; panel < threads_.size(); ++panel) draw_panel(svg, panel);
-    double y = draw_legend(svg, bottom() + 62) + 28;
-    for (const std::string& line : wrapped(caption(), 125)) {
-      svg.text(16, y, line, "small");
-      y += 17;
-    }
-    return svg.document(width, y, title, description(), chart_style);
+    BarWords words{.title = "Speed beside PyTorch with PEFT, same machine and threads",
+                   .rows = {},
+                   .panels = {},
+                   .caption = caption(),
+                   .description = description()};
+    for (const std::string& name : cases_) words.rows.push_back(peer_case_title(name));
+    for (const std::int64_t threads : threads_)
+      words.panels.push_back(message(threads, threads == 1 ? " thread" : " threads"));
+    return BarPanels(std::move(words), axis_, 316)
+        .svg([this](Svg& svg, const BarPanels& panels,
+                    std::size_t panel) { draw_bars(svg, panels, panel); },
+             draw_legend);
   }
 
  private:
-  static constexpr const char* title = "Speed beside PyTorch with PEFT, same machine and threads";
-  static constexpr double width = 900, labels = 316, right = 16, gap = 26, top = 78, pitch = 25;
-
   [[nodiscard]] double largest() const {
     double most = 1;
     for (const PeerRow& row : results_.rows) {
@@ -90,34 +87,16 @@ class PeerChart {
     return most;
   }
 
-  [[nodiscard]] static double row_y(std::size_t row) {
-    return top + pitch * (static_cast<double>(row) + 0.5);
-  }
-  [[nodiscard]] double bottom() const { return top + pitch * static_cast<double>(cases_.size()); }
-
-  void draw_panel(Svg& svg, std::size_t panel) const {
-    const auto panels = static_cast<double>(threads_.size());
-    const double wide = (width - labels - right - gap * (panels - 1)) / panels;
-    const double x0 = labels + static_cast<double>(panel) * (wide + gap);
-    // Room for the number behind the longest bar.
-    const auto px = [&](double value) { return x0 + axis_.position(value) * (wide - 34); };
-
-    const std::int64_t threads = threads_[panel];
-    svg.text(x0, top - 14, message(threads, threads == 1 ? " thread" : " threads"), "panel");
-    for (const double tick : axis_.ticks()) {
-      svg.line(px(tick), top, px(tick), bottom(), tick == 1 ? "frame" : "grid");
-      svg.text(px(tick), bottom() + 18, short_number(tick), "small middle");
-    }
-    svg.line(px(1), top, px(1), bottom(), "frame");
-    svg.text((x0 + px(axis_.high())) / 2, bottom() + 38, "times as fast", "small middle");
+  void draw_bars(Svg& svg, const BarPanels& panels, std::size_t panel) const {
+    const double x0 = panels.left(panel);
     for (const PeerRow& row : results_.rows) {
-      if (row.threads != threads) continue;
+      if (row.threads != threads_[panel]) continue;
       const auto found = std::find(cases_.begin(), cases_.end(), row.name);
-      const double y = row_y(static_cast<std::size_t>(found - cases_.begin()));
-      svg.bar(x0, y - 6, px(row.faster_than_peft) - x0, 12, colour_class(0));
-      double end = px(row.faster_than_peft);
+      const double y = BarPanels::row_y(static_cast<std::size_t>(found - cases_.begin()));
+      double end = panels.x(panel, row.faster_than_peft);
+      svg.bar(x0, y - 6, end - x0, 12, colour_class(0));
       if (row.faster_than_libtorch) {
-        const double x = px(row.faster_than_peft / *row.faster_than_libtorch);
+        const double x = panels.x(panel, row.faster_than_peft / *row.faster_than_libtorch);
         svg.marker(x, y, 3, colour_class(1));
         // The number stands clear of a marker at the bar's end.
         if (x > end - 6) end = std::max(end, x + 3);
@@ -126,21 +105,18 @@ class PeerChart {
     }
   }
 
-  // Draws a sample of each mark at `y`; returns `y`.
-  [[nodiscard]] static double draw_legend(Svg& svg, double y) {
+  static void draw_legend(Svg& svg, double y) {
     svg.bar(16, y - 10, 28, 12, colour_class(0));
     svg.text(52, y, "this library", "small");
     svg.marker(180, y - 4, 3, colour_class(1));
     svg.text(192, y, "PyTorch's C++ API (libtorch)", "small");
     svg.line(402, y - 12, 402, y + 4, "frame");
     svg.text(412, y, "PyTorch with PEFT, the fastest of its settings: 1", "small");
-    return y;
   }
 
   [[nodiscard]] std::string caption() const {
     const auto part = [&](const char* before, const char* key) {
-      const auto found = results_.context.find(key);
-      return found == results_.context.end() ? std::string() : before + found->second;
+      return context_part(results_.context, before, key);
     };
     return part("", "cpu") + part(", PyTorch ", "torch") + part(", PEFT ", "peft") +
            part(", ", "compiler") + part(" ", "flags") + part(", Eigen ", "eigen") +

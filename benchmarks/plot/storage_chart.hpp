@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "axis.hpp"
+#include "bar_panels.hpp"
 #include "chart_style.hpp"
 #include "storage_results.hpp"
 #include "svg.hpp"
@@ -38,29 +39,22 @@ class StorageChart {
 
   /// Returns the SVG file.
   [[nodiscard]] std::string svg() const {
-    Svg svg;
-    svg.text(16, 30, title, "title");
-    for (std::size_t i = 0; i < storages_.size(); ++i)
-      svg.text(labels - 12, row_y(i) + 5, label(storages_[i]), "small end");
-    for (std::size_t panel = 0; panel < tokens_.size(); ++panel) draw_panel(svg, panel);
-    double y = draw_legend(svg, bottom() + 62) + 28;
-    for (const std::string& line : wrapped(caption(), 125)) {
-      svg.text(16, y, line, "small");
-      y += 17;
-    }
-    return svg.document(width, y, title, description(), chart_style);
+    BarWords words{.title = "Frozen products of a training step, beside float32's",
+                   .rows = {},
+                   .panels = {},
+                   .caption = caption(),
+                   .description = description()};
+    for (const std::string& storage : storages_) words.rows.push_back(label(storage));
+    for (const std::int64_t tokens : tokens_) words.panels.push_back(tokens_title(tokens));
+    return BarPanels(std::move(words), axis_, 226)
+        .svg([this](Svg& svg, const BarPanels& panels,
+                    std::size_t panel) { draw_bars(svg, panels, panel); },
+             [this](Svg& svg, double y) { draw_legend(svg, y); });
   }
 
  private:
   static constexpr const char* here = "here";
-  static constexpr const char* title = "Frozen products of a training step, beside float32's";
-  static constexpr double width = 900, labels = 226, right = 16, gap = 26, top = 78, pitch = 25;
   static constexpr double number = 30;  // pixels that times() takes behind a bar
-
-  template <class T>
-  static void add_new(std::vector<T>& all, const T& one) {
-    if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(one);
-  }
 
   // Drops what is not drawn; returns the axis of the rest.
   Axis prepared() {
@@ -78,47 +72,29 @@ class StorageChart {
     return storage;
   }
 
-  [[nodiscard]] static double row_y(std::size_t row) {
-    return top + pitch * (static_cast<double>(row) + 0.5);
-  }
-  [[nodiscard]] double bottom() const {
-    return top + pitch * static_cast<double>(storages_.size());
-  }
-
-  void draw_panel(Svg& svg, std::size_t panel) const {
-    const auto panels = static_cast<double>(tokens_.size());
-    const double wide = (width - labels - right - gap * (panels - 1)) / panels;
-    const double x0 = labels + static_cast<double>(panel) * (wide + gap);
-    // Room for the number behind the longest bar.
-    const auto px = [&](double value) { return x0 + axis_.position(value) * (wide - 34); };
-
+  void draw_bars(Svg& svg, const BarPanels& panels, std::size_t panel) const {
     const std::int64_t tokens = tokens_[panel];
-    svg.text(x0, top - 14, tokens_title(tokens), "panel");
-    for (const double tick : axis_.ticks()) {
-      svg.line(px(tick), top, px(tick), bottom(), tick == 1 ? "frame" : "grid");
-      svg.text(px(tick), bottom() + 18, short_number(tick), "small middle");
-    }
-    svg.line(px(1), top, px(1), bottom(), "frame");
-    svg.text((x0 + px(axis_.high())) / 2, bottom() + 38, "times as fast", "small middle");
+    const double x0 = panels.left(panel);
     for (std::size_t i = 0; i < storages_.size(); ++i) {
+      const double y = BarPanels::row_y(i);
       double end = x0;
       for (const StorageRow& row : results_.rows)
         if (row.side == here && row.storage == storages_[i] && row.tokens == tokens) {
-          end = px(row.faster_than_float32);
-          svg.bar(x0, row_y(i) - 6, end - x0, 12, colour_class(0));
+          end = panels.x(panel, row.faster_than_float32);
+          svg.bar(x0, y - 6, end - x0, 12, colour_class(0));
         }
       double clear = end;
       for (const StorageRow& row : results_.rows)
         if (row.side != here && row.storage == storages_[i] && row.tokens == tokens) {
-          const double x = px(row.faster_than_float32);
+          const double x = panels.x(panel, row.faster_than_float32);
           const std::size_t other = index_of(row.side) + 1;
-          svg.marker(x, row_y(i), other, colour_class(other));
+          svg.marker(x, y, other, colour_class(other));
           // The number stands clear of markers at the bar's end.
           if (x > end - 6 && x < end + number) clear = std::max(clear, x + 3);
         }
       for (const StorageRow& row : results_.rows)
         if (row.side == here && row.storage == storages_[i] && row.tokens == tokens)
-          svg.text(clear + 5, row_y(i) + 4, times(row.faster_than_float32), "small");
+          svg.text(clear + 5, y + 4, times(row.faster_than_float32), "small");
     }
   }
 
@@ -127,8 +103,7 @@ class StorageChart {
                                     others_.begin());
   }
 
-  // Draws a sample of each mark at `y`; returns `y`.
-  [[nodiscard]] double draw_legend(Svg& svg, double y) const {
+  void draw_legend(Svg& svg, double y) const {
     svg.bar(16, y - 10, 28, 12, colour_class(0));
     svg.text(52, y, "this library", "small");
     for (std::size_t i = 0; i < others_.size(); ++i) {
@@ -136,7 +111,6 @@ class StorageChart {
       svg.marker(x, y - 4, i + 1, colour_class(i + 1));
       svg.text(x + 12, y, others_[i], "small");
     }
-    return y;
   }
 
   // Hundredths, as the table has them.
@@ -150,8 +124,7 @@ class StorageChart {
 
   [[nodiscard]] std::string caption() const {
     const auto part = [&](const char* before, const char* key) {
-      const auto found = results_.context.find(key);
-      return found == results_.context.end() ? std::string() : before + found->second;
+      return context_part(results_.context, before, key);
     };
     const std::int64_t threads = results_.rows.front().threads;
     return part("", "cpu") + message(", ", threads, threads == 1 ? " thread" : " threads") +

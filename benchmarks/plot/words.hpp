@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -63,12 +64,19 @@ inline constexpr const char* limit_title =
   return lines;
 }
 
+/// Returns what a result's context has under `key` between two texts, or nothing where it has none.
+[[nodiscard]] inline std::string context_part(const std::map<std::string, std::string>& context,
+                                              const char* before, const char* key,
+                                              const char* after = "") {
+  const auto found = context.find(key);
+  return found == context.end() ? std::string() : before + found->second + after;
+}
+
 /// Returns the lines under a drawing of `tokens` tokens: how fast the frozen product itself was,
 /// and what the result says of its machine, build and date.
 [[nodiscard]] inline std::vector<std::string> caption(const Results& results, std::int64_t tokens) {
   const auto part = [&](const char* before, const char* key, const char* after) {
-    const auto found = results.context.find(key);
-    return found == results.context.end() ? std::string() : before + found->second + after;
+    return context_part(results.context, before, key, after);
   };
   const std::string date = part("", "date", "").substr(0, 10);
   const std::string threads = part("", "threads", "");
