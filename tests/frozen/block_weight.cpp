@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "contracts/adapter_over.hpp"
 #include "contracts/frozen_weight.hpp"
 #include "support/throws.hpp"
 
@@ -149,6 +150,12 @@ TEST_CASE("BlockWeight is made of a float weight as gguf-py does it, in the form
   CHECK(same_bits(weight.dense(), expected));
   const auto half = BlockWeight<float>::encoded(Format::BF16, random_matrix<float>(3, 7, 1));
   CHECK(half.bytes() == 42);
+}
+
+TEST_CASE("an adapter over a BlockWeight trains as over the decoded weight") {
+  const Matrix<float> w = random_matrix<float>(70, 64, 1);
+  for (const Format format : {Format::Q4_0, Format::Q8_0, Format::BF16})
+    check_adapter_over(BlockWeight<float>::encoded(format, w));
 }
 
 TEST_CASE("what is no weight in blocks is refused") {

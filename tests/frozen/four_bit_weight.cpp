@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <lora/layers/lora_linear.hpp>
-
+#include "contracts/adapter_over.hpp"
 #include "contracts/frozen_weight.hpp"
 #include "support/golden.hpp"
 #include "support/throws.hpp"
@@ -99,26 +98,10 @@ TEST_CASE("float and double see the same four-bit weight") {
   CHECK(NF4Weight<double>(wide).dense() == NF4Weight<float>(w).dense().cast<double>());
 }
 
-TEST_CASE("an adapter over NF4 trains as over the decoded weight") {
-  const Matrix<float> w = random_matrix<float>(70, 64, 1), x = random_matrix<float>(19, 64, 2),
-                      dy = random_matrix<float>(19, 70, 3);
-  const NF4Weight<float> coded(w);
-  LoRALinear<float, NF4Weight<float>> layer(coded, {.rank = 4}, 5);
-  LoRALinear<float> plain(DenseWeight<float>(coded.dense()), {.rank = 4}, 5);
-  layer.lora_B().value = random_matrix<float>(70, 4, 4);
-  plain.lora_B().value = layer.lora_B().value;
-  const auto step = [&](auto& one, Matrix<float>& y, Matrix<float>& dx) {
-    Tape<float> tape;
-    one.forward(x, tape, y);
-    one.backward(x, dy, tape, dx);
-  };
-  Matrix<float> y, dx, plain_y, plain_dx;
-  step(layer, y, dx);
-  step(plain, plain_y, plain_dx);
-  CHECK(largest_difference(y, plain_y.cast<double>()) <= Tolerance<float>(64).value);
-  CHECK(largest_difference(dx, plain_dx.cast<double>()) <= Tolerance<float>(70).value);
-  CHECK(largest_difference(layer.lora_A().grad, plain.lora_A().grad.cast<double>()) <=
-        Tolerance<float>(70).value);
+TEST_CASE("an adapter over NF4 and FP4 trains as over the decoded weight") {
+  const Matrix<float> w = random_matrix<float>(70, 64, 1);
+  check_adapter_over(NF4Weight<float>(w));
+  check_adapter_over(FP4Weight<float>(w, {.double_quantised = true}));
 }
 
 TEST_CASE("what cannot be rounded to four bits is refused by its place") {

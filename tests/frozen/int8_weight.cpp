@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "contracts/adapter_over.hpp"
 #include "contracts/frozen_weight.hpp"
 #include "support/golden.hpp"
 #include "support/throws.hpp"
@@ -39,6 +40,10 @@ TEST_CASE("Int8Weight has bitsandbytes' codes, scales and numbers, to the bit") 
 
 TEST_CASE("Int8Weight takes a byte a weight and a scale a row") {
   CHECK(Int8Weight<float>(random_matrix<float>(10, 64, 1)).bytes() == 10 * 64 + 10 * 4);
+}
+
+TEST_CASE("an adapter over an Int8Weight trains as over the rounded weight") {
+  check_adapter_over(Int8Weight<float>(random_matrix<float>(70, 40, 1)));
 }
 
 TEST_CASE("what cannot be rounded to eight bits is refused by its place") {
