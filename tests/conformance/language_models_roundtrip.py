@@ -17,7 +17,6 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import warnings
 
 import peft
 import safetensors.torch
@@ -30,7 +29,14 @@ sys.path.insert(0, str(HERE.parent / "golden"))
 import make_golden_gpt2  # noqa: E402
 import make_golden_llama  # noqa: E402
 from make_golden_llama import rope  # noqa: E402
-from peft_roundtrip import changed_settings, check_refused, judge, refusal  # noqa: E402
+from peft_roundtrip import (  # noqa: E402
+    changed_settings,
+    finish,
+    judge,
+    refusal,
+    refused_wrongly,
+    start,
+)
 from resnet_roundtrip import changed_tensors  # noqa: E402
 
 LENGTHS = [12, 7, 1]
@@ -446,12 +452,7 @@ def check_case(case, back):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    warnings.simplefilter("ignore")
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    torch.set_num_threads(1)
+    start(__doc__)
     with tempfile.TemporaryDirectory() as temporary:
         cases, back = pathlib.Path(temporary) / "cases", pathlib.Path(temporary) / "back"
         for seed, (name, kind, settings, options) in enumerate(CASES):
@@ -468,17 +469,8 @@ def main():
             make_case(cases / f"refused_{i}", *how)
         subprocess.run([sys.argv[1], cases, back], check=True)
         failures = [name for name, *_ in CASES if not check_case(cases / name, back / name)]
-        failures += [
-            why
-            for i, (why, file, *_) in enumerate(refused)
-            if not check_refused(why, back / f"refused_{i}", file)
-        ]
-    if failures:
-        sys.exit("failed: " + ", ".join(failures))
-    print(
-        f"{len(CASES)} adapters of language models went to C++ and back, {len(refused)} were refused"
-        f" by name: peft {peft.__version__}, transformers {transformers.__version__}"
-    )
+        failures += refused_wrongly(back, [(why, file) for why, file, *_ in refused])
+    finish(failures, f"{len(CASES)} adapters of language models", len(refused))
 
 
 if __name__ == "__main__":

@@ -237,13 +237,39 @@ def check_refused(why, back, file="adapter_config.json"):
     return good
 
 
-def main():
+def start(usage):
+    """Ends a script that was not called with the name of a program; makes its libraries quiet."""
     if len(sys.argv) != 2:
-        sys.exit(__doc__)
+        sys.exit(usage)
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)
+
+
+def refused_wrongly(back, refused):
+    """Returns the reasons of the cases refused_<i> that C++ did not refuse for them. An element of
+    `refused` is a reason, and the file to be named if that is not the adapter's."""
+    return [
+        case[0]
+        for i, case in enumerate(refused)
+        if not check_refused(case[0], back / f"refused_{i}", *case[1:])
+    ]
+
+
+def finish(failures, went, refused, more=""):
+    """Ends a script: with the names of what failed, or by saying what went to C++ and back, how many
+    cases were refused, and by which versions."""
+    if failures:
+        sys.exit("failed: " + ", ".join(failures))
+    print(
+        f"{went} went to C++ and back, {refused} were refused by name:"
+        f" peft {peft.__version__}, transformers {transformers.__version__}{more}"
+    )
+
+
+def main():
+    start(__doc__)
     base = golden.HERE / "tiny"
     inputs = golden.batch()
     cases = golden.CASES + MORE_CASES
@@ -272,17 +298,8 @@ def main():
             for name, task, _ in cases
             if not check_case(name, task, base, root, inputs, expected[name])
         ]
-        failures += [
-            why
-            for i, (why, *_) in enumerate(REFUSED)
-            if not check_refused(why, root / "back" / f"refused_{i}")
-        ]
-    if failures:
-        sys.exit("failed: " + ", ".join(failures))
-    print(
-        f"{len(cases)} adapters went to C++ and back, {len(REFUSED)} were refused by name:"
-        f" peft {peft.__version__}, transformers {transformers.__version__}"
-    )
+        failures += refused_wrongly(root / "back", [(why,) for why, *_ in REFUSED])
+    finish(failures, f"{len(cases)} adapters", len(REFUSED))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import warnings
 
 import peft
 import safetensors.torch
@@ -31,7 +30,15 @@ except ImportError:
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "golden"))
 from make_golden_resnet import HEIGHT, WIDTH, pixels_of, random_model, randomise  # noqa: E402
-from peft_roundtrip import DTYPES, changed_settings, check_refused, judge, refusal  # noqa: E402
+from peft_roundtrip import (  # noqa: E402
+    DTYPES,
+    changed_settings,
+    finish,
+    judge,
+    refusal,
+    refused_wrongly,
+    start,
+)
 
 BASIC = {"depths": [2, 2]}
 BOTTLENECK = {"layer_type": "bottleneck", "hidden_sizes": [16, 24], "depths": [2, 2]}
@@ -225,12 +232,7 @@ def check_case(case, back, images):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    warnings.simplefilter("ignore")
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    torch.set_num_threads(1)
+    start(__doc__)
     torch.manual_seed(0)
     images = torch.randn(2, 3, HEIGHT, WIDTH)
     with tempfile.TemporaryDirectory() as temporary:
@@ -248,17 +250,12 @@ def main():
         failures = [
             name for name, *_ in accepted if not check_case(cases / name, back / name, images)
         ]
-        failures += [
-            why
-            for i, (why, _) in enumerate(REFUSED)
-            if not check_refused(why, back / f"refused_{i}")
-        ]
-    if failures:
-        sys.exit("failed: " + ", ".join(failures))
-    print(
-        f"{len(accepted)} adapters of ResNets went to C++ and back, {len(REFUSED)} were refused by name:"
-        f" peft {peft.__version__}, transformers {transformers.__version__},"
-        f" timm {timm.__version__ if timm else 'is not there'}"
+        failures += refused_wrongly(back, [(why,) for why, _ in REFUSED])
+    finish(
+        failures,
+        f"{len(accepted)} adapters of ResNets",
+        len(REFUSED),
+        f", timm {timm.__version__ if timm else 'is not there'}",
     )
 
 
