@@ -6,6 +6,7 @@
 #include <ostream>
 #include <string>
 
+#include "../support/adapter_config.hpp"
 #include "../support/base_fingerprint.hpp"
 #include "../support/epoch_report.hpp"
 #include "../support/peak_memory.hpp"
@@ -17,17 +18,7 @@ namespace textgen {
 /// Returns the adapters that the options ask for.
 [[nodiscard]] inline lora::peft::PeftConfig peft_config(const TrainOptions& options,
                                                         const std::string& model) {
-  lora::peft::PeftConfig config;
-  config.r = options.rank;
-  config.lora_alpha = options.alpha_or_default();
-  config.lora_dropout = options.dropout;
-  if (options.targets == std::vector<std::string>{"all-linear"})
-    config.target_modules = options.targets.front();
-  else
-    config.target_modules = options.targets;
-  config.task_type = "CAUSAL_LM";
-  config.base_model_name_or_path = model;
-  return config;
+  return examples::adapter_config(options, "CAUSAL_LM", model);
 }
 
 /// Loads a model to be adapted.
