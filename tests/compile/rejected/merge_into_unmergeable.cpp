@@ -1,4 +1,4 @@
-// rejected with: MergeableWeight
+// rejected with: WouldLoseTheUpdate
 #include <lora/lora.hpp>
 
 // A storage that can multiply but not be written, as a quantised one would be.
