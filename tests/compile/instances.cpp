@@ -15,6 +15,7 @@
 
 namespace lora {
 
+// NOLINTBEGIN(bugprone-macro-parentheses): T stands where no parenthesis may.
 #define LORA_INSTANTIATE(T)                             \
   template class ConstMatrixRef<T>;                     \
   template class MatrixRef<T>;                          \
@@ -50,6 +51,7 @@ namespace lora {
   template class AdaptedLayerRef<T>;                    \
   template class SGD<T>;                                \
   template class AdamW<T>
+// NOLINTEND(bugprone-macro-parentheses)
 
 LORA_INSTANTIATE(float);
 LORA_INSTANTIATE(double);

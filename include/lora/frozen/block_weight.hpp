@@ -51,7 +51,7 @@ class BlockWeight : public CodedWeight<T, BlockCodes> {
             std::make_shared<std::vector<std::uint8_t>>(static_cast<std::size_t>(out * row_bytes));
         for (Index o = 0; o < out; ++o) {
           Scratch scratch;
-          float* const row = scratch.take<float>(in);
+          auto* const row = scratch.take<float>(in);
           for (Index i = 0; i < in; ++i) row[i] = finite(weight(o, i), o, i);
           std::uint8_t* to = blocks->data() + o * row_bytes;
           for (Index i = 0; i < in; i += size, to += Block::bytes) {

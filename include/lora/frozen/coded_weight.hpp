@@ -98,12 +98,12 @@ class CodedWeight {
   }
 
   // Some rows, each of which costs more than reading W does: W is decoded once a band.
-  void add_few(ConstMatrixRef<float> x, MatrixRef<float> y) const {
+  void add_few(const ConstMatrixRef<float>& x, MatrixRef<float> y) const {
     const Index n = x.rows(), runs = kernels::runs_of(in_features());
     const Index padded = runs * kernels::run_length;
     const Index filled = n == 1 ? 1 : kernels::round_up(n, band);
     Scratch scratch;
-    float* const left = scratch.take<float>(filled * padded);
+    auto* const left = scratch.take<float>(filled * padded);
     for (Index i = 0; i < filled; ++i) {
       float* const row = left + i * padded;
       if (i < n) std::copy_n(x.data() + i * x.outerStride(), x.cols(), row);
@@ -130,11 +130,11 @@ class CodedWeight {
     });
   }
 
-  void add_few_transposed(ConstMatrixRef<float> dy, MatrixRef<float> dx) const {
+  void add_few_transposed(const ConstMatrixRef<float>& dy, MatrixRef<float> dx) const {
     const Index n = dy.rows(), runs = kernels::runs_of(in_features());
     const Index filled = n == 1 ? 1 : kernels::round_up(n, band);
     Scratch scratch;
-    float* const left = scratch.take<float>(filled * out_features());
+    auto* const left = scratch.take<float>(filled * out_features());
     for (Index i = 0; i < filled; ++i) {
       float* const row = left + i * out_features();
       if (i < n)
@@ -153,7 +153,7 @@ class CodedWeight {
         const Index length = (end - begin) * kernels::run_length;
         const Index first = begin * kernels::run_length;
         Scratch own;
-        float* const sums = own.take<float>(band * length);
+        auto* const sums = own.take<float>(band * length);
         each_band(n, [&](Index i, auto count) {
           std::fill(sums, sums + count * length, 0.0F);
           kernels::add_coded_sums<count>(rows, left + i * out_features(), out_features(), begin,

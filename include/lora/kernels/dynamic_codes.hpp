@@ -75,7 +75,7 @@ struct DynamicCodes {
       const float quotient = is_finite(inverse) ? rounded(part[i] * inverse) : part[i] / largest;
       const float scaled = std::clamp(quotient, -1.0F, 1.0F);
       const float place = rounded((scaled + 1.0F) * 0.5F * 65535.0F);
-      encoded.codes[begin + i] = nearest[static_cast<std::size_t>(place + 0.5F)];
+      encoded.codes[begin + i] = nearest[static_cast<std::size_t>(std::floor(place + 0.5F))];
     }
   }
   return encoded;

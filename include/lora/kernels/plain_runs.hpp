@@ -61,7 +61,8 @@ struct PlainFloat16 {
     return (RunVector)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
 #else
     RunVector numbers;
-    for (int i = 0; i < run_width; ++i) numbers[i] = float_of_half(load<std::uint16_t>(at + 2 * i));
+    for (Index i = 0; i < run_width; ++i)
+      numbers[i] = float_of_half(load<std::uint16_t>(at + 2 * i));
     return numbers;
 #endif
   }

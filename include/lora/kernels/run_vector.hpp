@@ -64,6 +64,7 @@ template <class Code>
   std::array<Code, static_cast<std::size_t>(run_width)> codes;
   std::memcpy(codes.data(), from, sizeof(codes));
   RunInts integers;
+  // NOLINTNEXTLINE(bugprone-signed-char-misuse): a code with a sign keeps it.
   for (int i = 0; i < run_width; ++i) integers[i] = codes[static_cast<std::size_t>(i)];
   return integers;
 #endif
@@ -134,7 +135,7 @@ class RunTable {
     return (RunVector)_mm256_blendv_ps(low, high, (__m256)(codes << 28));
 #else
     RunVector found;
-    const float* const values = reinterpret_cast<const float*>(values_);
+    const auto* const values = reinterpret_cast<const float*>(values_);
     for (int i = 0; i < run_width; ++i) found[i] = values[codes[i] & 15];
     return found;
 #endif

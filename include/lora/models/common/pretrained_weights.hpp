@@ -122,7 +122,7 @@ class PretrainedWeights {
       const std::string stored =
           checked(name, layout == Layout::column_major ? io::Shape{in, out} : io::Shape{out, in});
       try {
-        Frozen weight = make_frozen<Frozen>(stored, out, in, layout);
+        auto weight = make_frozen<Frozen>(stored, out, in, layout);
         // So that a model and its file never stand in memory together.
         if (weight.bytes() > (1U << 20)) files_.release_pages();
         return weight;
