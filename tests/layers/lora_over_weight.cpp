@@ -8,6 +8,7 @@
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"
 #include "support/throws.hpp"
+#include "support/tolerance.hpp"
 
 using namespace lora;
 using namespace lora::test;
@@ -27,6 +28,23 @@ TEST_CASE("layers over a weight name their own kind in what they refuse") {
   check_throws<ConfigError>([&] { conv.set_train_bias(true); }, "there is no bias");
   CHECK(conv.trainable_parameters() == 2 * (18 + 4));
   CHECK(conv.total_parameters() == 4 * 18 + 2 * (18 + 4));
+}
+
+TEST_CASE("an adapter's update is what it adds to the weight") {
+  const Matrix<double> w = random_matrix<double>(4, 18, 1);
+  const auto check = [&](auto layer, const char* kind) {
+    layer.lora_B().value = random_matrix<double>(4, 2, 2);
+    layer.set_name("x");
+    const Matrix<double> sum = layer.weight().dense() + layer.delta_weight();
+    layer.merge();
+    CHECK(largest_difference(layer.weight().dense(), sum) < 1e-12);
+    layer.unmerge();
+    layer.disable_adapter();
+    check_throws<StateError>([&] { static_cast<void>(layer.delta_weight()); },
+                             message("x (", kind, "::delta_weight): the adapter is switched off"));
+  };
+  check(LoRALinear<double>(DenseWeight<double>(w), {.rank = 2, .alpha = 3}, 1), "LoRALinear");
+  check(LoRAConv2d<double>(w, Window::square(3), {.rank = 2, .alpha = 3}, 1), "LoRAConv2d");
 }
 
 namespace {

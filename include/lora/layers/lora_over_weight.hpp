@@ -7,6 +7,7 @@
 #include "lora/core/matrix.hpp"
 #include "lora/core/output.hpp"
 #include "lora/core/parameter_list.hpp"
+#include "lora/core/place.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/core/trainable_scalar.hpp"
 #include "lora/frozen/frozen_weight.hpp"
@@ -100,6 +101,14 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   }
 
   [[nodiscard]] bool merged() const { return record_.merged(); }
+
+  /// Returns s B A (out_features, in_features) of the active adapter, in the order of W: what
+  /// merge() adds to W, PEFT's get_delta_weight. Throws StateError, naming the layer, without an
+  /// adapter that is switched on.
+  [[nodiscard]] Matrix<T> delta_weight() const { return delta_weight_at(this->at("delta_weight")); }
+
+  /// The same for a function that calls it for its user: messages begin with `where`.
+  [[nodiscard]] Matrix<T> delta_weight(const Place& where) const { return delta_weight_at(where); }
 
   // ---- What it is made of ----
 
@@ -248,9 +257,22 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   // Writes W + s B A of `entry`, in the order of W, to out.
   void write_merged(const Entry* entry, MatrixRef<T> out) const {
     out = weight_.dense();
-    if (entry != nullptr)
-      add_product(out, static_cast<T>(entry->scaling()), entry->adapter->b().value,
-                  layer().in_weight_order(entry->adapter->a().value));
+    if (entry != nullptr) add_update(*entry, out);
+  }
+
+  template <class Where>
+  [[nodiscard]] Matrix<T> delta_weight_at(const Where& where) const {
+    const auto adapters = this->adapters();
+    const Entry& entry = require_in_use(*adapters, where);
+    Matrix<T> delta = Matrix<T>::Zero(out_features(), in_features());
+    add_update(entry, delta);
+    return delta;
+  }
+
+  // Adds s B A of `entry`, in the order of W, to out.
+  void add_update(const Entry& entry, MatrixRef<T> out) const {
+    add_product(out, static_cast<T>(entry.scaling()), entry.adapter->b().value,
+                layer().in_weight_order(entry.adapter->a().value));
   }
 
   [[nodiscard]] const Layer& layer() const { return static_cast<const Layer&>(*this); }

@@ -8,20 +8,13 @@
 namespace lora {
 namespace detail {
 
-// s B A of the active adapter, which has to be switched on and not merged.
+// s B A of the active adapter, which must not be merged.
 template <class T, class Frozen>
 [[nodiscard]] Matrix<T> update_of(const LoRALinear<T, Frozen>& layer, const char* verb) {
   const Place where{verb, layer.name()};
-  const auto adapters = layer.adapters();
   if (layer.merged()) throw StateError(message(where, ": the adapter is merged already"));
-  const auto* const entry = adapters->active();
-  if (entry == nullptr) throw StateError(message(where, ": the layer has no active adapter"));
-  if (!adapters->enabled())
-    throw StateError(message(where, ": the adapter is switched off: enable_adapter() first"));
-  Matrix<T> update = Matrix<T>::Zero(layer.out_features(), layer.in_features());
-  add_product(update, static_cast<T>(entry->scaling()), entry->adapter->b().value,
-              entry->adapter->a().value);
-  return update;
+  if (!layer.has_adapter()) throw StateError(message(where, ": the layer has no active adapter"));
+  return layer.delta_weight(where);
 }
 
 }  // namespace detail
