@@ -35,3 +35,10 @@ TEST_CASE("a block of zeros has the scale that bitsandbytes gives it") {
   CHECK(codes[0] == 7);
   CHECK(kernels::encode_four_bit<NF4>(zeros, false, codes.data()) == 1e-38F);
 }
+
+TEST_CASE("blocks of four-bit weights are of bitsandbytes' sizes") {
+  for (const Index size : {32, 64, 128, 256, 512, 1024, 2048, 4096})
+    CHECK(kernels::is_four_bit_block(size));
+  for (const Index size : {-64, 0, 1, 16, 48, 63, 4095, 8192})
+    CHECK_FALSE(kernels::is_four_bit_block(size));
+}

@@ -1,5 +1,6 @@
 #include <lora/kernels/half_bits.hpp>
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -60,4 +61,16 @@ TEST_CASE("floats become the nearest bfloat16, ties to even") {
   CHECK(bfloat16_of_float(1.01171875F) == 0x3F82);
   CHECK(bfloat16_of_float(std::numeric_limits<float>::quiet_NaN()) == 0x7FC0);
   CHECK(bfloat16_of_float(std::numeric_limits<float>::max()) == 0x7F80);
+}
+
+TEST_CASE("a half is read at any address") {
+  std::array<std::uint8_t, 3> bytes{};
+  for (std::uint32_t bits = 0; bits < 0x10000U; ++bits) {
+    const float expected = float_of_half(static_cast<std::uint16_t>(bits));
+    if (std::isnan(expected)) continue;
+    store(bytes.data() + 1, static_cast<std::uint16_t>(bits));
+    const float found = half_at(bytes.data() + 1);
+    if (std::bit_cast<std::uint32_t>(found) != std::bit_cast<std::uint32_t>(expected))
+      FAIL("half " << bits << " is read as " << found << ", expected " << expected);
+  }
 }

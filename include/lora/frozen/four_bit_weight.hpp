@@ -73,8 +73,7 @@ class FourBitWeight : public CodedWeight<T, FourBitCodes<Format>> {
 
  private:
   static int shift_of(Index block_size) {
-    if (block_size < 32 || block_size > 4096 ||
-        !std::has_single_bit(static_cast<std::uint64_t>(block_size)))
+    if (!kernels::is_four_bit_block(block_size))
       throw ConfigError(message(Format::name, ": block_size = ", block_size,
                                 ", expected a power of two from 32 to 4096"));
     return std::countr_zero(static_cast<std::uint64_t>(block_size));

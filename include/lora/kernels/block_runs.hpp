@@ -20,14 +20,6 @@ class BlockRun;
 
 namespace detail {
 
-[[nodiscard]] EIGEN_ALWAYS_INLINE float half_at(const std::uint8_t* at) {
-#if defined(__F16C__)
-  return _cvtsh_ss(load<std::uint16_t>(at));
-#else
-  return float_of_half(load<std::uint16_t>(at));
-#endif
-}
-
 // The codes of vector v of a run whose number i lies in the low half of byte i, or in the high half
 // of byte i - 16; of its four low bits only the code is certain.
 [[nodiscard]] EIGEN_ALWAYS_INLINE RunInts split_codes(const std::uint8_t* bytes, Index v) {
@@ -71,7 +63,7 @@ class NibbleRun {
 template <>
 class BlockRun<BlockQ8_0> {
  public:
-  BlockRun(const std::uint8_t* block, Index) : d_(detail::half_at(block)), codes_(block + 2) {}
+  BlockRun(const std::uint8_t* block, Index) : d_(half_at(block)), codes_(block + 2) {}
 
   [[nodiscard]] EIGEN_ALWAYS_INLINE RunVector vector(Index v) const {
     return d_ * floats_of(load_codes<std::int8_t>(codes_ + v * run_width));
@@ -85,21 +77,21 @@ class BlockRun<BlockQ8_0> {
 template <>
 class BlockRun<BlockQ4_0> : public detail::NibbleRun<8> {
  public:
-  BlockRun(const std::uint8_t* block, Index) : NibbleRun(block + 2, detail::half_at(block), 0) {}
+  BlockRun(const std::uint8_t* block, Index) : NibbleRun(block + 2, half_at(block), 0) {}
 };
 
 template <>
 class BlockRun<BlockQ4_1> : public detail::NibbleRun<0> {
  public:
   BlockRun(const std::uint8_t* block, Index)
-      : NibbleRun(block + 4, detail::half_at(block), detail::half_at(block + 2)) {}
+      : NibbleRun(block + 4, half_at(block), half_at(block + 2)) {}
 };
 
 template <>
 class BlockRun<BlockQ5_0> {
  public:
   BlockRun(const std::uint8_t* block, Index)
-      : d_(detail::half_at(block)), high_(load<std::uint32_t>(block + 2)), codes_(block + 6) {}
+      : d_(half_at(block)), high_(load<std::uint32_t>(block + 2)), codes_(block + 6) {}
 
   [[nodiscard]] EIGEN_ALWAYS_INLINE RunVector vector(Index v) const {
     const RunInts codes = (detail::split_codes(codes_, v) & 15) | detail::fifth_bits(high_, v);
@@ -116,8 +108,8 @@ template <>
 class BlockRun<BlockQ5_1> {
  public:
   BlockRun(const std::uint8_t* block, Index)
-      : d_(detail::half_at(block)),
-        m_(detail::half_at(block + 2)),
+      : d_(half_at(block)),
+        m_(half_at(block + 2)),
         high_(load<std::uint32_t>(block + 4)),
         codes_(block + 8) {}
 
@@ -136,24 +128,23 @@ template <>
 class BlockRun<BlockQ4_K> {
  public:
   BlockRun(const std::uint8_t* block, Index part)
-      : codes_(block + 16 + part / 2 * 32), shift_(part % 2 * 4) {
-    const auto [scale, least] = detail::scale_and_least(block + 4, static_cast<int>(part));
-    scale_ = detail::half_at(block) * scale;
-    least_ = detail::half_at(block + 2) * least;
-    if constexpr (run_width == 16) table_ = RunTable::ramp(0, scale_, -least_);
+      : codes_(block + 16 + part / 2 * 32),
+        shift_(part % 2 * 4),
+        by_(detail::scale_and_least(block, static_cast<int>(part))) {
+    if constexpr (run_width == 16) table_ = RunTable::ramp(0, by_.scale, -by_.least);
   }
 
   [[nodiscard]] EIGEN_ALWAYS_INLINE RunVector vector(Index v) const {
     const RunInts codes =
         load_codes<std::uint8_t>(codes_ + v * run_width) >> static_cast<int>(shift_);
     if constexpr (run_width == 16) return table_.at(codes);
-    return scale_ * floats_of(codes & 15) - least_;
+    return by_.scale * floats_of(codes & 15) - by_.least;
   }
 
  private:
   const std::uint8_t* codes_;
   Index shift_;
-  float scale_, least_;
+  detail::ScaleAndLeast by_;
   RunTable table_ = RunTable::ramp(0, 0);
 };
 
@@ -164,23 +155,20 @@ class BlockRun<BlockQ5_K> {
       : high_(block + 16),
         codes_(block + 48 + part / 2 * 32),
         part_(static_cast<int>(part)),
-        shift_(part_ % 2 * 4) {
-    const auto [scale, least] = detail::scale_and_least(block + 4, part_);
-    scale_ = detail::half_at(block) * scale;
-    least_ = detail::half_at(block + 2) * least;
-  }
+        shift_(part_ % 2 * 4),
+        by_(detail::scale_and_least(block, part_)) {}
 
   [[nodiscard]] EIGEN_ALWAYS_INLINE RunVector vector(Index v) const {
     const RunInts low = load_codes<std::uint8_t>(codes_ + v * run_width) >> shift_ & 15;
     const RunInts high = load_codes<std::uint8_t>(high_ + v * run_width) >> part_ & 1;
-    return scale_ * floats_of(low | high << 4) - least_;
+    return by_.scale * floats_of(low | high << 4) - by_.least;
   }
 
  private:
   const std::uint8_t* high_;
   const std::uint8_t* codes_;
   int part_, shift_;
-  float scale_ = 0, least_ = 0;
+  detail::ScaleAndLeast by_;
 };
 
 template <>
@@ -192,7 +180,7 @@ class BlockRun<BlockQ6_K> {
     high_ = block + 128 + 32 * half;
     low_shift_ = static_cast<int>(4 * (group / 2));
     high_shift_ = static_cast<int>(2 * group);
-    const float d = detail::half_at(block + 208);
+    const float d = half_at(block + 208);
     for (std::size_t i = 0; i < 2; ++i)
       scales_[i] =
           d * static_cast<float>(load<std::int8_t>(block + 192 + 2 * part + static_cast<Index>(i)));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -51,6 +52,11 @@ struct FP4 {
   static constexpr std::array<std::uint8_t, 16> by_value{11, 10, 13, 12, 15, 14, 9, 0,
                                                          8,  1,  6,  7,  4,  5,  2, 3};
 };
+
+/// Tells whether bitsandbytes has blocks of that many weights: a power of two from 32 to 4096.
+[[nodiscard]] constexpr bool is_four_bit_block(Index size) {
+  return size >= 32 && size <= 4096 && std::has_single_bit(static_cast<std::uint64_t>(size));
+}
 
 /// The least number that a block's largest is divided by: of a block of zeros.
 inline constexpr float four_bit_least_scale = 1e-38F;

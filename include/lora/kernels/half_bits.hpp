@@ -4,6 +4,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
 namespace lora::kernels {
 
 /// Returns the float of an IEEE half's bits: every half is a float.
@@ -58,6 +62,15 @@ template <class N>
 template <class N>
 void store(void* at, N number) {
   std::memcpy(at, &number, sizeof(N));
+}
+
+/// Returns the float of a half at an address of any alignment.
+[[nodiscard]] inline float half_at(const void* at) {
+#if defined(__F16C__)
+  return _cvtsh_ss(load<std::uint16_t>(at));
+#else
+  return float_of_half(load<std::uint16_t>(at));
+#endif
 }
 
 }  // namespace lora::kernels

@@ -8,6 +8,7 @@
 
 #include "lora/core/packets.hpp"
 #include "lora/kernels/half_bits.hpp"
+#include "lora/kernels/half_formats.hpp"
 #include "lora/kernels/run_vector.hpp"
 
 /// Numbers that lie one by one in memory of any alignment, as runs. Each format has
@@ -31,42 +32,31 @@ struct PlainFloat {
   }
 };
 
-/// bfloat16.
-struct PlainBFloat16 {
+/// Numbers of 16 bits in a format of half_formats.hpp.
+template <class Format>
+struct PlainHalf {
   static constexpr Index bytes = 2;
 
   static void decode(const std::uint8_t* in, float* out) {
-    *out = float_of_bfloat16(load<std::uint16_t>(in));
+    *out = Format::widen(load<std::uint16_t>(in));
   }
-  static void encode(const float* in, std::uint8_t* out) { store(out, bfloat16_of_float(*in)); }
+  static void encode(const float* in, std::uint8_t* out) { store(out, Format::narrow(*in)); }
 
   [[nodiscard]] static EIGEN_ALWAYS_INLINE RunVector vector(const std::uint8_t* at) {
-    return (RunVector)(load_codes<std::uint16_t>(at) << 16);
-  }
-};
-
-/// float16.
-struct PlainFloat16 {
-  static constexpr Index bytes = 2;
-
-  static void decode(const std::uint8_t* in, float* out) {
-    *out = float_of_half(load<std::uint16_t>(in));
-  }
-  static void encode(const float* in, std::uint8_t* out) { store(out, half_of_float(*in)); }
-
-  [[nodiscard]] static EIGEN_ALWAYS_INLINE RunVector vector(const std::uint8_t* at) {
-#if defined(EIGEN_VECTORIZE_AVX512)
-    return (RunVector)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
-#elif defined(EIGEN_VECTORIZE_AVX2) && defined(__F16C__)
-    return (RunVector)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
-#else
     RunVector numbers;
-    for (Index i = 0; i < run_width; ++i)
-      numbers[i] = float_of_half(load<std::uint16_t>(at + 2 * i));
+    if constexpr (run_width == Simd<float>::width) {
+      const Packet<float> packet = Format::packet(at);
+      std::memcpy(&numbers, &packet, sizeof(numbers));
+    } else {
+      for (Index i = 0; i < run_width; ++i)
+        numbers[i] = Format::widen(load<std::uint16_t>(at + 2 * i));
+    }
     return numbers;
-#endif
   }
 };
+
+using PlainBFloat16 = PlainHalf<BFloat16Format>;
+using PlainFloat16 = PlainHalf<Float16Format>;
 
 /// A run of them, of which `count` exist; the others are zeros, and are not read.
 template <class Number>

@@ -26,7 +26,7 @@ struct BlockQ8_0 {
 
   /// Computes d q.
   static void decode(const std::uint8_t* in, float* out) {
-    const float d = float_of_half(load<std::uint16_t>(in));
+    const float d = half_at(in);
     for (int i = 0; i < 32; ++i)
       out[i] = d * static_cast<float>(static_cast<std::int8_t>(in[2 + i]));
   }
@@ -104,7 +104,7 @@ struct BlockQ4_0 {
   static constexpr int weights = 32, bytes = 18;
 
   static void decode(const std::uint8_t* in, float* out) {
-    const float d = float_of_half(load<std::uint16_t>(in));
+    const float d = half_at(in);
     for (int i = 0; i < 16; ++i) {
       out[i] = d * static_cast<float>(detail::low_code(in + 2, i) - 8);
       out[i + 16] = d * static_cast<float>(detail::high_code(in + 2, i) - 8);
@@ -123,8 +123,8 @@ struct BlockQ4_1 {
   static constexpr int weights = 32, bytes = 20;
 
   static void decode(const std::uint8_t* in, float* out) {
-    const float d = float_of_half(load<std::uint16_t>(in));
-    const float m = float_of_half(load<std::uint16_t>(in + 2));
+    const float d = half_at(in);
+    const float m = half_at(in + 2);
     for (int i = 0; i < 16; ++i) {
       out[i] = d * static_cast<float>(detail::low_code(in + 4, i)) + m;
       out[i + 16] = d * static_cast<float>(detail::high_code(in + 4, i)) + m;
@@ -145,7 +145,7 @@ struct BlockQ5_0 {
   static constexpr int weights = 32, bytes = 22;
 
   static void decode(const std::uint8_t* in, float* out) {
-    const float d = float_of_half(load<std::uint16_t>(in));
+    const float d = half_at(in);
     const auto high = load<std::uint32_t>(in + 2);
     for (int i = 0; i < 16; ++i) {
       const int low_bit = static_cast<int>(high >> i & 1U) << 4;
@@ -168,8 +168,8 @@ struct BlockQ5_1 {
   static constexpr int weights = 32, bytes = 24;
 
   static void decode(const std::uint8_t* in, float* out) {
-    const float d = float_of_half(load<std::uint16_t>(in));
-    const float m = float_of_half(load<std::uint16_t>(in + 2));
+    const float d = half_at(in);
+    const float m = half_at(in + 2);
     const auto high = load<std::uint32_t>(in + 4);
     for (int i = 0; i < 16; ++i) {
       const int low_bit = static_cast<int>(high >> i & 1U) << 4;

@@ -11,15 +11,34 @@ namespace lora::kernels {
 
 namespace detail {
 
+// What a code of some numbers is multiplied by, and what is taken off.
 struct ScaleAndLeast {
   float scale, least;
 };
 
-// Scale j of the eight of a block of 256, and what is taken off, each of 6 bits in 12 bytes.
-[[nodiscard]] inline ScaleAndLeast scale_and_least(const std::uint8_t* s, int j) {
-  if (j < 4) return {static_cast<float>(s[j] & 63), static_cast<float>(s[j + 4] & 63)};
-  return {static_cast<float>((s[j + 4] & 15) | (s[j - 4] >> 6) << 4),
-          static_cast<float>((s[j + 4] >> 4) | (s[j] >> 6) << 4)};
+// Those of numbers 32 j to 32 j + 31 of a block that begins with d and dmin, halves, and eight
+// pairs s_j, m_j of 6 bits each in 12 bytes: d s_j and dmin m_j, which floats hold to the bit.
+[[nodiscard]] inline ScaleAndLeast scale_and_least(const std::uint8_t* block, int j) {
+  const float d = half_at(block), dmin = half_at(block + 2);
+  const std::uint8_t* const s = block + 4;
+  if (j < 4) return {d * static_cast<float>(s[j] & 63), dmin * static_cast<float>(s[j + 4] & 63)};
+  return {d * static_cast<float>((s[j + 4] & 15) | (s[j - 4] >> 6) << 4),
+          dmin * static_cast<float>((s[j + 4] >> 4) | (s[j] >> 6) << 4)};
+}
+
+// Decodes such a block, whose codes have their low four bits at `codes`, 32 low halves of bytes
+// before 32 high ones, and what else they have from high_bits(i, j).
+template <class HighBits>
+void decode_super_block(const std::uint8_t* in, const std::uint8_t* codes,
+                        const HighBits& high_bits, float* out) {
+  for (int j = 0; j < 8; ++j) {
+    const auto [scale, least] = scale_and_least(in, j);
+    const std::uint8_t* const low = codes + std::ptrdiff_t{32} * (j / 2);
+    for (int i = 0; i < 32; ++i) {
+      const int n = j % 2 == 0 ? low_code(low, i) : high_code(low, i);
+      out[32 * j + i] = scale * static_cast<float>(n | high_bits(i, j)) - least;
+    }
+  }
 }
 
 }  // namespace detail
@@ -29,17 +48,8 @@ struct BlockQ4_K {
   static constexpr int weights = 256, bytes = 144;
 
   static void decode(const std::uint8_t* in, float* out) {
-    const float d = float_of_half(load<std::uint16_t>(in));
-    const float dmin = float_of_half(load<std::uint16_t>(in + 2));
-    for (int j = 0; j < 8; ++j) {
-      const auto [scale, least] = detail::scale_and_least(in + 4, j);
-      const float a = d * scale, b = dmin * least;
-      const std::uint8_t* codes = in + 16 + std::ptrdiff_t{32} * (j / 2);
-      for (int i = 0; i < 32; ++i) {
-        const int n = j % 2 == 0 ? detail::low_code(codes, i) : detail::high_code(codes, i);
-        out[32 * j + i] = a * static_cast<float>(n) - b;
-      }
-    }
+    detail::decode_super_block(
+        in, in + 16, [](int, int) { return 0; }, out);
   }
 };
 
@@ -48,18 +58,9 @@ struct BlockQ5_K {
   static constexpr int weights = 256, bytes = 176;
 
   static void decode(const std::uint8_t* in, float* out) {
-    const float d = float_of_half(load<std::uint16_t>(in));
-    const float dmin = float_of_half(load<std::uint16_t>(in + 2));
-    for (int j = 0; j < 8; ++j) {
-      const auto [scale, least] = detail::scale_and_least(in + 4, j);
-      const float a = d * scale, b = dmin * least;
-      const std::uint8_t* high = in + 16;
-      const std::uint8_t* codes = in + 48 + std::ptrdiff_t{32} * (j / 2);
-      for (int i = 0; i < 32; ++i) {
-        const int n = j % 2 == 0 ? detail::low_code(codes, i) : detail::high_code(codes, i);
-        out[32 * j + i] = a * static_cast<float>(n | (high[i] >> j & 1) << 4) - b;
-      }
-    }
+    const std::uint8_t* const high = in + 16;
+    detail::decode_super_block(
+        in, in + 48, [&](int i, int j) { return (high[i] >> j & 1) << 4; }, out);
   }
 };
 
@@ -68,7 +69,7 @@ struct BlockQ6_K {
   static constexpr int weights = 256, bytes = 210;
 
   static void decode(const std::uint8_t* in, float* out) {
-    const float d = float_of_half(load<std::uint16_t>(in + 208));
+    const float d = half_at(in + 208);
     for (int i = 0; i < 256; ++i) {
       const int half = i / 128, group = i % 128 / 32, lane = i % 32;
       const int low = in[64 * half + 32 * (group % 2) + lane] >> (4 * (group / 2)) & 15;

@@ -10,6 +10,7 @@
 #include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/io/json.hpp"
+#include "lora/kernels/four_bit_codes.hpp"
 
 namespace lora::models {
 
@@ -43,7 +44,7 @@ class FourBitStateReader {
     if (!json_.contains("quant_type") || !io::is_text(json_["quant_type"], type))
       fail(message("quant_type is ", shown("quant_type"), ", expected \"", type, "\""));
     state.block_size = size("blocksize", json_.value("blocksize", io::Json()), 4096);
-    if (state.block_size < 32 || (state.block_size & (state.block_size - 1)) != 0)
+    if (!kernels::is_four_bit_block(state.block_size))
       fail(message("blocksize is ", state.block_size, ", expected a power of two from 32 to 4096"));
     const io::Json shape = json_.value("shape", io::Json());
     if (!shape.is_array() || shape.size() != 2)
