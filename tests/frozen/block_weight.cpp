@@ -115,25 +115,8 @@ TEST_CASE("BlockWeight gives the same bits for any number of threads in every fo
   for (const Format format : formats) {
     if (weights_of(format) > 32) continue;
     CAPTURE(static_cast<int>(format));
-    const Matrix<float> w = random_matrix<float>(1030, 1024, 1);
-    const auto weight = BlockWeight<float>::encoded(format, w);
-    for (const Index n : {1, 5, 64}) {
-      const Matrix<float> x = random_matrix<float>(n, 1024, 2),
-                          dy = random_matrix<float>(n, 1030, 3);
-      Matrix<float> y_one, dx_one;
-      for (const int count : {1, 2, 3}) {
-        const Threads threads(count);
-        Matrix<float> y = Matrix<float>::Zero(n, 1030), dx = Matrix<float>::Zero(n, 1024);
-        weight.add_product(x, y);
-        weight.add_transposed_product(dy, dx);
-        if (count == 1) {
-          y_one = y;
-          dx_one = dx;
-        }
-        CHECK(same_bits(y, y_one));
-        CHECK(same_bits(dx, dx_one));
-      }
-    }
+    check_frozen_weight_threads<float>(
+        [&](const Matrix<float>& w) { return BlockWeight<float>::encoded(format, w); }, 1024);
   }
 }
 

@@ -97,24 +97,36 @@ class CodedWeight {
     }
   }
 
-  // Some rows, each of which costs more than reading W does: W is decoded once a band.
+  // Copies `rows` to `scratch`, each filled up with zeros to `width`, and rows of zeros that make
+  // whole bands of them.
+  static const float* in_bands(const ConstMatrixRef<float>& rows, Index width, Scratch& scratch) {
+    const Index n = rows.rows(), count = n == 1 ? 1 : kernels::round_up(n, band);
+    auto* const filled = scratch.take<float>(count * width);
+    for (Index i = 0; i < count; ++i) {
+      float* const row = filled + i * width;
+      const Index length = i < n ? rows.cols() : 0;
+      if (length > 0) std::copy_n(rows.data() + i * rows.outerStride(), length, row);
+      std::fill(row + length, row + width, 0.0F);
+    }
+    return filled;
+  }
+
+  // How much work so many rows are; see threads_for.
+  [[nodiscard]] double work(Index rows) const {
+    return 4 * static_cast<double>(out_features()) * static_cast<double>(in_features()) *
+           static_cast<double>(rows);
+  }
+
+  // A few rows: W is decoded into registers, once for each band of them.
   void add_few(const ConstMatrixRef<float>& x, MatrixRef<float> y) const {
     const Index n = x.rows(), runs = kernels::runs_of(in_features());
     const Index padded = runs * kernels::run_length;
-    const Index filled = n == 1 ? 1 : kernels::round_up(n, band);
     Scratch scratch;
-    auto* const left = scratch.take<float>(filled * padded);
-    for (Index i = 0; i < filled; ++i) {
-      float* const row = left + i * padded;
-      if (i < n) std::copy_n(x.data() + i * x.outerStride(), x.cols(), row);
-      std::fill(row + (i < n ? x.cols() : 0), row + padded, 0.0F);
-    }
+    const float* const left = in_bands(x, padded, scratch);
     constexpr Index outputs = 64;
     const Index tasks = (out_features() + outputs - 1) / outputs;
-    const double work = 4 * static_cast<double>(out_features()) *
-                        static_cast<double>(in_features()) * static_cast<double>(n);
     codes_.visit([&](const auto& rows) {
-      parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
+      parallel_for(tasks, threads_for(tasks, work(n)), [&](Index task) {
         const Index begin = task * outputs, end = std::min(begin + outputs, out_features());
         float sums[band * outputs];
         each_band(n, [&](Index i, auto count) {
@@ -132,23 +144,13 @@ class CodedWeight {
 
   void add_few_transposed(const ConstMatrixRef<float>& dy, MatrixRef<float> dx) const {
     const Index n = dy.rows(), runs = kernels::runs_of(in_features());
-    const Index filled = n == 1 ? 1 : kernels::round_up(n, band);
     Scratch scratch;
-    auto* const left = scratch.take<float>(filled * out_features());
-    for (Index i = 0; i < filled; ++i) {
-      float* const row = left + i * out_features();
-      if (i < n)
-        std::copy_n(dy.data() + i * dy.outerStride(), out_features(), row);
-      else
-        std::fill(row, row + out_features(), 0.0F);
-    }
+    const float* const left = in_bands(dy, out_features(), scratch);
     // A band of sums stays in the first-level cache, and rows are read some cache lines at a time.
     constexpr Index part = 32;
     const Index tasks = (runs + part - 1) / part;
-    const double work = 4 * static_cast<double>(out_features()) *
-                        static_cast<double>(in_features()) * static_cast<double>(n);
     codes_.visit([&](const auto& rows) {
-      parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
+      parallel_for(tasks, threads_for(tasks, work(n)), [&](Index task) {
         const Index begin = task * part, end = std::min(begin + part, runs);
         const Index length = (end - begin) * kernels::run_length;
         const Index first = begin * kernels::run_length;
