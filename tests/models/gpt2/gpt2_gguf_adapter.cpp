@@ -99,3 +99,29 @@ TEST_CASE("transposed factors of c_attn do not pass for an adapter") {
   GPT2Model<float> model(gpt2_data("gpt2"), {.tuning = adapter.config()});
   check_throws<ShapeError>([&] { adapter.load_into(model); }, "");
 }
+
+TEST_CASE("factors that do not fit leave every layer as it was") {
+  const TemporaryDirectory directory;
+  const auto path = directory.path() / "a.gguf";
+  io::GgufWriter writer;
+  writer.set("general.type", "adapter");
+  writer.set("general.architecture", "gpt2");
+  writer.set("adapter.type", "lora");
+  const std::vector<float> ones(64, 1.0F);
+  writer.add("blk.0.attn_qkv.weight.lora_a", io::GgufType::F32, {1, 16}, ones.data());
+  writer.add("blk.0.attn_qkv.weight.lora_b", io::GgufType::F32, {48, 1}, ones.data());
+  writer.add("blk.0.ffn_up.weight.lora_a", io::GgufType::F32, {1, 16}, ones.data());
+  writer.add("blk.0.ffn_up.weight.lora_b", io::GgufType::F32, {16, 1}, ones.data());
+  writer.write(path);
+  const GgufAdapter adapter(path, gguf_adapter_format(read_gpt2_config(gpt2_data("gpt2"))));
+  GPT2Model<float> model(gpt2_data("gpt2"), {.tuning = adapter.config()});
+  check_throws<ShapeError>([&] { adapter.load_into(model); },
+                           "transformer.h.0.mlp.c_fc.lora_B.weight");
+  int trained = 0;
+  for (const auto* parameter : model.parameters())
+    if (parameter->name.ends_with("lora_B.weight")) {
+      CHECK(parameter->value.isZero());
+      ++trained;
+    }
+  CHECK(trained == 2);
+}

@@ -9,6 +9,7 @@
 
 #include "lora/core/printable.hpp"
 #include "lora/io/gguf/gguf_reader.hpp"
+#include "lora/layers/adapter_tensor.hpp"
 #include "lora/models/common/gguf_adapter_format.hpp"
 #include "lora/peft/peft_config.hpp"
 
@@ -17,9 +18,9 @@ namespace lora::models {
 /// A LoRA adapter in a GGUF file, llama.cpp's form.
 class GgufAdapter {
  public:
-  /// Reads the file for a model of this format, which gguf_adapter_format makes of its settings.
-  /// Throws FileError for what is no such adapter: of another architecture, half of a pair, of a
-  /// tensor that the model does not have, of shapes that do not fit.
+  /// Reads the file for a model of this format, which gguf_adapter_format makes from the model's
+  /// settings. Throws FileError for what is no such adapter: of another architecture, half of a
+  /// pair, of a tensor that the model does not have, of a pair whose ranks differ.
   GgufAdapter(const std::filesystem::path& path, const GgufAdapterFormat& format) {
     const io::GgufReader file(path);
     const io::GgufMetadata& metadata = file.metadata();
@@ -65,11 +66,12 @@ class GgufAdapter {
   }
 
   /// Gives the model's adapters these values. Build it with config() as its tuning. Throws
-  /// ConfigError for a model that adapts other modules, or with other ranks; then nothing has
-  /// changed.
+  /// ConfigError for a model that adapts other modules, or with other ranks, ShapeError for factors
+  /// of other shapes than (rank, in) and (out, rank); then nothing has changed.
   template <class Model>
   void load_into(Model& model) const {
     using T = typename Model::Scalar;
+    const peft::PeftConfig settings = config();
     const auto layers = model.adapted_layers();
     if (layers.size() != factors_.size())
       throw ConfigError(message("GgufAdapter: the model adapts ", layers.size(),
@@ -82,8 +84,12 @@ class GgufAdapter {
         throw ConfigError(message("GgufAdapter: ", in_quotes(layer.name()), " is of rank ",
                                   layer.config().rank, ", expected the file's ",
                                   found->second.a.rows()));
+      const LoRAConfig layer_settings = settings.layer_config(layer.name());
+      layer.check_replace(layer_settings);
+      const auto tensors = layer.tensors(layer_settings);
+      require_fit(layer.name(), tensors.at(0), found->second.a);
+      require_fit(layer.name(), tensors.at(1), found->second.b);
     }
-    const peft::PeftConfig settings = config();
     for (const auto& layer : layers) {
       const Factors& factors = factors_.at(layer.name());
       std::vector<Matrix<T>> values;
@@ -101,6 +107,13 @@ class GgufAdapter {
     Matrix<float> a;  // (rank, in)
     Matrix<float> b;  // (out, rank)
   };
+
+  template <class T>
+  static void require_fit(const std::string& layer, const AdapterTensor<T>& tensor,
+                          const Matrix<float>& values) {
+    const MatrixShape expected(tensor.shape);
+    require_shape(values, expected.rows, expected.cols, "GgufAdapter", layer + tensor.suffix);
+  }
 
   struct Module {
     std::string name;
