@@ -4,9 +4,9 @@
 
 namespace lora {
 
-/// Returns `value` as it is. Compilers may join a product and the sum that it goes into, which
-/// rounds once instead of twice and gives other last bits from processor to processor; `rounded(a *
-/// b) + c` is rounded twice everywhere.
+/// Returns `value` as it is, in a way that the compiler cannot look through. Compilers may contract
+/// a product and a sum into a fused multiply-add, which rounds once instead of twice, so that last
+/// bits differ between processors. `rounded(a * b) + c` is rounded twice everywhere.
 template <std::floating_point T>
 [[nodiscard]] inline T rounded(T value) {
 #if defined(__SSE2__)

@@ -13,8 +13,8 @@
 
 namespace lora {
 
-/// Calls f(Block()) with the format's type in quantised_blocks.hpp or plain_runs.hpp, and returns
-/// what it does.
+/// Calls f(Block()) with the format's type in quantised_blocks.hpp, quantised_super_blocks.hpp or
+/// plain_runs.hpp, and returns what f returns.
 template <class F>
 decltype(auto) visit_format(kernels::BlockFormat format, const F& f) {
   using Format = kernels::BlockFormat;

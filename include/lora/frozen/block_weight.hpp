@@ -19,9 +19,10 @@
 namespace lora {
 
 /// A frozen weight W (out_features, in_features) as it lies in a GGUF file or in a safetensors file
-/// of float16 or bfloat16: rows of blocks, which stay as they are. Where the file is mapped nothing
-/// is copied, and processes that map it share its pages. Bytes a weight: Q4_0 0.5625, Q4_1 0.625,
-/// Q5_0 0.6875, Q5_1 0.75, Q8_0 1.0625, Q4_K 0.5625, Q5_K 0.6875, Q6_K 0.82, F16 and BF16 2.
+/// of float32, float16 or bfloat16: rows of blocks, which stay as they are. Where the file is
+/// mapped nothing is copied, and processes that map it share its pages. Bytes a weight: Q4_0
+/// 0.5625, Q4_1 0.625, Q5_0 0.6875, Q5_1 0.75, Q8_0 1.0625, Q4_K 0.5625, Q5_K 0.6875, Q6_K 0.82,
+/// F16 and BF16 2, F32 4.
 ///
 /// Products are those of T with the numbers that the blocks stand for, to the bit those of
 /// gguf-py 0.19. Const calls may run at once.
@@ -64,8 +65,8 @@ class BlockWeight : public CodedWeight<T, BlockCodes> {
             viewed(format, std::as_bytes(bytes), out, in, std::move(blocks), bytes.size()));
       } else {
         throw ConfigError(
-            "BlockWeight: this format is read, and not written; Q4_0, Q4_1, Q5_0, "
-            "Q5_1 and Q8_0 are");
+            "BlockWeight: this format is read, and not written; F32, F16, BF16, Q4_0, Q4_1, "
+            "Q5_0, Q5_1 and Q8_0 are");
       }
     });
   }

@@ -8,7 +8,7 @@ namespace lora {
 /// format; its visit(f) calls f with the CodedRows, once a panel.
 template <class T, class Codes>
 struct CodedPanels {
-  /// Up to so many rows a product decodes W into registers, without a panel in between.
+  /// Products of at most this many rows decode W into registers, without a panel in between.
   static constexpr Index few_rows = 8;
 
   const Codes* codes;

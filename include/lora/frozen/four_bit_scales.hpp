@@ -17,7 +17,7 @@ namespace lora {
 /// scale for each 256 of them.
 class FourBitScales {
  public:
-  /// The scales of the codes of a double quantisation.
+  /// The codes that share one scale in a double quantisation.
   static constexpr std::size_t nested_block = 256;
 
   /// No scales.

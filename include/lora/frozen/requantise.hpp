@@ -99,7 +99,8 @@ template <class T, class Frozen, class Make>
 /// Look at the report. The numbers of `base` lie in the middle of what is rounded to them, so that
 /// an update of less than half a step moves nothing: of one of 1 % of W (in root mean square), NF4
 /// keeps 1.5 %, eight bits a row 87 %. Where the matrix that `base` was rounded from is still at
-/// hand, requantised_from keeps all of it. Throws ShapeError, and what `make` throws.
+/// hand, requantised_from keeps nearly all of it. Throws ShapeError for a delta of another shape,
+/// and what `make` throws.
 template <class T, class Frozen, class Make>
 requires FrozenWeight<Frozen, T>
 [[nodiscard]] auto requantised(const Frozen& base, std::type_identity_t<ConstMatrixRef<T>> delta,
@@ -112,9 +113,10 @@ requires FrozenWeight<Frozen, T>
 }
 
 /// Returns Q(W + D) and what it kept of D, W (out, in) being the full-precision matrix that `base`
-/// was rounded from. Distances from W to its codes are spread as a dither's are, and so the update
-/// arrives on average however small it is: 0.98 to 1.04 of it from 0.1 % of W to 10 %. `base` is
-/// what `kept` and `unchanged` are measured from. Throws ShapeError, and what `make` throws.
+/// was rounded from. The distances from W to its codes act like a dither, so on average the update
+/// arrives however small it is: 0.98 to 1.04 of it for updates from 0.1 % to 10 % of W. `kept` and
+/// `unchanged` are measured from `base`. Throws ShapeError for matrices of other shapes, and what
+/// `make` throws.
 template <class T, class Frozen, class Make>
 requires FrozenWeight<Frozen, T>
 [[nodiscard]] auto requantised_from(std::type_identity_t<ConstMatrixRef<T>> original,

@@ -44,8 +44,8 @@ inline double filter_support(Resampling how) {
   }
 }
 
-/// Returns a filter's weight at x, as Pillow's Resample.c has it, compiled for any x86-64: each
-/// product is rounded.
+/// Returns a filter's weight at x, as Pillow's Resample.c does when compiled for baseline x86-64,
+/// which has no fused multiply-add: every product is rounded.
 inline double filter_weight(Resampling how, double x) {
   if (how == Resampling::box) return x > -0.5 && x <= 0.5 ? 1 : 0;
   if (how == Resampling::lanczos) return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0;

@@ -12,9 +12,9 @@ struct LoftQOptions {
   SvdOptions svd = {};
 };
 
-/// Rounds W (out, in) to codes and finds the factors that make up for the most of what that loses,
-/// in turns (Li et al., "LoftQ", 2023, arXiv 2310.08659, algorithm 1; PEFT 0.21's
-/// init_lora_weights="loftq"). From B A = 0 on, `options.rounds` times:
+/// Rounds W (out, in) to codes and finds the factors that best make up for the rounding, by turns
+/// (Li et al., "LoftQ", 2023, arXiv 2310.08659, algorithm 1; PEFT 0.21's
+/// init_lora_weights="loftq"). Returns a QuantisedStart. From B A = 0 on, `options.rounds` times:
 ///
 ///     Q = make(W - s B A),    s B A = the best of rank `rank` for W - Q
 ///
@@ -30,8 +30,8 @@ struct LoftQOptions {
 /// after one round and 0.074-0.084 after five; the fast search of SvdOptions is within 0.3 % of the
 /// exact one there. Memory is two matrices of W's size beside the storage. The same bits for any
 /// number of threads. Throws ConfigError for a rank that is not from 1 to min(out, in), no rounds,
-/// a scaling that is 0 or not finite, and by its place for a number of W that is not finite; and
-/// what `make` throws.
+/// options.svd out of range, a scaling that is 0 or not finite, and a number of W that is not
+/// finite, naming its place; ShapeError if `make` returns another shape; and what `make` throws.
 template <class T, class Make>
 [[nodiscard]] auto loftq(ConstMatrixRef<T> weight, Index rank, double scaling, const Make& make,
                          const LoftQOptions& options = {}) {

@@ -79,8 +79,8 @@ template <class T, class Svd>
 /// rank + oversampling vectors.
 ///
 /// A function of the arguments: the same bits for any number of threads. Throws ConfigError for a
-/// rank that is not from 1 to min(m, n), for options out of range, and for a number that is not
-/// finite, by its place.
+/// rank that is not from 1 to min(m, n), for options out of range, for a number that is not finite,
+/// naming its place, and for numbers so large that sums of their products are not finite.
 template <class T>
 [[nodiscard]] LowRankFactors<T> low_rank_factors(ConstMatrixRef<T> matrix, Index rank,
                                                  const SvdOptions& options = {}) {

@@ -6,9 +6,9 @@
 
 namespace lora {
 
-/// Replaces the rows of `matrix` (k, n) by an orthonormal basis of what they span, by Gram and
-/// Schmidt, twice ("twice is enough": Giraud, Langou, Rozloznik, 2005), summed in double. A row
-/// that those before it span, to T's precision, becomes zero. The sums have one order, so the
+/// Replaces the rows of `matrix` (k, n) by an orthonormal basis of their span, by Gram-Schmidt done
+/// twice ("twice is enough": Giraud, Langou, Rozloznik, 2005), summed in double. A row that lies in
+/// the span of those before it, to T's precision, becomes zero. The sums have one order, so the
 /// result is the same bits for any number of threads.
 template <class T>
 void orthonormalise_rows(MatrixRef<T> matrix) {

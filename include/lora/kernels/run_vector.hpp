@@ -17,7 +17,7 @@ namespace lora::kernels {
 /// have one scale, or (Q6_K) two.
 inline constexpr Index run_length = 32;
 
-/// The floats of a vector; a run is a whole number of them.
+/// The floats of a vector, which divides run_length, and the vectors of a run.
 inline constexpr Index run_width = std::clamp<Index>(Simd<float>::width, 4, 16);
 inline constexpr Index run_vectors = run_length / run_width;
 

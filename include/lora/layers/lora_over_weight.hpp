@@ -19,8 +19,8 @@
 
 namespace lora {
 
-/// Is satisfied by a storage that an adapter is not merged into, as its numbers are too coarse for
-/// the sum, or its memory is not its own to write: merge() refuses it by this name.
+/// Is satisfied by a storage that adapters are not merged into: its numbers are too coarse for the
+/// sum, or its memory is not its own to write. The error for a call of merge() names this concept.
 template <class Frozen, class T>
 concept WouldLoseTheUpdate = FrozenWeight<Frozen, T> && !MergeableWeight<Frozen, T>;
 
@@ -86,10 +86,9 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   }
 
   // Deleted, not absent, so that the compiler's message shows the reason: rounding W + s B A to the
-  // numbers that such a storage has would lose most of s B A. Let the adapter compute beside the
-  // weight as it does; or take merged_weight(), in T; or round on purpose, by requantised_from(W,
-  // layer, make) if the full-precision W is at hand, else by requantised(layer, make), which says
-  // what it lost.
+  // numbers of such a storage can lose most of s B A. Let the adapter compute beside the weight; or
+  // take merged_weight(), in T; or round on purpose: with requantised_from(W, layer, make) if the
+  // full-precision W is at hand, else with requantised(layer, make), which says what it lost.
   void merge(MergeMode = MergeMode::reversible) requires WouldLoseTheUpdate<Frozen, T>
   = delete;
 

@@ -20,19 +20,19 @@ template <class T, class Frozen>
 }  // namespace detail
 
 /// Returns the layer's W^ + s B A rounded by `make`, and what that kept of s B A: see requantised.
-/// Of a weight in codes that is little, unless the update is large: look at the report. Throws
-/// StateError, naming the layer, without an adapter that is switched on and while merged.
+/// Four bits keep little of it unless the update is large: look at the report. Throws StateError,
+/// naming the layer, while merged and without an adapter that is switched on; what `make` throws.
 template <class T, class Frozen, class Make>
 [[nodiscard]] auto requantised(const LoRALinear<T, Frozen>& layer, const Make& make) {
   return requantised<T>(layer.weight(), detail::update_of(layer, "requantised"), make);
 }
 
 /// Returns W + s B A rounded by `make`, and what that kept of s B A, W (out, in) being the
-/// full-precision matrix that the layer's weight was rounded from: see requantised_from. It is how
-/// an adapter gets into a weight in codes without loss. (One that began as LoftQ's or QPiSSA's has
-/// a weight that is not W rounded: of it, give the other requantised_from what training changed of
-/// s B A, and make(W) as the base.) Throws StateError as requantised,
-/// and ShapeError.
+/// full-precision matrix that the layer's weight was rounded from: see requantised_from. So an
+/// adapter gets into a weight in codes with no more error than rounding W has. (A layer that began
+/// with LoftQ or QPiSSA has a weight that is not W rounded: for it, call the other requantised_from
+/// with make(W) as the base and what training changed of s B A as the delta.) Throws StateError as
+/// requantised does, ShapeError for an `original` of another shape, and what `make` throws.
 template <class T, class Frozen, class Make>
 [[nodiscard]] auto requantised_from(std::type_identity_t<ConstMatrixRef<T>> original,
                                     const LoRALinear<T, Frozen>& layer, const Make& make) {

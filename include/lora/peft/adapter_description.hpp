@@ -93,8 +93,8 @@ inline void set_targets(PeftConfig& config, const std::vector<std::string>& name
   config.layers_pattern = {};
 }
 
-/// Tells whether PEFT stores the module whole for these modules_to_save: its name, or that of one
-/// around it, ends in an entry. That is text, and begins anywhere: "norm" ends "k_norm".
+/// Tells whether PEFT stores the module whole for these modules_to_save: its name, or that of a
+/// module around it, ends in an entry. Entries match as plain text: "norm" matches "k_norm" too.
 [[nodiscard]] inline bool is_within_saved(const std::vector<std::string>& entries,
                                           std::string_view module) {
   for (std::size_t end = 0; end < module.size();) {

@@ -58,10 +58,9 @@ class AdaptedModel {
   }
 
   /// Merges all adapters into their weights, after which forward costs what the frozen model's
-  /// does; see LoRALinear::merge. Throws StateError, and then nothing is merged. Only
-  /// for storages that hold the sum to the last bit: rounded to 16 bits or to codes most of an
-  /// update would be lost. LoRALinear::merged_weight gives the sum of a layer over any storage, to
-  /// be stored or exported.
+  /// does; see LoRALinear::merge. Throws StateError, and then nothing is merged. Only for storages
+  /// that hold the sum in T: rounding it to 16 bits or to codes can lose most of a small update.
+  /// LoRALinear::merged_weight gives the sum of a layer over any storage, to be stored or exported.
   template <class M = Model>
   requires MergeableWeight<typename M::FrozenStorage, T>
   void merge_adapters(MergeMode mode = MergeMode::reversible) {

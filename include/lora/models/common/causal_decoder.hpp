@@ -52,6 +52,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
  public:
   using FrozenStorage = typename Parts::FrozenStorage;
 
+  /// Returns the sizes that the decoder was built with.
   [[nodiscard]] const DecoderSizes& sizes() const { return sizes_; }
   [[nodiscard]] Index vocab_size() const { return sizes_.vocab_size; }
 

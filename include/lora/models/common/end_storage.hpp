@@ -23,9 +23,9 @@ struct EndStorageOf<Int8Weight<T>> {
 
 }  // namespace detail
 
-/// The storage of a language model's embeddings and head whose other weights are `Frozen`: the same
-/// one, but where that rounds to bitsandbytes' four or eight bits. There, as transformers leaves
-/// both alone, they stay as the files have them.
+/// The storage of the embeddings and head of a language model whose other weights are `Frozen`:
+/// `Frozen` itself, unless it rounds to bitsandbytes' four or eight bits. transformers does not
+/// quantise embeddings and head, so they then stay as the files have them.
 template <class Frozen>
 using EndStorage = typename detail::EndStorageOf<Frozen>::Type;
 

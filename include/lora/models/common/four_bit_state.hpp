@@ -23,6 +23,7 @@ struct FourBitState {
   bool nested = false;   ///< whether scales are codes of eight bits
   float offset = 0;      ///< which is added to those
 
+  /// Returns the number of weights.
   [[nodiscard]] Index size() const { return out_features * in_features; }
 
   /// Returns the number of blocks, the last of which may be short.

@@ -143,9 +143,9 @@ class FourBitTensorReader {
 
 }  // namespace detail
 
-/// Reads the weight called `name`, which bitsandbytes stored so. Views the files. Throws FileError
-/// for parts that contradict the state, for another table of values than the format's, and for
-/// scales that are not finite.
+/// Reads the weight called `name`, which bitsandbytes stored in four bits as `state` says; the
+/// codes view the files. Throws FileError for parts that contradict the state, for another table of
+/// values than the format's, and for scales that are not finite.
 [[nodiscard]] inline FourBitTensor read_four_bit_tensor(io::ModelReader& files,
                                                         const std::string& name,
                                                         const FourBitState& state) {

@@ -27,12 +27,16 @@ class GgufFields {
       fail("general.type is " + in_quotes(metadata().text("general.type")) + ", expected model");
   }
 
+  /// Returns the architecture, with which the model's keys begin, and all keys of the file.
   [[nodiscard]] const std::string& architecture() const { return architecture_; }
   [[nodiscard]] const io::GgufMetadata& metadata() const { return file_.metadata(); }
+
+  /// Tells whether the file has that tensor.
   [[nodiscard]] bool has_tensor(const std::string& name) const {
     return file_.tensors().contains(name);
   }
 
+  /// Throws FileError: the file's name and `what`.
   [[noreturn]] void fail(const std::string& what) const { metadata().fail(what); }
 
   /// Returns the whole key of a setting: "llama.block_count".
@@ -40,6 +44,7 @@ class GgufFields {
     return architecture_ + "." + std::string(name);
   }
 
+  /// Tells whether the file has that setting.
   [[nodiscard]] bool has(std::string_view name) const { return metadata().has(key(name)); }
 
   /// Returns a setting in [1, most]. Throws FileError if it is missing, of another type, or out of

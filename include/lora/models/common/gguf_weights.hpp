@@ -39,7 +39,7 @@ struct GgufPlace {
   Index head_rows = 0;  ///< of heads whose halves are interleaved; 0: rows lie as they are
 };
 
-/// The tensors of a model in a GGUF file under their names in Hugging Face's.
+/// The tensors of a model in a GGUF file, under Hugging Face's names.
 class GgufWeights {
  public:
   /// Takes the file and the place of each tensor. Throws FileError for one that is missing.

@@ -34,10 +34,10 @@ struct Int8Tensor {
          files.tensor(name).dtype == io::DType::I8;
 }
 
-/// Reads the weight called "<module>.weight", which is_int8_tensor, with its scales,
-/// "<module>.SCB". Views the files. Throws FileError for scales that are missing, of another
-/// number, not finite or negative, and for codes in another order than by row, as the older
-/// kernels for GPUs took them.
+/// Reads the weight called "<module>.weight", for which is_int8_tensor is true, with its scales,
+/// "<module>.SCB"; the codes view the files. Throws FileError for codes that are not a matrix, for
+/// scales that are missing, of another number, not finite or negative, and for codes that do not
+/// lie row by row, as the older GPU kernels took them.
 [[nodiscard]] inline Int8Tensor read_int8_tensor(io::ModelReader& files, const std::string& name) {
   const std::string module = name.substr(0, name.size() - std::string_view("weight").size());
   const auto fail = [&](const std::string& part, const std::string& what) {

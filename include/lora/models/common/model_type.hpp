@@ -8,9 +8,9 @@
 
 namespace lora::models {
 
-/// Returns what a model says that it is, for a program that takes several kinds: the model_type of
-/// directory/config.json, or the general.architecture of a GGUF file. Throws FileError where it
-/// does not say.
+/// Returns what kind of model the files at `path` say they hold, for a program that takes several:
+/// the model_type of path/config.json, or the general.architecture of a GGUF file. Throws FileError
+/// where they do not say.
 [[nodiscard]] inline std::string read_model_type(const std::filesystem::path& path) {
   if (io::is_gguf(path))
     return std::string(io::GgufReader(path).metadata().text("general.architecture"));

@@ -4,9 +4,9 @@
 
 namespace lora::models {
 
-/// Throws FileError, naming it, for a `quantization_config` of another library than bitsandbytes,
-/// whose tensors are read: GPTQ's, AWQ's and all others' weights would be missing, or be taken for
-/// other numbers. What bitsandbytes' says besides stands with each tensor too, and is read there.
+/// Throws FileError for a `quantization_config` of a library other than bitsandbytes, naming the
+/// library: GPTQ's or AWQ's weights would be missing, or be taken for other numbers. bitsandbytes'
+/// own settings also stand beside each tensor, and are read there.
 inline void refuse_other_quantisations(const ConfigFields& fields) {
   if (!fields.has("quantization_config")) return;
   const ConfigFields quantisation = fields.object("quantization_config");

@@ -16,7 +16,7 @@
 namespace lora::models {
 
 /// The tensors of a model in safetensors files. A weight that bitsandbytes stored in four or eight
-/// bits has the shape (out, in) of its numbers, whatever lies in the file, and is read as those.
+/// bits has the shape (out, in) of W, whatever lies in the file, and read() decodes it.
 class SafetensorsWeights {
  public:
   /// Takes the files. Throws FileError, naming it, for a tensor of GPTQ or AWQ.

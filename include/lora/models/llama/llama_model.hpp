@@ -43,16 +43,16 @@ struct LlamaParts {
 };
 
 /// A causal language model of Llama's family (transformers' LlamaForCausalLM, MistralForCausalLM,
-/// Qwen2ForCausalLM, Qwen3ForCausalLM), loaded from a Hugging Face directory: config.json and
-/// model.safetensors or its shards. What it computes stands in CausalDecoder.
+/// Qwen2ForCausalLM, Qwen3ForCausalLM), loaded from a Hugging Face directory (config.json and
+/// model.safetensors or its shards) or from a GGUF file. What it computes stands in CausalDecoder.
 ///
 /// `Frozen` stores the weights that do not train: PackedWeight<T> is the fastest for many tokens at
 /// once, HalfWeight<T> takes half its memory and half its time for one; MappedWeight<T> leaves them
 /// in the file's pages and copies nothing where the file's numbers are of type T. BlockWeight<T>
 /// leaves them there in the file's own numbers: a GGUF's blocks, float32, float16, bfloat16.
 /// NF4Weight<T>, FP4Weight<T> and Int8Weight<T> take what bitsandbytes stored, or round as it does;
-/// embeddings and head then stay as in the file, see EndStorage. Adapters are
-/// merged into PackedWeight and MappedWeight alone.
+/// embeddings and head then stay as in the file, see EndStorage. Adapters can be merged where W is
+/// in memory of the model's own in T: PackedWeight and DenseWeight; a MappedWeight is read-only.
 ///
 /// Rows are the tokens of a batch, text after text; N is their number, V the vocabulary's. Const
 /// calls may come from several threads at once, each with a tape, Gradients or cache of its own
