@@ -76,6 +76,21 @@ TEST_CASE("keys of a GGUF become settings, and scaling of positions with them") 
   CHECK(config.tie_word_embeddings);
 }
 
+TEST_CASE("positions of a GGUF without a type of scaling are scaled linearly, as in llama.cpp") {
+  const TemporaryDirectory directory;
+  const auto path = directory.path() / "m.gguf";
+  for (const char* key : {"llama.rope.scaling.factor", "llama.rope.scale_linear", ""}) {
+    CAPTURE(key);
+    io::GgufWriter writer;
+    set_sizes(writer, "llama");
+    if (*key != 0) writer.set(key, 4.0F);
+    writer.write(path);
+    const models::LlamaConfig config = models::read_llama_config(io::GgufReader(path));
+    CHECK(config.rope.scaling == (*key != 0 ? RotaryScaling::linear : RotaryScaling::none));
+    if (*key != 0) CHECK(config.rope.factor == 4);
+  }
+}
+
 TEST_CASE("a GGUF of another model, or with tensors that do not belong, is refused") {
   const TemporaryDirectory directory;
   const auto path = directory.path() / "m.gguf";

@@ -105,13 +105,20 @@ class LlamaGgufConfig {
         rope.frequency_factors.push_back(
             double{kernels::load<float>(factors.bytes.data() + 4 * i)});
     }
-    if (!fields_.has("rope.scaling.type")) return rope;
-    const std::string_view type = fields_.metadata().text(fields_.key("rope.scaling.type"));
+    // Without a type llama.cpp scales linearly, by a factor that older files keep under another
+    // key.
+    const bool typed = fields_.has("rope.scaling.type");
+    const char* factor = !fields_.has("rope.scaling.factor") && fields_.has("rope.scale_linear")
+                             ? "rope.scale_linear"
+                             : "rope.scaling.factor";
+    if (!typed && !fields_.has(factor)) return rope;
+    const std::string_view type =
+        typed ? fields_.metadata().text(fields_.key("rope.scaling.type")) : "linear";
     if (type == "none") return rope;
     if (type != "linear" && type != "yarn")
       fields_.fail("rope.scaling.type is " + in_quotes(type) + ", expected none, linear or yarn");
     rope.scaling = type == "linear" ? RotaryScaling::linear : RotaryScaling::yarn;
-    rope.factor = fields_.metadata().number(fields_.key("rope.scaling.factor"));
+    rope.factor = fields_.metadata().number(fields_.key(factor));
     if (fields_.has("rope.scaling.original_context_length"))
       rope.original_positions = fields_.size("rope.scaling.original_context_length", 1'000'000'000);
     for (const auto& [name, value] : {std::pair<const char*, double*>{"beta_fast", &rope.beta_fast},
