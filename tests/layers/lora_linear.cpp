@@ -529,6 +529,11 @@ TEST_CASE("the merged weight is written into memory of the caller's") {
   CHECK(same_bits(wide.leftCols(5), layer.merged_weight()));
   CHECK(wide.rightCols(2).isZero(0));
   CHECK_THROWS_AS(layer.merged_weight(wide.leftCols(4)), ShapeError);
+  // What the sum is made of is no place for it.
+  auto square = make_layer<float>(4, 4, {.rank = 4});
+  const Matrix<float> a = square.lora_A().value;
+  CHECK_THROWS_AS(square.merged_weight(MatrixRef<float>(square.lora_A().value)), ShapeError);
+  CHECK(same_bits(Matrix<float>(square.lora_A().value), a));
   layer.disable_adapter();
   CHECK_THROWS_AS(layer.merged_weight(), StateError);
 }

@@ -125,13 +125,17 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   // ---- Merging ----
 
   /// Writes W + s B A (out, in) to `matrix`; leaves the layer as it is, so it serves read-only
-  /// weights too. While merged: W as it is. Throws ShapeError, and StateError without an adapter
-  /// that is switched on.
+  /// weights too. While merged: W as it is. Throws ShapeError, for the memory of A or B as well,
+  /// and StateError without an adapter that is switched on.
   void merged_weight(Output<T> matrix) const {
     const Place where{"LoRALinear::merged_weight", this->name()};
     const auto adapters = this->adapters();
     const Entry* const entry = this->to_merge(*adapters, where);
-    this->write_merged(entry, matrix.shaped(out_features(), in_features(), where, "the matrix"));
+    const Index out = out_features(), in = in_features();
+    this->write_merged(entry, entry == nullptr ? matrix.shaped(out, in, where, "the matrix")
+                                               : matrix.shaped(out, in, where, "the matrix",
+                                                               {entry->adapter->a().value,
+                                                                entry->adapter->b().value}));
   }
 
   /// Returns the same as a matrix of its own.
