@@ -1,6 +1,7 @@
 #include <lora/frozen/requantise.hpp>
 
 #include <cmath>
+#include <limits>
 
 #include <lora/frozen/block_weight.hpp>
 #include <lora/frozen/dense_weight.hpp>
@@ -122,4 +123,10 @@ TEST_CASE("requantised refuses matrices of other shapes") {
             base, w, [&](ConstMatrixRef<float>) { return NF4Weight<float>(other); }));
       },
       "the storage that make gives is (4, 63)");
+  // Else a report of NaN would say that all was kept.
+  Matrix<float> broken = Matrix<float>::Zero(4, 64);
+  broken(1, 7) = std::numeric_limits<float>::quiet_NaN();
+  const auto half = [](ConstMatrixRef<float> matrix) { return HalfWeight<float>(matrix); };
+  check_throws<ConfigError>([&] { static_cast<void>(requantised<float>(base, broken, half)); },
+                            "requantised: delta(1, 7) = nan");
 }

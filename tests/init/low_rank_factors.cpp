@@ -120,6 +120,9 @@ TEST_CASE("low_rank_factors refuses what it cannot decompose by its name") {
   check_throws<ConfigError>(
       [&] { static_cast<void>(low_rank_factors<float>(m, 2, {.power_iterations = -2})); },
       "power_iterations is -2");
+  const Matrix<float> large = 1e38F * random_matrix<float>(64, 64, 2);
+  check_throws<ConfigError>([&] { static_cast<void>(low_rank_factors<float>(large, 8)); },
+                            "(64, 64) are too large");
   m(3, 1) = std::numeric_limits<float>::infinity();
   check_throws<ConfigError>([&] { static_cast<void>(low_rank_factors<float>(m, 2)); },
                             "low_rank_factors: W(3, 1) = inf");

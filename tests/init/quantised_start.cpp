@@ -26,6 +26,8 @@ TEST_CASE("the factors of a start take the scaling in, whatever its size and sig
   const LowRankFactors<float> factors{left.cast<float>(), right.cast<float>()};
   check_throws<ConfigError>([&] { detail::take_factors(factors, 1e-300, start, "test"); },
                             "test: scaling is 1e-300");
+  check_throws<ConfigError>([&] { detail::take_factors(factors, 1e300, start, "test"); },
+                            "test: scaling is 1e+300, too large");
 }
 
 TEST_CASE("a scaling that no factors can make up for is refused") {

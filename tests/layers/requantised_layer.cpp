@@ -1,6 +1,7 @@
 #include <lora/layers/requantised_layer.hpp>
 
 #include <cmath>
+#include <limits>
 
 #include <lora/frozen/four_bit_weight.hpp>
 
@@ -58,6 +59,9 @@ TEST_CASE("requantising names the layer whose adapter it cannot take") {
   const CodedLayer frozen{NF4Weight<float>(w)};
   check_throws<StateError>([&] { static_cast<void>(requantised_from(w, frozen, to_nf4)); },
                            "no active adapter");
+  layer.lora_B().value(0, 1) = std::numeric_limits<float>::quiet_NaN();
+  check_throws<StateError>([&] { static_cast<void>(requantised(layer, to_nf4)); },
+                           "model.q_proj (requantised): the adapter's update has a number");
   LoRALinear<float> plain(DenseWeight<float>(w), {.rank = 2}, 1);
   plain.merge();
   check_throws<StateError>([&] { static_cast<void>(requantised(plain, to_nf4)); },

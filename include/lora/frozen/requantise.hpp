@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/frozen/frozen_weight.hpp"
 
@@ -59,6 +60,11 @@ template <class T, class Frozen, class Make>
                                ConstMatrixRef<T> delta, const Make& make) {
   using Storage = std::decay_t<decltype(make(ConstMatrixRef<T>(sum)))>;
   static_assert(FrozenWeight<Storage, T>, "make(matrix) must return a storage of frozen weights");
+  for (Index o = 0; o < delta.rows(); ++o)
+    for (Index i = 0; i < delta.cols(); ++i)
+      if (!is_finite(delta(o, i)))
+        throw ConfigError(message("requantised: delta(", o, ", ", i, ") = ", delta(o, i),
+                                  " is not a finite number"));
   Requantised<Storage> result{make(ConstMatrixRef<T>(sum)), {}};
   const Matrix<T> rounded = result.weight.dense();
   require_shape(rounded, delta.rows(), delta.cols(), "requantised", "the storage that make gives",
@@ -100,7 +106,7 @@ template <class T, class Frozen, class Make>
 /// an update of less than half a step moves nothing: of one of 1 % of W (in root mean square), NF4
 /// keeps 1.5 %, eight bits a row 87 %. Where the matrix that `base` was rounded from is still at
 /// hand, requantised_from keeps nearly all of it. Throws ShapeError for a delta of another shape,
-/// and what `make` throws.
+/// ConfigError for one with a number that is not finite, and what `make` throws.
 template <class T, class Frozen, class Make>
 requires FrozenWeight<Frozen, T>
 [[nodiscard]] auto requantised(const Frozen& base, std::type_identity_t<ConstMatrixRef<T>> delta,
@@ -115,8 +121,8 @@ requires FrozenWeight<Frozen, T>
 /// Returns Q(W + D) and what it kept of D, W (out, in) being the full-precision matrix that `base`
 /// was rounded from. The distances from W to its codes act like a dither, so on average the update
 /// arrives however small it is: 0.98 to 1.04 of it for updates from 0.1 % to 10 % of W. `kept` and
-/// `unchanged` are measured from `base`. Throws ShapeError for matrices of other shapes, and what
-/// `make` throws.
+/// `unchanged` are measured from `base`. Throws ShapeError for matrices of other shapes,
+/// ConfigError for a delta with a number that is not finite, and what `make` throws.
 template <class T, class Frozen, class Make>
 requires FrozenWeight<Frozen, T>
 [[nodiscard]] auto requantised_from(std::type_identity_t<ConstMatrixRef<T>> original,

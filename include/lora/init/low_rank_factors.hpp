@@ -99,15 +99,24 @@ template <class T>
 
   const Index rows = matrix.rows(), cols = matrix.cols(), most = std::min(rows, cols);
   const Index count = options.oversampling > most - rank ? most : rank + options.oversampling;
+  // Before a basis is made of them: rows that are not finite would become zeros.
+  const auto require_in_range = [&](const Matrix<T>& products) {
+    if (!all_finite<T>(products))
+      throw ConfigError(
+          message("low_rank_factors: the numbers of the matrix ", shape_of(matrix),
+                  " are too large: sums of their products are not finite in this scalar type"));
+  };
   // Both bases are kept as rows, which are long and contiguous.
   Matrix<T> of_rows(count, cols), of_columns(count, rows);
   gaussian<T>(of_rows, Random(options.seed, RandomStream::initialisation), 1);
   for (Index pass = 0;; ++pass) {
     of_columns.setZero();
     add_product(of_columns, T(1), of_rows, matrix.transpose());
+    require_in_range(of_columns);
     orthonormalise_rows<T>(of_columns);
     of_rows.setZero();
     add_product(of_rows, T(1), of_columns, matrix);
+    require_in_range(of_rows);
     if (pass == options.power_iterations) break;
     orthonormalise_rows<T>(of_rows);
   }
@@ -118,10 +127,7 @@ template <class T>
   orthonormalise_rows<T>(of_rows);
   Matrix<T> core = Matrix<T>::Zero(count, count);
   add_product(core, T(1), projected, of_rows.transpose());
-  if (!all_finite<T>(core))
-    throw ConfigError(
-        message("low_rank_factors: the numbers of the matrix ", shape_of(matrix),
-                " are too large: sums of their products are not finite in this scalar type"));
+  require_in_range(core);
   const LowRankFactors<T> small = detail::balanced<T>(
       singly(core.template cast<double>(), Eigen::JacobiSVD<Eigen::MatrixXd>()), rank);
   LowRankFactors<T> factors{Matrix<T>::Zero(rows, rank), Matrix<T>::Zero(rank, cols)};

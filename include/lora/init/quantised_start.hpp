@@ -67,6 +67,8 @@ template <class T>
 template <class T, class Storage, class Where>
 void take_factors(LowRankFactors<T> factors, double scaling, QuantisedStart<T, Storage>& start,
                   const Where& where) {
+  if (!is_finite(static_cast<T>(scaling)))
+    throw ConfigError(message(where, ": scaling is ", scaling, ", too large for this scalar type"));
   const double root = std::sqrt(std::abs(scaling));
   start.b = std::move(factors.left);
   start.a = std::move(factors.right);

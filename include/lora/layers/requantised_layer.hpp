@@ -1,5 +1,6 @@
 #pragma once
 
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/place.hpp"
 #include "lora/frozen/requantise.hpp"
@@ -14,7 +15,10 @@ template <class T, class Frozen>
   const Place where{verb, layer.name()};
   if (layer.merged()) throw StateError(message(where, ": the adapter is merged already"));
   if (!layer.has_adapter()) throw StateError(message(where, ": the layer has no active adapter"));
-  return layer.delta_weight(where);
+  Matrix<T> update = layer.delta_weight(where);
+  if (!all_finite<T>(update))
+    throw StateError(message(where, ": the adapter's update has a number that is not finite"));
+  return update;
 }
 
 }  // namespace detail
