@@ -18,7 +18,7 @@ template <class Block>
                                                    std::initializer_list<std::ptrdiff_t> scales) {
   std::minstd_rand generator(1);
   std::vector<std::byte> bytes(
-      static_cast<std::size_t>(out * (in / block_weights<Block> * Block::bytes)));
+      static_cast<std::size_t>(out * (in / kernels::block_weights<Block> * Block::bytes)));
   // The low bits of this generator are the poor ones.
   for (std::byte& byte : bytes) byte = static_cast<std::byte>(generator() >> 16 & 0xFF);
   constexpr std::uint16_t small = 0x0C00;  // 2^-12 in half precision

@@ -76,6 +76,7 @@
 #include "lora/kernels/tile_shape.hpp"
 #include "lora/kernels/transpose_packets.hpp"
 #include "lora/kernels/transposed_row_product.hpp"
+#include "lora/kernels/visit_format.hpp"
 #include "lora/kernels/window.hpp"
 
 #include "lora/frozen/block_codes.hpp"

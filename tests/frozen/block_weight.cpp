@@ -25,17 +25,18 @@ constexpr Format formats[] = {Format::F32,  Format::F16,  Format::BF16, Format::
                               Format::Q4_K, Format::Q5_K, Format::Q6_K};
 
 Index weights_of(Format format) {
-  return visit_format(format, []<class Block>(Block) { return block_weights<Block>; });
+  return kernels::visit_format(format,
+                               []<class Block>(Block) { return kernels::block_weights<Block>; });
 }
 
 Index bytes_of(Format format) {
-  return visit_format(format, []<class Block>(Block) -> Index { return Block::bytes; });
+  return kernels::visit_format(format, []<class Block>(Block) -> Index { return Block::bytes; });
 }
 
 // The numbers of a row of blocks, one after the other.
 void decode(Format format, const std::uint8_t* in, Index count, float* out) {
-  visit_format(format, [&]<class Block>(Block) {
-    constexpr Index size = block_weights<Block>;
+  kernels::visit_format(format, [&]<class Block>(Block) {
+    constexpr Index size = kernels::block_weights<Block>;
     for (Index i = 0; i < count; i += size, in += Block::bytes, out += size) Block::decode(in, out);
   });
 }

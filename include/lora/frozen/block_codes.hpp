@@ -5,52 +5,13 @@
 #include <memory>
 #include <utility>
 
-#include "lora/core/error.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/kernels/block_format.hpp"
 #include "lora/kernels/block_runs.hpp"
 #include "lora/kernels/plain_runs.hpp"
+#include "lora/kernels/visit_format.hpp"
 
 namespace lora {
-
-/// Calls f(Block()) with the format's type in quantised_blocks.hpp, quantised_super_blocks.hpp or
-/// plain_runs.hpp, and returns what f returns.
-template <class F>
-decltype(auto) visit_format(kernels::BlockFormat format, const F& f) {
-  using Format = kernels::BlockFormat;
-  switch (format) {
-    case Format::F16:
-      return f(kernels::PlainFloat16());
-    case Format::BF16:
-      return f(kernels::PlainBFloat16());
-    case Format::Q4_0:
-      return f(kernels::BlockQ4_0());
-    case Format::Q4_1:
-      return f(kernels::BlockQ4_1());
-    case Format::Q5_0:
-      return f(kernels::BlockQ5_0());
-    case Format::Q5_1:
-      return f(kernels::BlockQ5_1());
-    case Format::Q8_0:
-      return f(kernels::BlockQ8_0());
-    case Format::Q4_K:
-      return f(kernels::BlockQ4_K());
-    case Format::Q5_K:
-      return f(kernels::BlockQ5_K());
-    case Format::Q6_K:
-      return f(kernels::BlockQ6_K());
-    case Format::F32:
-      break;
-  }
-  return f(kernels::PlainFloat());
-}
-
-/// The numbers of a block of a format's type; those that lie one by one are blocks of one.
-template <class Block>
-inline constexpr Index block_weights = 1;
-template <class Block>
-requires requires { Block::weights; }
-inline constexpr Index block_weights<Block> = Block::weights;
 
 /// The CodedRows of a W (rows, columns) in blocks of one format; columns are whole blocks.
 template <class Block>
@@ -60,13 +21,13 @@ class BlockRows {
       : data_(data),
         rows_(rows),
         columns_(columns),
-        row_bytes_(columns / block_weights<Block> * Block::bytes) {}
+        row_bytes_(columns / kernels::block_weights<Block> * Block::bytes) {}
 
   [[nodiscard]] Index rows() const { return rows_; }
   [[nodiscard]] Index columns() const { return columns_; }
 
   [[nodiscard]] EIGEN_ALWAYS_INLINE auto run(Index row, Index r) const {
-    constexpr Index size = block_weights<Block>;
+    constexpr Index size = kernels::block_weights<Block>;
     const std::uint8_t* const at = data_ + row * row_bytes_;
     if constexpr (size == 1) {
       const Index first = r * kernels::run_length;
@@ -104,7 +65,7 @@ class BlockCodes {
   /// Calls f with the CodedRows.
   template <class F>
   decltype(auto) visit(const F& f) const {
-    return visit_format(format_, [&]<class Block>(Block) -> decltype(auto) {
+    return kernels::visit_format(format_, [&]<class Block>(Block) -> decltype(auto) {
       return f(BlockRows<Block>(data_, rows_, columns_));
     });
   }

@@ -42,11 +42,11 @@ class BlockWeight : public CodedWeight<T, BlockCodes> {
   /// format that is only read (Q4_K, Q5_K, Q6_K), for a number that is not finite, and for a finite
   /// one that is beyond the format's largest; ShapeError for rows that are no whole blocks.
   [[nodiscard]] static BlockWeight encoded(kernels::BlockFormat format, ConstMatrixRef<T> weight) {
-    return visit_format(format, [&]<class Block>(Block) -> BlockWeight {
+    return kernels::visit_format(format, [&]<class Block>(Block) -> BlockWeight {
       if constexpr (requires(const float* in, std::uint8_t* to) { Block::encode(in, to); }) {
         const Index out = weight.rows(), in = weight.cols();
         require_whole_blocks<Block>(in);
-        constexpr Index size = block_weights<Block>;
+        constexpr Index size = kernels::block_weights<Block>;
         const Index row_bytes = in / size * Block::bytes;
         auto blocks =
             std::make_shared<std::vector<std::uint8_t>>(static_cast<std::size_t>(out * row_bytes));
@@ -81,10 +81,10 @@ class BlockWeight : public CodedWeight<T, BlockCodes> {
                            Index out, Index in, std::shared_ptr<const void> owner,
                            std::size_t owned) {
     if (out < 0 || in < 0) throw ShapeError(message("BlockWeight: W is (", out, ", ", in, ")"));
-    visit_format(format, [&]<class Block>(Block) {
+    kernels::visit_format(format, [&]<class Block>(Block) {
       require_whole_blocks<Block>(in);
       // Divided, so that no product of untrusted sizes can wrap around.
-      const Index row_blocks = in / block_weights<Block>;
+      const Index row_blocks = in / kernels::block_weights<Block>;
       if (row_blocks > std::numeric_limits<Index>::max() / Block::bytes - 1 ||
           in > std::numeric_limits<Index>::max() - kernels::run_length)
         throw ShapeError(message("BlockWeight: W is (", out, ", ", in, ")"));
@@ -103,9 +103,9 @@ class BlockWeight : public CodedWeight<T, BlockCodes> {
 
   template <class Block>
   static void require_whole_blocks(Index in) {
-    if (in % block_weights<Block> != 0)
+    if (in % kernels::block_weights<Block> != 0)
       throw ShapeError(message("BlockWeight: rows of ", in, " weights, expected whole blocks of ",
-                               block_weights<Block>));
+                               kernels::block_weights<Block>));
   }
 
   static float finite(T value, Index o, Index i) {
@@ -117,11 +117,11 @@ class BlockWeight : public CodedWeight<T, BlockCodes> {
   // A scale beyond the largest half would make infinite weights of finite ones.
   template <class Block>
   static void check_scale(const std::uint8_t* block, Index o, Index i) {
-    float numbers[static_cast<std::size_t>(block_weights<Block>)];
+    float numbers[static_cast<std::size_t>(kernels::block_weights<Block>)];
     Block::decode(block, numbers);
     for (const float number : numbers)
       if (!is_finite(number))
-        throw ConfigError(block_weights<Block> == 1
+        throw ConfigError(kernels::block_weights<Block> == 1
                               ? message("BlockWeight: W(", o, ", ", i, ") does not fit the format")
                               : message("BlockWeight: W(", o, ", ", i,
                                         ") and its neighbours do not fit a block's scale, of 16 "

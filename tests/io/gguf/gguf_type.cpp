@@ -1,8 +1,10 @@
 #include <lora/io/gguf/gguf_type.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -51,6 +53,31 @@ TEST_CASE("numbers of one to four bytes go through a file and back") {
     decode_gguf(type, bytes.data(), 4, back.data());
     CHECK(back == values);
   }
+}
+
+TEST_CASE("numbers that a type cannot hold are refused, not written as infinity or nonsense") {
+  std::vector<float> values(32, 1.0F);
+  std::vector<std::byte> bytes(128);
+  const auto refusal = [&](GgufType type, const std::string& expected) {
+    check_throws<FileError>([&] { encode_gguf(type, values.data(), 32, bytes.data(), "here"); },
+                            expected);
+  };
+  values[3] = 7e4F;
+  refusal(GgufType::F16, "here: element 3 is 70000, which does not fit F16");
+  encode_gguf(GgufType::BF16, values.data(), 32, bytes.data(), "here");
+  values[3] = 3e7F;  // over the 127 steps of a scale that is a half
+  refusal(GgufType::Q8_0, "which does not fit Q8_0");
+  refusal(GgufType::Q4_0, "which does not fit Q4_0");
+  values[3] = 3.4e38F;
+  refusal(GgufType::BF16, "which does not fit BF16");
+  values[3] = std::numeric_limits<float>::quiet_NaN();
+  refusal(GgufType::Q8_0, "here: element 3 is nan, not for Q8_0");
+  refusal(GgufType::Q4_1, "is nan, not for Q4_1");
+  encode_gguf(GgufType::F16, values.data(), 32, bytes.data(), "here");
+  std::vector<float> back(32);
+  decode_gguf(GgufType::F16, bytes.data(), 32, back.data());
+  CHECK(std::isnan(back[3]));
+  CHECK(back[4] == 1);
 }
 
 TEST_CASE("types that are not read are refused by name") {

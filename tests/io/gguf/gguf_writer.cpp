@@ -57,6 +57,10 @@ TEST_CASE("what is written as GGUF is read again") {
 TEST_CASE("what no GGUF can hold is refused, and the writer stays as it was") {
   GgufWriter writer;
   writer.set("key", "value");
+  const Matrix<double> vast{{1e39, 0}};
+  check_throws<FileError>(
+      [&] { writer.add<double>("wide", GgufType::F32, vast); },
+      "GgufWriter: tensor \"wide\": (0, 0) is 1e+39, which does not fit a float");
   const std::vector<float> numbers(64, 1.0F);
   writer.add("a", GgufType::F32, {4}, numbers.data());
   const auto before = writer.bytes();

@@ -7,10 +7,12 @@
 #include <string>
 
 #include "lora/core/error.hpp"
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/kernels/block_format.hpp"
 #include "lora/kernels/quantised_blocks.hpp"
 #include "lora/kernels/quantised_super_blocks.hpp"
+#include "lora/kernels/visit_format.hpp"
 
 namespace lora::io {
 
@@ -78,83 +80,40 @@ inline constexpr std::array<GgufTypeInfo, 11> gguf_types{
 /// Decodes `count` numbers, whole blocks of them, to floats: bit for bit what llama.cpp computes.
 inline void decode_gguf(GgufType type, const std::byte* bytes, Index count, float* out) {
   const auto* in = reinterpret_cast<const std::uint8_t*>(bytes);
-  const auto blocks = [&]<class Block>(Block) {
-    for (Index i = 0; i < count; i += Block::weights, in += Block::bytes, out += Block::weights)
-      Block::decode(in, out);
-  };
-  const auto each = [&](auto convert, Index size) {
-    for (Index i = 0; i < count; ++i, in += size) out[i] = convert(in);
-  };
-  switch (type) {
-    case GgufType::F32:
-      return each([](const void* at) { return kernels::load<float>(at); }, 4);
-    case GgufType::F16:
-      return each(
-          [](const void* at) { return kernels::float_of_half(kernels::load<std::uint16_t>(at)); },
-          2);
-    case GgufType::BF16:
-      return each(
-          [](const void* at) {
-            return kernels::float_of_bfloat16(kernels::load<std::uint16_t>(at));
-          },
-          2);
-    case GgufType::Q4_0:
-      return blocks(kernels::BlockQ4_0{});
-    case GgufType::Q4_1:
-      return blocks(kernels::BlockQ4_1{});
-    case GgufType::Q5_0:
-      return blocks(kernels::BlockQ5_0{});
-    case GgufType::Q5_1:
-      return blocks(kernels::BlockQ5_1{});
-    case GgufType::Q8_0:
-      return blocks(kernels::BlockQ8_0{});
-    case GgufType::Q4_K:
-      return blocks(kernels::BlockQ4_K{});
-    case GgufType::Q5_K:
-      return blocks(kernels::BlockQ5_K{});
-    case GgufType::Q6_K:
-      return blocks(kernels::BlockQ6_K{});
-  }
+  kernels::visit_format(type, [&]<class Block>(Block) {
+    constexpr Index size = kernels::block_weights<Block>;
+    for (Index i = 0; i < count; i += size, in += Block::bytes) Block::decode(in, out + i);
+  });
 }
 
 /// Encodes `count` numbers, whole blocks of them, as gguf-py 0.19 does. Throws FileError, naming
-/// `where`, for the types of 256 weights, which only llama.cpp writes.
+/// `where`, for the types of 256 weights, which only llama.cpp writes; for a finite number that is
+/// beyond the type's largest; and for NaN and infinity in a type of blocks, whose other numbers
+/// they would spoil.
 inline void encode_gguf(GgufType type, const float* in, Index count, std::byte* bytes,
                         const std::string& where) {
   auto* out = reinterpret_cast<std::uint8_t*>(bytes);
-  const auto blocks = [&]<class Block>(Block) {
-    for (Index i = 0; i < count; i += Block::weights, in += Block::weights, out += Block::bytes)
-      Block::encode(in, out);
-  };
-  switch (type) {
-    case GgufType::F32:
-      for (Index i = 0; i < count; ++i) kernels::store(out + 4 * i, in[i]);
-      return;
-    case GgufType::F16:
-      for (Index i = 0; i < count; ++i) kernels::store(out + 2 * i, kernels::half_of_float(in[i]));
-      return;
-    case GgufType::BF16:
-      for (Index i = 0; i < count; ++i)
-        kernels::store(out + 2 * i, kernels::bfloat16_of_float(in[i]));
-      return;
-    case GgufType::Q4_0:
-      return blocks(kernels::BlockQ4_0{});
-    case GgufType::Q4_1:
-      return blocks(kernels::BlockQ4_1{});
-    case GgufType::Q5_0:
-      return blocks(kernels::BlockQ5_0{});
-    case GgufType::Q5_1:
-      return blocks(kernels::BlockQ5_1{});
-    case GgufType::Q8_0:
-      return blocks(kernels::BlockQ8_0{});
-    case GgufType::Q4_K:
-    case GgufType::Q5_K:
-    case GgufType::Q6_K:
-      throw FileError(
-          message(where, ": ", gguf_type(type).name,
-                  " is read, but not written: expected F32, F16, BF16, Q8_0 or a Q of 4 "
-                  "or 5 bits in blocks of 32"));
-  }
+  kernels::visit_format(type, [&]<class Block>(Block) {
+    const char* const name = gguf_type(type).name;
+    if constexpr (requires { Block::encode(in, out); }) {
+      constexpr Index size = kernels::block_weights<Block>;
+      float back[static_cast<std::size_t>(size)];
+      for (Index i = 0; i < count; i += size, out += Block::bytes) {
+        Block::encode(in + i, out);
+        Block::decode(out, back);
+        for (Index k = 0; k < size; ++k) {
+          if (is_finite(in[i + k]) ? is_finite(back[k]) : size == 1) continue;
+          throw FileError(message(where, ": element ", i + k, " is ", in[i + k],
+                                  is_finite(in[i + k]) ? ", which does not fit " : ", not for ",
+                                  name));
+        }
+      }
+    } else {
+      throw FileError(message(where, ": ", name,
+                              " is read, but not written: expected F32, F16, BF16, Q8_0 or a Q of "
+                              "4 or 5 bits in blocks of 32"));
+    }
+  });
 }
 
 }  // namespace lora::io

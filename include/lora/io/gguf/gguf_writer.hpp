@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "lora/core/finite.hpp"
 #include "lora/core/printable.hpp"
 #include "lora/io/atomic_file.hpp"
 #include "lora/io/gguf/gguf_type.hpp"
@@ -56,7 +57,7 @@ class GgufWriter {
 
   /// Adds a tensor of `shape`, rows first, whose numbers are encoded as `type`. Throws FileError
   /// for a name that is empty, longer than 63 bytes or there, a shape that the numbers do not have,
-  /// rows that are no whole blocks, and a type that is not written; nothing is added then.
+  /// rows that are no whole blocks, and what encode_gguf refuses; nothing is added then.
   void add(const std::string& name, GgufType type, const Shape& shape, const float* values) {
     const std::string where = "GgufWriter: tensor " + in_quotes(name);
     if (name.empty() || name.size() > 63)
@@ -84,10 +85,16 @@ class GgufWriter {
     data_.resize((data_.size() + alignment - 1) / alignment * alignment);
   }
 
-  /// Adds a matrix (rows, cols), contiguous or not.
+  /// Adds a matrix (rows, cols), contiguous or not. Throws as above, and for a double beyond the
+  /// largest float.
   template <class T>
   void add(const std::string& name, GgufType type, ConstMatrixRef<T> matrix) {
     const Matrix<float> values = matrix.template cast<float>();
+    for (Index i = 0; i < values.rows(); ++i)
+      for (Index j = 0; j < values.cols(); ++j)
+        if (is_finite(matrix(i, j)) && !is_finite(values(i, j)))
+          throw FileError(message("GgufWriter: tensor ", in_quotes(name), ": (", i, ", ", j,
+                                  ") is ", matrix(i, j), ", which does not fit a float"));
     add(name, type, {values.rows(), values.cols()}, values.data());
   }
 
