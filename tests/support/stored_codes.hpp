@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <lora/io/safetensors/safetensors_reader.hpp>
@@ -31,6 +32,12 @@ class StoredCodes {
   [[nodiscard]] io::Tensor& operator[](const std::string& name) {
     return *std::find_if(tensors_.begin(), tensors_.end(),
                          [&](const io::Tensor& tensor) { return tensor.name == name; });
+  }
+
+  /// Adds a copy of `tensor` under another name.
+  void add(io::Tensor tensor, const std::string& name) {
+    tensor.name = name;
+    tensors_.push_back(std::move(tensor));
   }
 
   /// Takes a tensor away.

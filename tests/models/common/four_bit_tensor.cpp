@@ -107,4 +107,26 @@ TEST_CASE("another table of values and scales that are no numbers are refused") 
         s.set(four_bit_weight + ".nested_absmax", scales.data(), sizeof(float));
       },
       ".nested_absmax\" has nan at 0");
+  const std::vector<float> negative(42, -1.0F);
+  refused(
+      "nf4",
+      [&](StoredCodes& s) {
+        s.set(four_bit_weight + ".absmax", negative.data(), 42 * sizeof(float));
+      },
+      ".absmax\" has -1 at 0, expected a largest absolute value");
+  refused(
+      "nf4_nested",
+      [&](StoredCodes& s) {
+        s.set(four_bit_weight + ".nested_absmax", negative.data(), sizeof(float));
+      },
+      ".nested_absmax\" has -1 at 0");
+}
+
+TEST_CASE("a weight with states of both types is refused") {
+  refused(
+      "nf4",
+      [](StoredCodes& s) {
+        s.add(s[four_bit_weight_state], four_bit_weight + ".quant_state.bitsandbytes__fp4");
+      },
+      "has a quant_state of nf4 and one of fp4");
 }

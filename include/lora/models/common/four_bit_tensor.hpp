@@ -24,11 +24,15 @@ namespace lora::models {
 inline constexpr std::size_t four_bit_state_limit = 65'536;
 
 /// Reads how bitsandbytes stored the weight called `name` in four bits, or nothing where it did
-/// not. Throws FileError for a state that it does not write.
+/// not. Throws FileError for a state that it does not write, and for two of them.
 [[nodiscard]] inline std::optional<FourBitState> find_four_bit_state(io::ModelReader& files,
                                                                      const std::string& name) {
+  const std::string begin = name + ".quant_state.bitsandbytes__";
+  if (files.contains(begin + "nf4") && files.contains(begin + "fp4"))
+    throw FileError(message(files.directory().string(), ": ", in_quotes(name),
+                            " has a quant_state of nf4 and one of fp4, expected one of them"));
   for (const char* type : {"nf4", "fp4"}) {
-    const std::string key = name + ".quant_state.bitsandbytes__" + type;
+    const std::string key = begin + type;
     if (!files.contains(key)) continue;
     const io::TensorView& view = files.tensor(key);
     const std::string where = files.file(key)->path().string() + ": " + in_quotes(key);
@@ -83,7 +87,7 @@ class FourBitTensorReader {
     check_values();
     return {state_,
             {reinterpret_cast<const std::uint8_t*>(codes.bytes.data()), bytes},
-            state_.nested ? nested_scales() : FourBitScales(floats(".absmax", state_.blocks()))};
+            state_.nested ? nested_scales() : FourBitScales(largest(".absmax", state_.blocks()))};
   }
 
  private:
@@ -113,11 +117,21 @@ class FourBitTensorReader {
     return numbers;
   }
 
+  // Largest absolute values, of weights or of scales.
+  std::vector<float> largest(const std::string& name, Index size) const {
+    std::vector<float> numbers = floats(name, size);
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+      if (numbers[i] < 0)
+        fail(name, message("has ", numbers[i], " at ", i,
+                           ", expected a largest absolute value, 0 or more"));
+    return numbers;
+  }
+
   FourBitScales nested_scales() const {
     const Index blocks = state_.blocks();
     constexpr auto nested = static_cast<Index>(FourBitScales::nested_block);
     const io::TensorView& codes = part(".absmax", io::DType::U8, blocks);
-    std::vector<float> scales = floats(".nested_absmax", (blocks + nested - 1) / nested);
+    std::vector<float> scales = largest(".nested_absmax", (blocks + nested - 1) / nested);
     const std::vector<float> map = floats(".nested_quant_map", 256);
     std::array<float, 256> values{};
     std::copy(map.begin(), map.end(), values.begin());
