@@ -44,6 +44,7 @@
 #include "lora/kernels/dot_tile.hpp"
 #include "lora/kernels/dynamic_codes.hpp"
 #include "lora/kernels/epilogue.hpp"
+#include "lora/kernels/few_rows_product.hpp"
 #include "lora/kernels/four_bit_codes.hpp"
 #include "lora/kernels/half_bits.hpp"
 #include "lora/kernels/half_formats.hpp"
@@ -75,7 +76,7 @@
 #include "lora/kernels/tile.hpp"
 #include "lora/kernels/tile_shape.hpp"
 #include "lora/kernels/transpose_packets.hpp"
-#include "lora/kernels/transposed_row_product.hpp"
+#include "lora/kernels/transposed_rows_product.hpp"
 #include "lora/kernels/visit_format.hpp"
 #include "lora/kernels/window.hpp"
 

@@ -42,11 +42,14 @@ TEST_CASE("panels of W^T are read in place, those of W are made in the buffer") 
     for (Index i = 0; i < columns; ++i) REQUIRE(backward.data[o * backward.stride + i] == w(o, i));
 }
 
-TEST_CASE("packed panels pay from two rows on, whatever multiplies dense matrices") {
+TEST_CASE(
+    "packed panels pay where there are more than a few rows, whatever multiplies dense matrices") {
   CHECK_FALSE(PackedPanels<float>::pays(1));
-  CHECK(PackedPanels<float>::pays(2));
+  CHECK(!PackedPanels<float>::pays(kernels::TileShape<float>::rows));
+  CHECK(PackedPanels<float>::pays(9));
   CHECK_FALSE(TransposedPackedPanels<float>::pays(1));
-  CHECK(TransposedPackedPanels<float>::pays(2));
+  CHECK(!TransposedPackedPanels<float>::pays(16));
+  CHECK(TransposedPackedPanels<float>::pays(17));
 }
 
 TEST_CASE("panels of W say where the next one's pieces lie") {

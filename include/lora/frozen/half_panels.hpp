@@ -5,7 +5,9 @@
 
 #include "lora/core/scratch.hpp"
 #include "lora/frozen/packed_panels.hpp"
+#include "lora/kernels/few_rows_product.hpp"
 #include "lora/kernels/half_formats.hpp"
+#include "lora/kernels/transposed_rows_product.hpp"
 
 namespace lora {
 
@@ -24,8 +26,8 @@ struct HalfPanels {
     return data + first * places.in + i * places.width_at(first) + (o - first);
   }
 
-  /// One row is bound by reading W, which the storage's own kernel does best.
-  [[nodiscard]] static bool pays(Index rows) { return rows > 1; }
+  /// A few rows are bound by reading and widening W, which the storage's own kernels do best.
+  [[nodiscard]] static bool pays(Index rows) { return rows > kernels::few_decoded_rows; }
 
   [[nodiscard]] kernels::Panel<T> panel(const kernels::PanelRequest& request, T* buffer) const {
     const Index wide = places.width_at(request.column);
@@ -40,8 +42,9 @@ template <class T, class Format>
 struct TransposedHalfPanels {
   HalfPanels<T, Format> panels;
 
-  /// As for W^T.
-  [[nodiscard]] static bool pays(Index rows) { return rows > 1; }
+  /// A few rows are multiplied without transposing, by the storage's own kernel; more of them than
+  /// for packed floats, because panels have to be widened as well.
+  [[nodiscard]] static bool pays(Index rows) { return rows > kernels::few_transposed_rows + 8; }
 
   [[nodiscard]] kernels::Panel<T> panel(const kernels::PanelRequest& request, T* buffer) const {
     constexpr Index columns = PackedPanels<T>::columns;

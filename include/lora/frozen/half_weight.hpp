@@ -14,7 +14,7 @@
 #include "lora/frozen/half_panels.hpp"
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/row_product.hpp"
-#include "lora/kernels/transposed_row_product.hpp"
+#include "lora/kernels/transposed_rows_product.hpp"
 
 namespace lora {
 
@@ -57,18 +57,24 @@ class HalfWeight {
   void add_product(ConstMatrixRef<T> x, MatrixRef<T> y) const {
     if (x.rows() == 0 || out_ == 0 || in_ == 0) return;
     if (x.rows() == 1) return add_row_product(x.data(), y.data());
+    if (!HalfPanels<T, Format>::pays(x.rows()))
+      return kernels::add_few_rows_product<T>(
+          x, bits_.data(), [](const std::uint16_t* at) __attribute__((always_inline)) {
+            return kernels::widen_packet<T, Format>(at);
+          },
+          y);
     kernels::add_panel_product<T>(x, panels(), T(1), y);
   }
 
   /// Adds dy W to dx: dy (N, out), dx (N, in).
   void add_transposed_product(ConstMatrixRef<T> dy, MatrixRef<T> dx) const {
     if (dy.rows() == 0 || out_ == 0 || in_ == 0) return;
-    if (dy.rows() == 1)
-      return kernels::add_transposed_row_product<T>(
-          dy.data(), out_, in_, bits_.data(),
-          [](const std::uint16_t* at)
-              __attribute__((always_inline)) { return kernels::widen_packet<T, Format>(at); },
-          dx.data());
+    if (!TransposedHalfPanels<T, Format>::pays(dy.rows()))
+      return kernels::add_transposed_rows_product<T>(
+          dy, in_, bits_.data(), [](const std::uint16_t* at) __attribute__((always_inline)) {
+            return kernels::widen_packet<T, Format>(at);
+          },
+          dx);
     kernels::add_panel_product<T>(dy, transposed_panels(), T(1), dx);
   }
 

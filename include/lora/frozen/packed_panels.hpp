@@ -7,6 +7,7 @@
 #include "lora/kernels/pack.hpp"
 #include "lora/kernels/panels.hpp"
 #include "lora/kernels/tile_shape.hpp"
+#include "lora/kernels/transposed_rows_product.hpp"
 
 namespace lora {
 
@@ -36,8 +37,8 @@ struct PackedPanels {
     return data + first * in + i * width_at(first) + (o - first);
   }
 
-  /// One row is bound by reading W, which the storage's own kernel does best.
-  [[nodiscard]] static bool pays(Index rows) { return rows > 1; }
+  /// A few rows are bound by reading W, which the storage's own kernels do best.
+  [[nodiscard]] static bool pays(Index rows) { return rows > kernels::TileShape<T>::rows; }
 
   [[nodiscard]] kernels::Panel<T> panel(const kernels::PanelRequest& request, T*) const {
     return {at(request.column, request.depth_begin), width_at(request.column)};
@@ -52,8 +53,8 @@ struct TransposedPackedPanels {
   Index out;
   Index in;
 
-  /// As for W^T.
-  [[nodiscard]] static bool pays(Index rows) { return rows > 1; }
+  /// A few rows are multiplied without transposing, by the storage's own kernel.
+  [[nodiscard]] static bool pays(Index rows) { return rows > kernels::few_transposed_rows; }
 
   [[nodiscard]] kernels::Panel<T> panel(const kernels::PanelRequest& request, T* buffer) const {
     const PackedPanels<T> packed{data, out, in};

@@ -10,11 +10,12 @@
 #include "lora/core/scratch.hpp"
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/frozen/packed_panels.hpp"
+#include "lora/kernels/few_rows_product.hpp"
 #include "lora/kernels/pack.hpp"
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/row_product.hpp"
 #include "lora/kernels/tile_shape.hpp"
-#include "lora/kernels/transposed_row_product.hpp"
+#include "lora/kernels/transposed_rows_product.hpp"
 
 namespace lora {
 
@@ -43,18 +44,24 @@ class PackedWeight {
   void add_product(ConstMatrixRef<T> x, MatrixRef<T> y) const {
     if (x.rows() == 0 || out_ == 0 || in_ == 0) return;
     if (x.rows() == 1) return add_row_product(x.data(), y);
+    if (!PackedPanels<T>::pays(x.rows()))
+      return kernels::add_few_rows_product<T>(
+          x, panels_.data(), [](const T* at) __attribute__((always_inline)) {
+            return Eigen::internal::ploadu<Packet<T>>(at);
+          },
+          y);
     kernels::add_panel_product<T>(x, panels(), T(1), y);
   }
 
   /// Adds dy W to dx: dy (N, out), dx (N, in).
   void add_transposed_product(ConstMatrixRef<T> dy, MatrixRef<T> dx) const {
     if (dy.rows() == 0 || out_ == 0 || in_ == 0) return;
-    if (dy.rows() == 1)
-      return kernels::add_transposed_row_product<T>(
-          dy.data(), out_, in_, panels_.data(), [](const T* at) __attribute__((always_inline)) {
+    if (!TransposedPackedPanels<T>::pays(dy.rows()))
+      return kernels::add_transposed_rows_product<T>(
+          dy, in_, panels_.data(), [](const T* at) __attribute__((always_inline)) {
             return Eigen::internal::ploadu<Packet<T>>(at);
           },
-          dx.data());
+          dx);
     kernels::add_panel_product<T>(dy, transposed_panels(), T(1), dx);
   }
 
