@@ -97,6 +97,7 @@
 #include "lora/frozen/packed_panels.hpp"
 #include "lora/frozen/packed_weight.hpp"
 #include "lora/frozen/requantise.hpp"
+#include "lora/frozen/row_squares.hpp"
 
 #include "lora/init/gaussian.hpp"
 #include "lora/init/kaiming_uniform.hpp"
@@ -144,6 +145,8 @@
 #include "lora/layers/adapter_owner.hpp"
 #include "lora/layers/adapter_set.hpp"
 #include "lora/layers/adapter_tensor.hpp"
+#include "lora/layers/dora.hpp"
+#include "lora/layers/dora_norms.hpp"
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_conv2d.hpp"

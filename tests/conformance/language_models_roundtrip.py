@@ -244,7 +244,6 @@ EDITS = {
 # What has to stand in the message that refuses the adapter, the model's config, the adapter's
 # settings, and what its file says otherwise.
 REFUSED_ADAPTERS = [
-    ("use_dora is true", LlamaConfig, {"use_dora": True}, {}),
     ("lora_bias is true", LlamaConfig, {"lora_bias": True}, {}),
     ('init_lora_weights is "pissa"', LlamaConfig, {}, {"init_lora_weights": "pissa"}),
     ('init_lora_weights is "olora"', Qwen2Config, {}, {"init_lora_weights": "olora"}),

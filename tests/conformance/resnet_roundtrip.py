@@ -133,7 +133,6 @@ TIMM_CASES = [
 
 # What has to stand in the message that refuses the adapter, and its settings.
 REFUSED = [
-    ("use_dora is true", {"use_dora": True}),
     ("lora_bias is true", {"lora_bias": True}),
     ('init_lora_weights is "pissa"', {}),
 ]

@@ -17,6 +17,8 @@ TEST_CASE("the adapter's name is left out where PEFT accepts it, and nowhere els
   CHECK(name("q.lora_A.default.weight") == "q.lora_A.weight");
   CHECK(name("q.lora_B.default.bias") == "q.lora_B.bias");
   CHECK(name("q.lora_embedding_A.default") == "q.lora_embedding_A");
+  for (const char* end : {"", ".weight", ".default", ".default.weight"})
+    CHECK(name(std::string("q.lora_magnitude_vector") + end) == "q.lora_magnitude_vector");
   CHECK(name("lora_x.default.q.lora_A.default.weight") == "lora_x.default.q.lora_A.weight");
   for (const char* same :
        {"q.lora_A.weight", "q.lora_A.other.weight", "q.lora_A.defaults.weight", "q.lora_A",

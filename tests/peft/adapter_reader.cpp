@@ -196,7 +196,7 @@ TEST_CASE("settings that do not fit the weights change nothing") {
   };
   refused("\"r\": 2", "\"r\": 3", "is of shape (2, 12), expected (3, 12)");
   refused("\"r\": 2", "\"r\": 1000000", "expected (1000000, 12)");
-  refused("\"use_dora\": false", "\"use_dora\": true", "use_dora is true");
+  refused("\"use_dora\": false", "\"use_dora\": true", "lora_magnitude_vector\" is missing");
   refused("\"bias\": \"none\"", "\"bias\": \"all\"", "base_layer.bias\" is missing");
   refused("{", "", "not valid JSON");
 }

@@ -183,7 +183,9 @@ TEST_CASE("options that are not built here are refused by name") {
                     "\", expected one that leaves the base weights unchanged"));
   refused(R"("init_lora_weights": "unknown")", "init_lora_weights is \"unknown\"");
   refused(R"("init_lora_weights": 3)", "init_lora_weights is 3");
-  for (const char* key : {"use_dora", "use_qalora", "lora_bias"})
+  CHECK(parse(R"("use_dora": true)").layer_config("fc").use_dora);
+  refused(R"("use_dora": 1)", "use_dora is 1, expected true or false");
+  for (const char* key : {"use_qalora", "lora_bias"})
     refused(message("\"", key, "\": true"), message(key, " is true"));
   for (const char* key :
        {"use_bdlora", "arrow_config", "kasa_config", "velora_config", "monteclora_config"})

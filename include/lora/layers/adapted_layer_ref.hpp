@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -58,6 +59,13 @@ template <class Layer>
     std::vector<AdapterTensor<typename Layer::Scalar>> tensors{
         {".lora_A.weight", {config.rank, in}, &layer.lora_A()},
         {".lora_B.weight", {out, config.rank}, &layer.lora_B()}};
+    if (config.use_dora) {
+      if constexpr (requires { layer.lora_magnitude(); })
+        tensors.push_back({magnitude_suffix, {out}, &layer.lora_magnitude()});
+      else
+        throw ConfigError(in_quotes(layer.name()) +
+                          ": use_dora is set, but this layer has no DoRA");
+    }
     if (config.train_bias && layer.has_bias())
       tensors.push_back({".base_layer.bias", {out}, &layer.bias()});
     return tensors;
@@ -69,9 +77,17 @@ void replace_adapter(Layer& layer, const LoRAConfig& config, std::vector<Matrix<
   if constexpr (DescribesAdapter<Layer>) {
     layer.replace_adapter(config, std::move(values));
   } else {
-    layer.replace_adapter(config, std::move(values[0]), std::move(values[1]));
-    if (values.size() < 3) return;
-    layer.bias().value = values[2];
+    std::size_t count = 2;
+    if constexpr (requires { layer.lora_magnitude(); }) {
+      std::optional<Matrix<T>> magnitude;
+      if (config.use_dora) magnitude = std::move(values.at(count++));
+      layer.replace_adapter(config, std::move(values[0]), std::move(values[1]),
+                            std::move(magnitude));
+    } else {
+      layer.replace_adapter(config, std::move(values[0]), std::move(values[1]));
+    }
+    if (values.size() == count) return;
+    layer.bias().value = values[count];
     layer.bias().zero_grad();
   }
 }

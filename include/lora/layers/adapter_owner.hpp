@@ -33,7 +33,8 @@ inline constexpr const char* default_adapter = "default";
 ///
 /// `Layer` derives from this. It has `kind`, its class's name for messages; merged();
 /// check_adapter(config, where), which throws where such settings do not fit; check_shape(adapter,
-/// where); make_adapter(config, seed); and name_others(), which names what else it has.
+/// where); complete(adapter), which gives one that fits what it lacks; make_adapter(config, seed);
+/// and name_others(), which names what else it has.
 template <class Layer, class Adapter>
 class AdapterOwner {
  public:
@@ -148,6 +149,7 @@ class AdapterOwner {
       layer().check_shape(adapter, where);
       if (set.entries().size() > 1) require_own_bias(adapter.config(), where);
       adapter.set_name(name_);
+      layer().complete(adapter);
       set.replace(std::make_shared<Adapter>(std::move(adapter)));
     });
   }
@@ -271,6 +273,7 @@ class AdapterOwner {
     adapters_.update([&](Set& set) {
       if (!set.empty()) require_own_bias(adapter.config(), where);
       adapter.set_name(name_);
+      layer().complete(adapter);
       set.add(std::move(name), std::make_shared<Adapter>(std::move(adapter)), where);
       layer().name_others(true);
     });

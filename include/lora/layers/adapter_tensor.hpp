@@ -17,6 +17,10 @@ struct AdapterTensor {
   const Parameter<T>* parameter;  ///< has the elements, in the same order, as a matrix
 };
 
+/// The suffix of the magnitudes of DoRA, as PEFT writes it; one with ".weight" behind it is the
+/// same.
+inline constexpr const char* magnitude_suffix = ".lora_magnitude_vector";
+
 /// The rows and columns of the matrix that has a tensor's elements: (first, all others), or (1, n)
 /// for a vector and (1, 1) for a scalar.
 struct MatrixShape {

@@ -19,9 +19,13 @@
 
 namespace lora {
 
-/// The trainable part of a LoRA layer: A (rank, in), B (out, rank), their settings, and the name of
-/// the module that they adapt. A value that is saved, loaded and exchanged; it knows nothing of the
-/// frozen weight beside it. Its settings and shapes are fixed: another rank is another adapter.
+/// The trainable part of a LoRA layer: A (rank, in), B (out, rank), with DoRA (config.use_dora) the
+/// magnitudes m (1, out), their settings, and the name of the module that they adapt. A value that
+/// is saved, loaded and exchanged; it knows nothing of the frozen weight beside it. Its settings
+/// and shapes are fixed: another rank is another adapter.
+///
+/// Magnitudes start as the norms of the rows of W + s B A, so a layer gives them to an adapter with
+/// DoRA that comes without.
 template <class T>
 class LoRAAdapter {
   static_assert(require_trainable_scalar<T>());
@@ -55,6 +59,14 @@ class LoRAAdapter {
     set_name("");
   }
 
+  /// Takes the magnitudes (1, out) of DoRA as well. Throws ConfigError unless config.use_dora, and
+  /// ShapeError.
+  LoRAAdapter(const LoRAConfig& config, Matrix<T> a, Matrix<T> b, Matrix<T> magnitude,
+              std::uint64_t seed = 0)
+      : LoRAAdapter(config, std::move(a), std::move(b), seed) {
+    set_magnitude(std::move(magnitude));
+  }
+
   [[nodiscard]] Index rank() const { return config_.rank; }
   [[nodiscard]] Index in_features() const { return a_.value.cols(); }
   [[nodiscard]] Index out_features() const { return b_.value.rows(); }
@@ -64,15 +76,18 @@ class LoRAAdapter {
   /// Returns the path of the adapted module, as in PEFT: `encoder.layer.0.attention.self.query`.
   [[nodiscard]] const std::string& name() const { return name_; }
 
-  /// Names the module; A and B are then `name.lora_A.weight` and `name.lora_B.weight`. The dropout
-  /// masks follow the name, so that two layers of one seed have different ones.
+  /// Names the module; A, B and m are then `name.lora_A.weight`, `name.lora_B.weight` and
+  /// `name.lora_magnitude_vector.weight`. The dropout masks follow the name, so that two layers of
+  /// one seed have different ones.
   void set_name(std::string name) {
     std::string a_name = parameter_name(name, "lora_A.weight");
     std::string b_name = parameter_name(name, "lora_B.weight");
+    std::string m_name = parameter_name(name, "lora_magnitude_vector.weight");
     dropout_random_ = Random(seed_, RandomStream::dropout, substream_of(name));
     name_ = std::move(name);
     a_.name = std::move(a_name);
     b_.name = std::move(b_name);
+    magnitude_.name = std::move(m_name);
   }
 
   [[nodiscard]] Parameter<T>& a() { return a_; }
@@ -80,11 +95,32 @@ class LoRAAdapter {
   [[nodiscard]] Parameter<T>& b() { return b_; }
   [[nodiscard]] const Parameter<T>& b() const { return b_; }
 
-  /// Lists A and B.
-  [[nodiscard]] ParameterList<T> parameters() { return {&a_, &b_}; }
+  /// Returns the magnitudes m (1, out) of DoRA; empty without it, and before a layer gave some.
+  [[nodiscard]] Parameter<T>& magnitude() { return magnitude_; }
+  [[nodiscard]] const Parameter<T>& magnitude() const { return magnitude_; }
 
-  /// Returns the number of scalars: rank (in + out).
-  [[nodiscard]] Index size() const { return a_.size() + b_.size(); }
+  /// Tells whether there are magnitudes.
+  [[nodiscard]] bool has_magnitude() const { return magnitude_.size() > 0; }
+
+  /// Gives the adapter the magnitudes (1, out): new parameters. Throws ConfigError unless
+  /// config().use_dora, ShapeError for another shape.
+  void set_magnitude(Matrix<T> magnitude) {
+    if (!config_.use_dora)
+      throw ConfigError(message("LoRAAdapter", name_.empty() ? "" : " " + name_,
+                                ": there are magnitudes, but use_dora is not set"));
+    require_shape(magnitude, 1, out_features(), "LoRAAdapter", "magnitude", "1", "out_features");
+    magnitude_ = Parameter<T>(magnitude_.name, std::move(magnitude), {out_features()});
+  }
+
+  /// Lists A, B and, if there are some, the magnitudes.
+  [[nodiscard]] ParameterList<T> parameters() {
+    ParameterList<T> list{&a_, &b_};
+    if (has_magnitude()) list.add(magnitude_);
+    return list;
+  }
+
+  /// Returns the number of scalars: rank (in + out), and out of DoRA.
+  [[nodiscard]] Index size() const { return a_.size() + b_.size() + magnitude_.size(); }
 
   /// Returns the mask that x (N, in) has in the forward of this mask_step (see Tape), or nothing
   /// without dropout. A function of (seed, name, mask_step, element).
@@ -112,6 +148,7 @@ class LoRAAdapter {
   Random dropout_random_;
   Parameter<T> a_;
   Parameter<T> b_;
+  Parameter<T> magnitude_;
 };
 
 }  // namespace lora

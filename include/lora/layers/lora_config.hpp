@@ -22,6 +22,7 @@ struct LoRAConfig {
   bool use_rslora = false;            ///< scaling alpha / sqrt(rank) instead of alpha / rank
   LoRAInit init = LoRAInit::kaiming;  ///< how A starts
   bool train_bias = false;            ///< trains the base bias too: PEFT's bias="lora_only"
+  bool use_dora = false;              ///< trains the lengths of W + s B A's rows apart: DoRA
 
   /// Returns alpha, with its default of twice the rank.
   [[nodiscard]] double alpha_or_default() const {

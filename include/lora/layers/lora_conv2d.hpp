@@ -154,14 +154,15 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   [[nodiscard]] Matrix<T> merged_weight() const {
     const Place where{"LoRAConv2d::merged_weight", this->name()};
     const auto adapters = this->adapters();
-    return in_file_order(this->to_merge(*adapters, where));
+    return in_file_order(this->to_merge(*adapters, where), where);
   }
 
   /// Returns the weight that forward computes with, without the norm: W + s B A of the adapter in
   /// use, or W. In the order of files.
   [[nodiscard]] Matrix<T> weight_in_use() const {
+    const Place where{"LoRAConv2d::weight_in_use", this->name()};
     const auto adapters = this->adapters();
-    return in_file_order(this->in_use(*adapters, Place{"LoRAConv2d::weight_in_use", this->name()}));
+    return in_file_order(this->in_use(*adapters, where), where);
   }
 
   /// Lists the tensors that an adapter of these settings has, with PEFT's shapes.
@@ -229,9 +230,22 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     adapter.b().set_shape({adapter.out_features(), adapter.rank(), 1, 1});
   }
 
+  template <class Where>
+  static void refuse_dora(const LoRAConfig& config, const Where& where) {
+    if (config.use_dora)
+      throw ConfigError(message(where, ": use_dora is set, which convolutions do not have yet"));
+  }
+
+  template <class Where>
+  void check_adapter(const LoRAConfig& config, const Where& where) const {
+    Base::check_adapter(config, where);
+    refuse_dora(config, where);
+  }
+
   static Adapter new_adapter(Index out, Index in, const Window& window, const LoRAConfig& config,
                              std::uint64_t seed) {
     validate(config, kind);
+    refuse_dora(config, kind);
     const Index channels = channels_of(in, window);
     Adapter adapter(out, in, config, seed);
     give_file_shapes(adapter, channels, window);
@@ -242,18 +256,13 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     return new_adapter(this->out_features(), this->in_features(), window_, config, seed);
   }
 
-  // W, and s B A of `entry` unless that is null.
-  [[nodiscard]] Matrix<T> in_file_order(const Entry* entry) const {
+  // W, merged with `entry` unless that is null.
+  [[nodiscard]] Matrix<T> in_file_order(const Entry* entry, const Place& where) const {
     Matrix<T> sum(this->out_features(), this->in_features()), file(sum.rows(), sum.cols());
-    this->write_merged(entry, sum);
+    Scratch scratch;
+    this->write_merged(entry, this->dora_gains(entry, false, where, scratch), sum);
     kernels::to_file_order<T>(sum, in_channels(), file);
     return file;
-  }
-
-  [[nodiscard]] Matrix<T> in_weight_order(const FixedMatrix<T>& a) const {
-    Matrix<T> ordered(a.rows(), a.cols());
-    kernels::to_tap_order<T>(a, in_channels(), ordered);
-    return ordered;
   }
 
   // The mask of x: its rows are pixels.
@@ -279,8 +288,8 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   }
 
   // A in the order of patches.
-  [[nodiscard]] ConstMatrixRef<T> ordered_a(const Entry& used, Scratch& scratch) const {
-    const auto& a = used.adapter->a().value;
+  [[nodiscard]] ConstMatrixRef<T> ordered_a(const Adapter& adapter, Scratch& scratch) const {
+    const auto& a = adapter.a().value;
     if (window_.taps() == 1) return a;
     MatrixRef<T> ordered = scratch.matrix<T>(a.rows(), a.cols());
     kernels::to_tap_order<T>(a, in_channels(), ordered);
@@ -309,7 +318,7 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     if (used == nullptr)
       return kernels::conv2d_forward<T>(patches, weight_.panels(), start, norm_.scale(), {none, xa},
                                         {xa.leftCols(0), {}, T(0)}, y);
-    const ConstMatrixRef<T> a = ordered_a(*used, scratch);
+    const ConstMatrixRef<T> a = ordered_a(*used->adapter, scratch);
     // With dropout A sees other patches than W.
     if (mask) {
       Scratch inner;
@@ -374,7 +383,7 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     if (norm_.exists()) norm_.add_scaled_rows(unscaled, db);
 
     const auto mask = mask_of(used, frame.mask_step());
-    const ConstMatrixRef<T> a = ordered_a(*used, scratch);
+    const ConstMatrixRef<T> a = ordered_a(*used->adapter, scratch);
     const bool same_order = window_.taps() == 1;
     MatrixRef<T> ordered_da = same_order ? da : scratch.matrix<T>(a.rows(), a.cols());
     if (!same_order) ordered_da.setZero();

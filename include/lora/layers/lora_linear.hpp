@@ -20,7 +20,7 @@
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/kernels/low_rank_gradients.hpp"
 #include "lora/kernels/low_rank_path.hpp"
-#include "lora/kernels/product.hpp"
+#include "lora/layers/dora.hpp"
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_over_weight.hpp"
@@ -36,7 +36,9 @@ namespace lora {
 /// x (N, in), y (N, out), W (out, in) frozen, b (out) optional, A (rank, in), B (out, rank),
 /// s = alpha / rank or alpha / sqrt(rank). Dropout is of the low-rank path, in training only.
 /// B starts at zero, so a new layer computes what its frozen weight does. Without an active adapter
-/// it is the frozen layer.
+/// it is the frozen layer. With DoRA (config.use_dora) the rows of W + s B A are scaled to lengths
+/// that train too; see dora, and PEFT's formula for dropout, which then costs a second product with
+/// W in each direction.
 ///
 /// Which calls may run at once: see AdapterOwner, whose members choose the adapter. Threads that
 /// train one layer at the same time have a tape and Gradients each and call the const backward.
@@ -68,27 +70,31 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const Place where{"LoRALinear::forward", this->name()};
     const auto adapters = this->adapters();
     const Entry* const used = this->in_use(*adapters, where);
-    const MatrixRef<T> out = checked_output(x, y, where);
     Scratch scratch;
+    const dora::Gains<T> gains = this->dora_gains(used, true, where, scratch);
+    const MatrixRef<T> out = checked_output(x, y, where);
     const MatrixRef<T> xa = scratch.matrix<T>(x.rows(), this->rank_of(used));
-    run_forward(x, used, {}, xa, out);
+    run_forward(x, used, {}, xa, gains, out, out);
   }
 
   /// Computes y (N, out) for x (N, in) with dropout, and leaves on the tape what backward needs:
-  /// drop(x) A^T (N, rank). x stays as it is until backward. Throws ShapeError, and StateError
-  /// while merged.
+  /// drop(x) A^T (N, rank), and with DoRA z (N, out). x stays as it is until backward. Throws
+  /// ShapeError, and StateError while merged.
   void forward(ConstMatrixRef<T> x, Tape<T>& tape, Output<T> y) const {
     const Place where{"LoRALinear::forward(x, tape, y)", this->name()};
     this->require_unmerged(where);
     const auto adapters = this->adapters();
     const Entry* const used = this->in_use(*adapters, where);
+    Scratch scratch;
+    dora::Gains<T> gains = this->dora_gains(used, false, where, scratch);
     const MatrixRef<T> out = checked_output(x, y, where);
     auto& frame = tape.push(this, this->name(), x.rows());
     frame.note_input(x);
     if (used != nullptr) this->note_factors(*used->adapter, frame);
     frame.hold(adapters);
     const MatrixRef<T> xa = frame.keep(x.rows(), this->rank_of(used));
-    run_forward(x, used, mask_of(used, frame.mask_step()), xa, out);
+    const MatrixRef<T> z = gains.exist() ? gains.keep(x.rows(), frame) : out;
+    run_forward(x, used, mask_of(used, frame.mask_step()), xa, gains, z, out);
   }
 
   /// Adds to the gradients of A, B (and the bias, if trained), and computes the gradient of x:
@@ -96,6 +102,7 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   ///     g = dy B,  dB += s dy^T (drop(x) A^T),  dA += s g^T drop(x),
   ///     dx = dy W + (s g A) * mask
   ///
+  /// With DoRA, dy diag(m / n) stands for dy here, but where the mask is 0, and dm_o sums dy z / n.
   /// x is the forward's, dy (N, out), dx (N, in). The layer must be as it was in that forward: the
   /// same adapter, switched on or off, of the same scaling. Throws ShapeError and StateError,
   /// before anything changes.
@@ -132,10 +139,13 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const auto adapters = this->adapters();
     const Entry* const entry = this->to_merge(*adapters, where);
     const Index out = out_features(), in = in_features();
-    this->write_merged(entry, entry == nullptr ? matrix.shaped(out, in, where, "the matrix")
-                                               : matrix.shaped(out, in, where, "the matrix",
-                                                               {entry->adapter->a().value,
-                                                                entry->adapter->b().value}));
+    Scratch scratch;
+    const dora::Gains<T> gains = this->dora_gains(entry, false, where, scratch);
+    this->write_merged(entry, gains,
+                       entry == nullptr
+                           ? matrix.shaped(out, in, where, "the matrix")
+                           : matrix.shaped(out, in, where, "the matrix",
+                                           {entry->adapter->a().value, entry->adapter->b().value}));
   }
 
   /// Returns the same as a matrix of its own.
@@ -147,10 +157,12 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
 
   /// Returns the weight that forward computes with: W + s B A of the adapter in use, or W.
   [[nodiscard]] Matrix<T> weight_in_use() const {
+    const Place where{"LoRALinear::weight_in_use", this->name()};
     const auto adapters = this->adapters();
+    const Entry* const used = this->in_use(*adapters, where);
+    Scratch scratch;
     Matrix<T> weight(this->out_features(), this->in_features());
-    this->write_merged(this->in_use(*adapters, Place{"LoRALinear::weight_in_use", this->name()}),
-                       weight);
+    this->write_merged(used, this->dora_gains(used, false, where, scratch), weight);
     return weight;
   }
 
@@ -192,7 +204,9 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     return new_adapter(weight_, config, seed);
   }
 
-  [[nodiscard]] static const FixedMatrix<T>& in_weight_order(const FixedMatrix<T>& a) { return a; }
+  [[nodiscard]] static ConstMatrixRef<T> ordered_a(const Adapter& adapter, Scratch&) {
+    return adapter.a().value;
+  }
 
   // ---- What computing needs ----
 
@@ -227,12 +241,16 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   }
 
   void run_forward(ConstMatrixRef<T> x, const Entry* used, const std::optional<DropoutMask>& mask,
-                   MatrixRef<T> xa, MatrixRef<T> y) const {
+                   MatrixRef<T> xa, const dora::Gains<T>& gains, MatrixRef<T> z,
+                   MatrixRef<T> y) const {
     if (used != nullptr) {
       const low_rank_path::Input<T> input{used->adapter->a().value, xa, mask};
       low_rank_path::forward<T>(x, std::span(&input, 1));
     }
-    frozen_passes::forward<T>(weight_, x, this->bias_row(), joins_y(used, xa), y);
+    if (gains.exist())
+      dora::forward<T>(weight_, x, this->bias_row(), joins_y(used, xa), mask, gains, z, y);
+    else
+      frozen_passes::forward<T>(weight_, x, this->bias_row(), joins_y(used, xa), y);
   }
 
   void run_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
@@ -253,6 +271,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const MatrixRef<T> none(nullptr, 0, 0, 0);
     MatrixRef<T> da = used != nullptr ? target.of(used->adapter->a()) : none;
     const MatrixRef<T> db = used != nullptr ? target.of(used->adapter->b()) : none;
+    const bool with_dora = this->uses_dora(used);
+    const MatrixRef<T> dm = with_dora ? target.of(used->adapter->magnitude()) : none;
     const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
     const MatrixRef<T> out =
         dx != nullptr ? dx->shaped(x.rows(), in_features(), where, "dx", {x, dy}) : none;
@@ -260,16 +280,22 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     if (with_bias) add_bias_gradient<T>(dy, dbias);
     const MatrixRef<T> xa = frame.kept();
     Scratch scratch;
-    MatrixRef<T> g = scratch.matrix<T>(dy.rows(), this->rank_of(used));  // dy B
-    if (used != nullptr) low_rank_path::gradient_of_xa<T>(dy, used->adapter->b().value, g);
+    const ConstMatrixRef<T> dz = dora::backward<T>(dy, frame, with_dora ? 1 : 0, dm, scratch);
+    MatrixRef<T> g = scratch.matrix<T>(dy.rows(), this->rank_of(used));  // dz B
+    if (used != nullptr) low_rank_path::gradient_of_xa<T>(dz, used->adapter->b().value, g);
     const auto mask = mask_of(used, frame.mask_step());
     // A mask stands between s g A and dx; without one both come in one pass.
-    if (dx != nullptr)
-      frozen_passes::backward<T>(weight_, dy, joins_dx(used, g.leftCols(mask ? 0 : g.cols())), out);
+    const bool mixes = mask && with_dora;
+    if (dx != nullptr && mixes)
+      dora::masked_backward<T>(weight_, dy, dz, joins_dx(used, g), *mask, out);
+    else if (dx != nullptr)
+      frozen_passes::backward<T>(weight_, dz, joins_dx(used, g.leftCols(mask ? 0 : g.cols())), out);
     if (used != nullptr) {
       const T s = static_cast<T>(used->scaling());
-      if (mask) low_rank_path::backward<T>(x, used->adapter->a().value, g, s, *mask, da, out);
-      const low_rank_path::Gradients<T> path{g, dy, xa, s, da.leftCols(mask ? 0 : da.cols()), db};
+      if (mask)
+        low_rank_path::backward<T>(x, used->adapter->a().value, g, s, *mask, da,
+                                   mixes ? none : out);
+      const low_rank_path::Gradients<T> path{g, dz, xa, s, da.leftCols(mask ? 0 : da.cols()), db};
       low_rank_path::add_gradients<T>(x, std::span(&path, 1));
     }
     tape.pop();

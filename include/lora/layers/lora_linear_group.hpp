@@ -20,6 +20,7 @@
 #include "lora/kernels/low_rank_gradients.hpp"
 #include "lora/kernels/low_rank_path.hpp"
 #include "lora/kernels/packed_bands.hpp"
+#include "lora/layers/dora.hpp"
 #include "lora/layers/lora_linear.hpp"
 #include "lora/layers/matrix_list.hpp"
 #include "lora/nn/bias_gradient.hpp"
@@ -72,9 +73,10 @@ class LoRALinearGroup {
     constexpr const char* call = "LoRALinearGroup::forward";
     check_outputs(x, y, call);
     const Used used(*this, call);
-    const auto out = shaped(x, y, call);
     Scratch scratch;
-    run_forward(x, used, {}, scratch.matrix<T>(x.rows(), used.rank), out);
+    const auto gains = dora_gains(used, true, call, scratch);
+    const auto out = shaped(x, y, call);
+    run_forward(x, used, {}, scratch.matrix<T>(x.rows(), used.rank), gains, out, out);
   }
 
   /// Computes the same with dropout, and leaves on the tape what backward needs: every part's
@@ -85,6 +87,8 @@ class LoRALinearGroup {
     for (const Part& part : parts_) part.require_unmerged(Place{call, part.name()});
     check_outputs(x, y, call);
     const Used used(*this, call);
+    Scratch scratch;
+    auto gains = dora_gains(used, false, call, scratch);
     const auto out = shaped(x, y, call);
     auto& frame = tape.push(this, parts_.front().name(), x.rows());
     frame.note_input(x);
@@ -92,7 +96,11 @@ class LoRALinearGroup {
       if (used.entries[p] != nullptr) Part::note_factors(*used.entries[p]->adapter, frame);
       frame.hold(used.sets[p]);
     }
-    run_forward(x, used, frame.mask_step(), frame.keep(x.rows(), used.rank), out);
+    const MatrixRef<T> xa = frame.keep(x.rows(), used.rank);
+    Each<MatrixRef<T>> z;
+    for (std::size_t p = 0; p < size(); ++p)
+      z[p].emplace(gains[p]->exist() ? gains[p]->keep(x.rows(), frame) : *out[p]);
+    run_forward(x, used, frame.mask_step(), xa, gains, z, out);
   }
 
   /// Adds to the gradients of every part and computes dx (N, in) from dy[p] (N, out_p). Every part
@@ -184,8 +192,19 @@ class LoRALinearGroup {
     return out;
   }
 
+  [[nodiscard]] Each<dora::Gains<T>> dora_gains(const Used& used, bool remember, const char* call,
+                                                Scratch& scratch) const {
+    Each<dora::Gains<T>> gains;
+    for (std::size_t p = 0; p < size(); ++p)
+      gains[p].emplace(
+          parts_[p].dora_gains(used.entries[p], remember, Place{call, parts_[p].name()}, scratch));
+    return gains;
+  }
+
+  // z is where a part with DoRA puts what its gains multiply: y, or memory of the tape.
   void run_forward(ConstMatrixRef<T> x, const Used& used, std::optional<std::uint64_t> mask_step,
-                   MatrixRef<T> xa, const Each<MatrixRef<T>>& y) const {
+                   MatrixRef<T> xa, const Each<dora::Gains<T>>& gains, const Each<MatrixRef<T>>& z,
+                   const Each<MatrixRef<T>>& y) const {
     std::array<low_rank_path::Input<T>, most> inputs = repeated<low_rank_path::Input<T>>(
         {ConstMatrixRef<T>(nullptr, 0, 0, 0), MatrixRef<T>(nullptr, 0, 0, 0), {}});
     std::size_t paths = 0;
@@ -203,20 +222,35 @@ class LoRALinearGroup {
       return Part::joins_y(used.entries[p], used.columns(xa, p));
     };
     if constexpr (PanelWeight<Frozen, T>)
-      if (share_packing(x))
-        return kernels::for_each_packed_band<T>(
-            x, [&](const kernels::PackedLeft<T>& packed, Index row) {
-              for (std::size_t p = 0; p < size(); ++p)
-                frozen_passes::forward_band<T>(parts_[p].weight(), packed, row,
-                                               parts_[p].bias_row(), joins(p), *y[p]);
-            });
+      if (share_packing(x, used, mask_step.has_value())) {
+        kernels::for_each_packed_band<T>(x, [&](const kernels::PackedLeft<T>& packed, Index row) {
+          for (std::size_t p = 0; p < size(); ++p)
+            frozen_passes::forward_band<T>(parts_[p].weight(), packed, row,
+                                           gains[p]->exist() ? nullptr : parts_[p].bias_row(),
+                                           joins(p), *z[p]);
+        });
+        for (std::size_t p = 0; p < size(); ++p)
+          if (gains[p]->exist())
+            dora::scale_outputs<T>(*z[p], gains[p]->gain(), parts_[p].bias_row(), *y[p]);
+        return;
+      }
     for (std::size_t p = 0; p < size(); ++p)
-      frozen_passes::forward<T>(parts_[p].weight(), x, parts_[p].bias_row(), joins(p), *y[p]);
+      if (gains[p]->exist())
+        dora::forward<T>(parts_[p].weight(), x, parts_[p].bias_row(), joins(p),
+                         mask_step ? Part::mask_of(used.entries[p], *mask_step) : std::nullopt,
+                         *gains[p], *z[p], *y[p]);
+      else
+        frozen_passes::forward<T>(parts_[p].weight(), x, parts_[p].bias_row(), joins(p), *y[p]);
   }
 
-  [[nodiscard]] bool share_packing(const ConstMatrixRef<T>& x) const {
-    for (const Part& part : parts_)
-      if (!frozen_passes::forward_from_panels<T>(part.weight(), x)) return false;
+  // With DoRA and dropout a part multiplies W by another matrix than x.
+  [[nodiscard]] bool share_packing(const ConstMatrixRef<T>& x, const Used& used,
+                                   bool training) const {
+    for (std::size_t p = 0; p < size(); ++p) {
+      const bool drops = training && Part::uses_dora(used.entries[p]) &&
+                         used.entries[p]->adapter->config().dropout > 0;
+      if (drops || !frozen_passes::forward_from_panels<T>(parts_[p].weight(), x)) return false;
+    }
     return true;
   }
 
@@ -230,7 +264,7 @@ class LoRALinearGroup {
 
   // Where the gradients of a part go.
   struct Targets {
-    std::optional<MatrixRef<T>> a, b, bias;
+    std::optional<MatrixRef<T>> a, b, magnitude, bias;
   };
 
   // Checks that every part is as it was in forward, and finds where its gradients go.
@@ -247,9 +281,11 @@ class LoRALinearGroup {
       if (used.entries[p] != nullptr) {
         frame.require_input(x, where);
         Part::require_factors(*used.entries[p]->adapter, frame, mark, where);
-        mark += 2;
+        mark += Part::factor_marks(*used.entries[p]->adapter);
         targets[p].a.emplace(target.of(used.entries[p]->adapter->a()));
         targets[p].b.emplace(target.of(used.entries[p]->adapter->b()));
+        if (Part::uses_dora(used.entries[p]))
+          targets[p].magnitude.emplace(target.of(used.entries[p]->adapter->magnitude()));
       }
       if (part.trains_bias(*used.sets[p])) targets[p].bias.emplace(target.of(part.bias()));
     }
@@ -284,17 +320,24 @@ class LoRALinearGroup {
     MatrixRef<T> g = scratch.matrix<T>(x.rows(), used.rank);
     std::array<low_rank_path::Gradients<T>, most> paths =
         repeated<low_rank_path::Gradients<T>>({g, g, g, T(0), none, none});
-    std::size_t count = 0;
+    std::size_t count = 0, kept = 1;  // after xa
     for (std::size_t p = 0; p < size(); ++p) {
       const Part& part = parts_[p];
       const Entry* const entry = used.entries[p];
+      const bool with_dora = Part::uses_dora(entry);
+      const ConstMatrixRef<T> dz = dora::backward<T>(
+          dy[p], frame, with_dora ? kept : 0, with_dora ? *targets[p].magnitude : none, scratch);
+      if (with_dora) kept += 2;
       if (targets[p].bias) add_bias_gradient<T>(dy[p], *targets[p].bias);
       MatrixRef<T> own_g = used.columns(g, p);
-      if (entry != nullptr)
-        low_rank_path::gradient_of_xa<T>(dy[p], entry->adapter->b().value, own_g);
+      if (entry != nullptr) low_rank_path::gradient_of_xa<T>(dz, entry->adapter->b().value, own_g);
       const auto mask = Part::mask_of(entry, frame.mask_step());
-      if (out)
-        frozen_passes::backward<T>(part.weight(), dy[p],
+      const bool mixes = mask && with_dora;
+      if (out && mixes)
+        dora::masked_backward<T>(part.weight(), dy[p], dz, Part::joins_dx(entry, own_g), *mask,
+                                 *out, p > 0);
+      else if (out)
+        frozen_passes::backward<T>(part.weight(), dz,
                                    Part::joins_dx(entry, own_g.leftCols(mask ? 0 : own_g.cols())),
                                    *out, p > 0);
       if (entry == nullptr) continue;
@@ -302,9 +345,9 @@ class LoRALinearGroup {
       MatrixRef<T> da = *targets[p].a;
       if (mask)
         low_rank_path::backward<T>(x, entry->adapter->a().value, own_g, s, *mask, da,
-                                   out ? *out : none);
+                                   out && !mixes ? *out : none);
       std::construct_at(&paths[count++], low_rank_path::Gradients<T>{
-                                             own_g, dy[p], used.columns(xa, p), s,
+                                             own_g, dz, used.columns(xa, p), s,
                                              da.leftCols(mask ? 0 : da.cols()), *targets[p].b});
     }
     low_rank_path::add_gradients<T>(

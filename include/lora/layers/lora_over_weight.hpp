@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -8,11 +10,14 @@
 #include "lora/core/output.hpp"
 #include "lora/core/parameter_list.hpp"
 #include "lora/core/place.hpp"
+#include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/core/trainable_scalar.hpp"
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/kernels/product.hpp"
 #include "lora/layers/adapter_owner.hpp"
+#include "lora/layers/dora.hpp"
+#include "lora/layers/dora_norms.hpp"
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/merge_record.hpp"
@@ -26,11 +31,11 @@ concept WouldLoseTheUpdate = FrozenWeight<Frozen, T> && !MergeableWeight<Frozen,
 
 /// The part that LoRA layers over one frozen weight have in common, whatever they compute with it:
 /// the weight W (out_features, in_features), a bias (out_features) that may be left out, the
-/// adapter's factors A (rank, in_features) and B (out_features, rank), merging s B A into W, and
-/// what trains.
+/// adapter's factors A (rank, in_features) and B (out_features, rank), with DoRA its magnitudes m
+/// (out_features), merging the adapter into W, and what trains.
 ///
-/// `Layer` derives from this and has `kind`, make_adapter(config, seed), and in_weight_order(a),
-/// which is A with its columns in the order of W's.
+/// `Layer` derives from this and has `kind`, make_adapter(config, seed), and ordered_a(adapter,
+/// scratch), which is A with its columns in the order of W's.
 template <class Layer, class T, class Frozen>
 requires FrozenWeight<Frozen, T>
 class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
@@ -52,21 +57,37 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   [[nodiscard]] const Parameter<T>& lora_A() const { return this->adapter().a(); }
   [[nodiscard]] const Parameter<T>& lora_B() const { return this->adapter().b(); }
 
-  /// Replaces the active adapter's settings and factors, a (rank, in_features) and b (out_features,
-  /// rank), and keeps the seed of its dropout masks. Throws as the one that takes an adapter.
-  void replace_adapter(const LoRAConfig& config, Matrix<T> a, Matrix<T> b) {
+  /// Returns the magnitudes m (1, out_features) of the active adapter, which are empty without
+  /// DoRA. Throws StateError if there is none.
+  [[nodiscard]] Parameter<T>& lora_magnitude() {
+    return this->own_adapter("lora_magnitude").magnitude();
+  }
+  [[nodiscard]] const Parameter<T>& lora_magnitude() const { return this->adapter().magnitude(); }
+
+  /// Replaces the active adapter's settings and factors, a (rank, in_features), b (out_features,
+  /// rank) and with DoRA the magnitudes (1, out_features), which are the norms of the rows of
+  /// W + s B A where none are given. Keeps the seed of its dropout masks. Throws as the one that
+  /// takes an adapter.
+  void replace_adapter(const LoRAConfig& config, Matrix<T> a, Matrix<T> b,
+                       std::optional<Matrix<T>> magnitude = {}) {
     this->check_replace(config);
     const std::string where = this->at("replace_adapter");
     const auto adapters = this->adapters();  // keeps what another thread may replace meanwhile
     const std::uint64_t seed = Owner::require_active(*adapters, where).adapter->seed();
     require_shape(a, config.rank, in_features(), where, "a", "rank", "in_features");
     require_shape(b, out_features(), config.rank, where, "b", "out_features", "rank");
-    replace_adapter(Adapter(config, std::move(a), std::move(b), seed));
+    Adapter adapter(config, std::move(a), std::move(b), seed);
+    if (magnitude) {
+      require_shape(*magnitude, 1, out_features(), where, "magnitude", "1", "out_features");
+      adapter.set_magnitude(std::move(*magnitude));
+    }
+    replace_adapter(std::move(adapter));
   }
 
   // ---- Merging ----
 
-  /// Adds s B A to W in place, after which forward costs what the frozen weight alone does.
+  /// Adds s B A to W in place, with DoRA W = diag(m / n) (W + s B A), after which forward costs
+  /// what the frozen weight alone does.
   ///
   /// Other layers over the same memory then compute with this adapter too. Needs memory that may be
   /// written: a MappedWeight that borrows for reading only is refused. HalfWeight and the storages
@@ -81,8 +102,14 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
       throw StateError(message(where,
                                ": the frozen weight's memory is read-only; merged_weight() gives "
                                "the merged weight as a matrix of its own"));
-    record_.merge(weight_, static_cast<T>(entry.scaling()), entry.adapter->b().value,
-                  layer().in_weight_order(entry.adapter->a().value), mode);
+    Scratch scratch;
+    const dora::Gains<T> gains = dora_gains(&entry, false, where, scratch);
+    if (!gains.exist())
+      return record_.merge(weight_, static_cast<T>(entry.scaling()), entry.adapter->b().value,
+                           layer().ordered_a(*entry.adapter, scratch), mode);
+    Matrix<T> merged(out_features(), in_features());
+    write_merged(&entry, gains, merged);
+    record_.merge(weight_, merged, mode);
   }
 
   // Deleted, not absent, so that the compiler's message shows the reason: rounding W + s B A to the
@@ -102,7 +129,8 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   [[nodiscard]] bool merged() const { return record_.merged(); }
 
   /// Returns s B A (out_features, in_features) of the active adapter, in the order of W: what
-  /// merge() adds to W, PEFT's get_delta_weight. Throws StateError, naming the layer, without an
+  /// merge() adds to W, PEFT's get_delta_weight. With DoRA too it is what merge() adds, diag(m / n)
+  /// (W + s B A) - W, where PEFT gives s B A. Throws StateError, naming the layer, without an
   /// adapter that is switched on.
   [[nodiscard]] Matrix<T> delta_weight() const { return delta_weight_at(this->at("delta_weight")); }
 
@@ -131,7 +159,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   /// Tells whether the bias trains: by set_train_bias, or by the active adapter's train_bias.
   [[nodiscard]] bool trains_bias() const { return trains_bias(*this->adapters()); }
 
-  /// Lists what trains: A and B of the active adapter, and the bias if it does.
+  /// Lists what trains: A, B and with DoRA m of the active adapter, and the bias if it does.
   [[nodiscard]] ParameterList<T> parameters() {
     ParameterList<T> list;
     if (this->has_adapter()) list.add(this->own_adapter("parameters").parameters());
@@ -140,7 +168,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   }
 
   /// Returns the number of scalars that train: rank (in_features + out_features) of the active
-  /// adapter, and out_features if the bias does.
+  /// adapter, out_features with DoRA, and out_features if the bias does.
   [[nodiscard]] Index trainable_parameters() const {
     const auto adapters = this->adapters();
     const Entry* const active = adapters->active();
@@ -175,6 +203,9 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
         bias_(bias_parameter(bias, weight_.out_features())) {
     check_adapter(this->config(), Layer::kind);
     name_others(true);
+    // A new adapter: B is zero, so that A, whose order only the whole layer knows, says nothing.
+    Adapter& own = this->own_adapter(Layer::kind);
+    if (own.config().use_dora) own.set_magnitude(norms_of(own, T(0), own.a().value));
   }
 
   // ---- What AdapterOwner asks for ----
@@ -192,6 +223,17 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
                   "in_features");
     require_shape(adapter.b().value, out_features(), adapter.rank(), where, "b", "out_features",
                   "rank");
+    if (adapter.config().use_dora && adapter.has_magnitude())
+      require_shape(adapter.magnitude().value, 1, out_features(), where, "magnitude", "1",
+                    "out_features");
+  }
+
+  // Lets magnitudes that an adapter lacks begin as the norms that they are divided by.
+  void complete(Adapter& adapter) const {
+    if (!adapter.config().use_dora || adapter.has_magnitude()) return;
+    Scratch scratch;
+    adapter.set_magnitude(norms_of(adapter, static_cast<T>(adapter.config().scaling()),
+                                   layer().ordered_a(adapter, scratch)));
   }
 
   // The bias is called as PEFT calls it, which wraps a layer that has adapters.
@@ -235,6 +277,12 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   static void note_factors(const Adapter& adapter, typename Tape<T>::Frame& frame) {
     frame.note_input(adapter.a().value);
     frame.note_input(adapter.b().value);
+    if (adapter.config().use_dora) frame.note_input(adapter.magnitude().value);
+  }
+
+  // The number of marks of note_factors.
+  [[nodiscard]] static std::size_t factor_marks(const Adapter& adapter) {
+    return adapter.config().use_dora ? 3 : 2;
   }
 
   // `first` counts the marks before those of note_factors.
@@ -243,6 +291,32 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
                               std::size_t first, const Where& where) {
     frame.mark(first).require_elements(adapter.a().value, where, "A");
     frame.mark(first + 1).require_elements(adapter.b().value, where, "B");
+    if (adapter.config().use_dora)
+      frame.mark(first + 2).require_elements(adapter.magnitude().value, where, "m");
+  }
+
+  [[nodiscard]] static bool uses_dora(const Entry* used) {
+    return used != nullptr && used->adapter->config().use_dora;
+  }
+
+  // The gains of an adapter with DoRA, in memory of `scratch`. `remember` says that the next call
+  // may have the same factors. Throws StateError for a magnitude without a direction.
+  template <class Where>
+  [[nodiscard]] dora::Gains<T> dora_gains(const Entry* used, bool remember, const Where& where,
+                                          Scratch& scratch) const {
+    if (!uses_dora(used)) return {};
+    const Adapter& adapter = *used->adapter;
+    MatrixRef<T> rows = scratch.matrix<T>(2, out_features());
+    Scratch inner;
+    const ConstMatrixRef<T> a = layer().ordered_a(adapter, inner);
+    const T s = static_cast<T>(used->scaling());
+    T* const norms = rows.data() + rows.outerStride();
+    if (remember)
+      norms_.recall(weight_, a, adapter.b().value, s, norms);
+    else
+      norms_.compute(weight_, a, adapter.b().value, s, norms);
+    dora::to_gains<T>(adapter.magnitude().value.data(), rows, where);
+    return {rows};
   }
 
   [[nodiscard]] const T* bias_row() const { return has_bias() ? bias_.value.data() : nullptr; }
@@ -253,10 +327,13 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     return merged() ? nullptr : &require_in_use(adapters, where);
   }
 
-  // Writes W + s B A of `entry`, in the order of W, to out.
-  void write_merged(const Entry* entry, MatrixRef<T> out) const {
+  // Writes W + s B A of `entry`, its rows times the gains if there are some, in the order of W, to
+  // out.
+  void write_merged(const Entry* entry, const dora::Gains<T>& gains, MatrixRef<T> out) const {
     out = weight_.dense();
     if (entry != nullptr) add_update(*entry, out);
+    if (gains.exist())
+      for (Index o = 0; o < out.rows(); ++o) out.row(o) *= gains.gain()[o];
   }
 
   template <class Where>
@@ -264,14 +341,22 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     const auto adapters = this->adapters();
     const Entry& entry = require_in_use(*adapters, where);
     Matrix<T> delta = Matrix<T>::Zero(out_features(), in_features());
-    add_update(entry, delta);
+    Scratch scratch;
+    const dora::Gains<T> gains = dora_gains(&entry, false, where, scratch);
+    if (!gains.exist()) {
+      add_update(entry, delta);
+    } else {
+      write_merged(&entry, gains, delta);
+      delta -= weight_.dense();
+    }
     return delta;
   }
 
   // Adds s B A of `entry`, in the order of W, to out.
   void add_update(const Entry& entry, MatrixRef<T> out) const {
+    Scratch scratch;
     add_product(out, static_cast<T>(entry.scaling()), entry.adapter->b().value,
-                layer().in_weight_order(entry.adapter->a().value));
+                layer().ordered_a(*entry.adapter, scratch));
   }
 
   [[nodiscard]] const Layer& layer() const { return static_cast<const Layer&>(*this); }
@@ -280,8 +365,16 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   Parameter<T> bias_;
   bool train_bias_ = false;
   MergeRecord<T> record_;
+  DoraNorms<T> norms_;
 
  private:
+  // The norms of the rows of W + s B A, a in the order of W.
+  [[nodiscard]] Matrix<T> norms_of(const Adapter& adapter, T s, ConstMatrixRef<T> a) const {
+    Matrix<T> norms(1, out_features());
+    norms_.compute(weight_, a, adapter.b().value, s, norms.data());
+    return norms;
+  }
+
   static Parameter<T> bias_parameter(const Vector<T>& bias, Index out_features) {
     if (bias.size() != 0 && bias.size() != out_features)
       throw ShapeError(message(Layer::kind, ": bias has ", bias.size(),

@@ -56,11 +56,14 @@ class MergeRecord {
   template <class Weight>
   requires MergeableWeight<Weight, T>
   void merge(Weight& weight, T scale, ConstMatrixRef<T> b, ConstMatrixRef<T> a, MergeMode mode) {
-    if (mode == MergeMode::reversible) original_ = weight.dense();
-    weight.add_low_rank(scale, b, a);
-    merged_ = true;
-    mode_ = mode;
-    if (mode == MergeMode::reversible) checksum_ = checksum_of(weight);
+    change(weight, mode, [&] { weight.add_low_rank(scale, b, a); });
+  }
+
+  /// Lets `weight` be `merged`, of its shape.
+  template <class Weight>
+  requires MergeableWeight<Weight, T>
+  void merge(Weight& weight, ConstMatrixRef<T> merged, MergeMode mode) {
+    change(weight, mode, [&] { weight.assign(merged); });
   }
 
   /// Gives `weight` back the bits that it had before merge. Throws StateError, naming `where`,
@@ -82,6 +85,15 @@ class MergeRecord {
   }
 
  private:
+  template <class Weight, class Change>
+  void change(Weight& weight, MergeMode mode, const Change& merge_into) {
+    if (mode == MergeMode::reversible) original_ = weight.dense();
+    merge_into();
+    merged_ = true;
+    mode_ = mode;
+    if (mode == MergeMode::reversible) checksum_ = checksum_of(weight);
+  }
+
   template <class Weight>
   [[nodiscard]] static std::uint64_t checksum_of(const Weight& weight) {
     if constexpr (requires { ConstMatrixRef<T>(weight.matrix()); })

@@ -145,8 +145,8 @@ void check_stored_whole(const PeftConfig& config, const std::vector<std::string>
 /// its bias.
 ///
 /// Throws ConfigError if there is no layer, for a layer or parameter without a name and two of one
-/// name, if the layers differ in use_rslora or dropout, for which a file has one value, and if
-/// modules_to_save cannot say what is stored whole.
+/// name, if the layers differ in use_rslora, use_dora or dropout, for which a file has one value,
+/// and if modules_to_save cannot say what is stored whole.
 template <class T>
 [[nodiscard]] PeftConfig describe_adapters(
     std::span<const AdaptedLayerView<T>> layers,
@@ -162,16 +162,18 @@ template <class T>
   PeftConfig config = start.value_or(PeftConfig{});
   if (!start && first.init == LoRAInit::gaussian) config.init_lora_weights = "gaussian";
   config.use_rslora = first.use_rslora;
+  config.use_dora = first.use_dora;
   config.lora_dropout = first.dropout;
   if (config.bias != "all") config.bias = "none";
   for (const AdaptedLayerView<T>& layer : layers) {
     const LoRAConfig& settings = layer.config();
     const std::string& name = layer.name();
     if (name.empty()) throw ConfigError("save_adapter: a layer has no name: see set_name");
-    if (settings.use_rslora != first.use_rslora || settings.dropout != first.dropout)
+    if (settings.use_rslora != first.use_rslora || settings.use_dora != first.use_dora ||
+        settings.dropout != first.dropout)
       throw ConfigError("save_adapter: " + in_quotes(name) + " differs from " +
                         in_quotes(names.front()) +
-                        " in use_rslora or dropout, for which a file has one value");
+                        " in use_rslora, use_dora or dropout, for which a file has one value");
     if (layer.trains_bias() && config.bias == "none") config.bias = "lora_only";
     names.push_back(name);
     ranks.push_back(settings.rank);

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace lora::peft {
 
@@ -19,8 +20,20 @@ inline constexpr std::string_view key_prefix = "base_model.model.";
   return std::string(detail::key_prefix) + std::string(name);
 }
 
+namespace detail {
+
+// Of magnitudes of DoRA.
+inline std::string without_weight(std::string name) {
+  constexpr std::string_view end = ".lora_magnitude_vector.weight";
+  if (name.ends_with(end)) name.erase(name.size() - std::string_view(".weight").size());
+  return name;
+}
+
+}  // namespace detail
+
 /// Returns the name of a file's tensor in the base model, or nothing for a key without PEFT's
-/// prefix. The adapter's name "default" is left out where PEFT accepts it: lora_A.default.weight.
+/// prefix. The adapter's name "default" is left out where PEFT accepts it: lora_A.default.weight,
+/// and so is what PEFT does not write behind magnitudes of DoRA: lora_magnitude_vector.weight.
 [[nodiscard]] inline std::string tensor_name(std::string_view key) {
   if (!key.starts_with(detail::key_prefix)) return {};
   std::string name(key.substr(detail::key_prefix.size()));
@@ -28,10 +41,11 @@ inline constexpr std::string_view key_prefix = "base_model.model.";
   const std::size_t lora = name.rfind(".lora_");
   if (lora == std::string::npos) return name;
   const std::size_t dot = name.find('.', lora + 1);
-  if (dot == std::string::npos || name.compare(dot, adapter.size(), adapter) != 0) return name;
+  if (dot == std::string::npos || name.compare(dot, adapter.size(), adapter) != 0)
+    return detail::without_weight(std::move(name));
   const std::size_t end = dot + adapter.size();
   if (end == name.size() || name[end] == '.') name.erase(dot, adapter.size());
-  return name;
+  return detail::without_weight(std::move(name));
 }
 
 }  // namespace lora::peft

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,9 +29,11 @@ struct LoRAFactors {
   LoRAConfig config;
   StoredTensor<T> a;  ///< (rank, in), or (rank, vocabulary) of an embedding
   StoredTensor<T> b;  ///< (out, rank)
+  std::optional<StoredTensor<T>> magnitude = {};  ///< (out) of a linear layer with DoRA
 
-  /// Computes scaling * B A (out, in), what the adapter adds to the weight. Throws ShapeError where
-  /// the factors are no matrices, as a convolution's.
+  /// Computes scaling * B A (out, in), what the adapter adds to the weight; with DoRA what it adds
+  /// before the rows of the sum get the lengths `magnitude`. Throws ShapeError where the factors
+  /// are no matrices, as a convolution's.
   [[nodiscard]] Matrix<T> delta() const {
     require_shape(a.value, config.rank, a.value.cols(), "LoRAFactors::delta", "A");
     require_shape(b.value, b.value.rows(), config.rank, "LoRAFactors::delta", "B");
@@ -69,7 +72,8 @@ template <class T>
   constexpr std::pair<std::string_view, std::string_view> kinds[] = {
       {".lora_A.weight", ".lora_B.weight"}, {".lora_embedding_A", ".lora_embedding_B"}};
   for (const std::string& name : weights.names()) {
-    bool is_factor = false;
+    // Magnitudes are read with their factors; those that nothing asks for have no place.
+    bool is_factor = name.ends_with(magnitude_suffix);
     for (const auto& [a, b] : kinds) {
       // A is read with its B; a B alone is found to lack its A.
       const bool is_a = name.ends_with(a), is_b = name.ends_with(b);
@@ -86,6 +90,15 @@ template <class T>
                                 " are of shapes ", io::shape_text(factors.a.shape), " and ",
                                 io::shape_text(factors.b.shape), ", expected rank ", rank,
                                 " by adapter_config.json"));
+      if (factors.config.use_dora) {
+        factors.magnitude = read(module + magnitude_suffix);
+        const Index out = factors.b.value.rows();
+        if (factors.magnitude->value.size() != out)
+          throw FileError(message(weights.path().string(), ": the magnitudes of ",
+                                  in_quotes(module), " are of shape ",
+                                  io::shape_text(factors.magnitude->shape), ", expected ", out,
+                                  " numbers, one for each row of B"));
+      }
       factors.config.train_bias = weights.contains(module + ".base_layer.bias");
       adapter.modules.emplace(module, std::move(factors));
     }

@@ -25,6 +25,7 @@ struct PeftConfig {
   Index r = 8;                               ///< rank of layers that no rank_pattern names
   double lora_alpha = 8;                     ///< alpha of layers that no alpha_pattern names
   bool use_rslora = false;                   ///< scaling alpha / sqrt(rank)
+  bool use_dora = false;                     ///< magnitude vectors: see dora.hpp
   PatternMap<Index> rank_pattern = {};       ///< ranks of layers by pattern
   PatternMap<double> alpha_pattern = {};     ///< alphas of layers by pattern
   double lora_dropout = 0;                   ///< in [0, 1)
@@ -54,7 +55,8 @@ struct PeftConfig {
             .use_rslora = use_rslora,
             .init = init_lora_weights == InitLoraWeights("gaussian") ? LoRAInit::gaussian
                                                                      : LoRAInit::kaiming,
-            .train_bias = bias != "none"};
+            .train_bias = bias != "none",
+            .use_dora = use_dora};
   }
 };
 

@@ -58,6 +58,7 @@ class PeftConfigParser {
     config.r = rank("r", take("r", 8U));
     config.lora_alpha = number("lora_alpha", take("lora_alpha", 8));
     config.use_rslora = boolean("use_rslora", false);
+    config.use_dora = boolean("use_dora", false);
     read_patterns("rank_pattern", config.rank_pattern,
                   [&](const std::string& key, const io::Json& value) { return rank(key, value); });
     read_patterns(
@@ -254,8 +255,8 @@ class PeftConfigParser {
 
   // What would compute something else than y = x W^T + b + s x A^T B^T, or store other tensors.
   void refuse_what_is_not_built() const {
-    for (const char* key : {"use_dora", "use_qalora", "lora_bias", "use_bdlora", "arrow_config",
-                            "kasa_config", "velora_config", "monteclora_config"}) {
+    for (const char* key : {"use_qalora", "lora_bias", "use_bdlora", "arrow_config", "kasa_config",
+                            "velora_config", "monteclora_config"}) {
       const auto found = keys_.find(key);
       if (found != keys_.end() && !found->is_null() && *found != false)
         fail(key, *found, "null or false: this is not built here");
@@ -280,7 +281,7 @@ class PeftConfigParser {
 /// Reads the JSON text of an adapter_config.json; keys that are absent have PEFT's defaults. Throws
 /// FileError, beginning with `where`, for a method other than LORA, a value out of range, a pattern
 /// with an unknown construct, and every option that changes what a layer computes and is not built
-/// here, which it names: DoRA, PiSSA's changed base ...
+/// here, which it names: lora_bias, PiSSA's changed base ...
 [[nodiscard]] inline PeftConfig parse_peft_config(std::string_view text, const std::string& where) {
   return detail::PeftConfigParser(text, where).parse();
 }

@@ -91,8 +91,7 @@ struct PeftConfigWriter {
                           "megatron_config", "monteclora_config", "revision", "target_parameters",
                           "trainable_token_indices", "use_bdlora", "velora_config"})
     keys[key] = "null";
-  for (const char* key :
-       {"ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_dora", "use_qalora"})
+  for (const char* key : {"ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_qalora"})
     keys[key] = "false";
   keys["loftq_config"] = "{}";
   keys["megatron_core"] = "\"megatron.core\"";
@@ -118,6 +117,7 @@ struct PeftConfigWriter {
   keys["r"] = std::to_string(config.r);
   keys["lora_alpha"] = io::json_number(config.lora_alpha);
   keys["use_rslora"] = config.use_rslora ? "true" : "false";
+  keys["use_dora"] = config.use_dora ? "true" : "false";
   keys["rank_pattern"] = Write::patterns(config.rank_pattern);
   keys["alpha_pattern"] = Write::patterns(config.alpha_pattern);
   keys["lora_dropout"] = io::json_float(config.lora_dropout);

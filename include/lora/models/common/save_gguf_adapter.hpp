@@ -42,6 +42,7 @@ void save_gguf_adapter(const std::filesystem::path& path, Model& model,
     const auto& [name, head_rows] = found->second;
     if (layer.config().train_bias || layer.trains_bias())
       refuse("the bias of " + in_quotes(layer.name()) + " trains");
+    if (layer.config().use_dora) refuse(in_quotes(layer.name()) + " is adapted with DoRA");
     const auto tensors = layer.tensors(layer.config());
     const Matrix<float> a = tensors[0].parameter->value.template cast<float>();
     const auto rank = static_cast<double>(layer.config().rank);

@@ -1,0 +1,150 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "lora/core/matrix.hpp"
+#include "lora/core/parallel.hpp"
+#include "lora/core/published.hpp"
+#include "lora/core/scratch.hpp"
+#include "lora/frozen/frozen_passes.hpp"
+#include "lora/frozen/frozen_weight.hpp"
+#include "lora/frozen/row_squares.hpp"
+#include "lora/kernels/product.hpp"
+#include "lora/layers/merge_record.hpp"
+
+namespace lora {
+
+/// The norms by which DoRA divides the rows of a layer's weight, without forming B A:
+///
+///     n_o = ||w_o + s b_o A||,   n_o^2 = ||w_o||^2 + 2 s b_o (A w_o) + s^2 b_o (A A^T) b_o^T
+///
+/// so that they cost a product of W with `rank` rows. Where B A all but cancels a row, the row is
+/// formed. What is known of W is kept as long as nobody else may write W: the squares of its rows,
+/// and the norms of the last factors for which `recall` was called, which are told by a checksum of
+/// all their bits. Weights in borrowed memory that an adapter can be merged into are read again
+/// every time.
+///
+/// Const members may be called by several threads at once and give the same bits for any number of
+/// threads. `compute` allocates nothing from its second call on, nor does `recall` of the same
+/// factors.
+template <class T>
+class DoraNorms {
+ public:
+  DoraNorms() : squares_(std::vector<double>()), last_(Last()) {}
+
+  /// Computes the norms n (out) for a (R, in), in the order of W, and b (out, R).
+  template <class Frozen>
+  void compute(const Frozen& weight, ConstMatrixRef<T> a, ConstMatrixRef<T> b, T s, T* n) const {
+    if (!may_keep(weight)) {
+      Scratch scratch;
+      auto* const squares = scratch.take<double>(weight.out_features());
+      row_squares<T>(weight, squares);
+      return add_update(weight, squares, a, b, s, n);
+    }
+    auto known = squares_.get();
+    if (static_cast<Index>(known->size()) != weight.out_features()) {
+      squares_.update([&](std::vector<double>& squares) {
+        squares.resize(static_cast<std::size_t>(weight.out_features()));
+        row_squares<T>(weight, squares.data());
+      });
+      known = squares_.get();
+    }
+    add_update(weight, known->data(), a, b, s, n);
+  }
+
+  /// Does the same, and remembers the norms for the next call with these factors.
+  template <class Frozen>
+  void recall(const Frozen& weight, ConstMatrixRef<T> a, ConstMatrixRef<T> b, T s, T* n) const {
+    if (!may_keep(weight)) return compute(weight, a, b, s, n);
+    const std::uint64_t a_sum = detail::checksum<T>(a), b_sum = detail::checksum<T>(b);
+    const auto last = last_.get();
+    const auto out = static_cast<std::size_t>(weight.out_features());
+    if (last->rank == a.rows() && last->a_sum == a_sum && last->b_sum == b_sum && last->s == s &&
+        last->norms.size() == out) {
+      std::copy(last->norms.begin(), last->norms.end(), n);
+      return;
+    }
+    compute(weight, a, b, s, n);
+    last_.update([&](Last& next) { next = {a.rows(), a_sum, b_sum, s, {n, n + out}}; });
+  }
+
+ private:
+  struct Last {
+    Index rank = -1;
+    std::uint64_t a_sum = 0, b_sum = 0;
+    T s = 0;
+    std::vector<T> norms = {};
+  };
+
+  template <class Frozen>
+  [[nodiscard]] static bool may_keep(const Frozen& weight) {
+    if constexpr (MergeableWeight<Frozen, T>)
+      return weight.bytes() > 0;
+    else
+      return true;
+  }
+
+  template <class Frozen>
+  static void add_update(const Frozen& weight, const double* squares, const ConstMatrixRef<T>& a,
+                         const ConstMatrixRef<T>& b, T s, T* n) {
+    const Index out = b.rows(), rank = b.cols();
+    Scratch scratch;
+    MatrixRef<T> aw = scratch.matrix<T>(rank, out);  // A W^T
+    frozen_passes::forward<T>(weight, a, nullptr, {a.leftCols(0), {}, T(0)}, aw);
+    MatrixRef<T> aa = scratch.matrix<T>(rank, rank);  // A A^T
+    aa.setZero();
+    add_product(aa, T(1), a, a.transpose());
+    MatrixRef<T> baa = scratch.matrix<T>(out, rank);  // B A A^T
+    baa.setZero();
+    add_product(baa, T(1), b, aa);
+    constexpr Index step = 64;
+    const Index tasks = (out + step - 1) / step;
+    const double work = 8 * static_cast<double>(out) * static_cast<double>(rank);
+    const auto scale = static_cast<double>(s);
+    parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
+      for (Index o = task * step; o < std::min(out, (task + 1) * step); ++o) {
+        double once = 0, twice = 0;
+        for (Index r = 0; r < rank; ++r) {
+          const auto element = static_cast<double>(b(o, r));
+          once += element * static_cast<double>(aw(r, o));
+          twice += element * static_cast<double>(baa(o, r));
+        }
+        once *= 2 * scale;
+        twice *= scale * scale;
+        double square = squares[o] + once + twice;
+        // A small difference of large sums has few digits that are true.
+        if (square * 16 < squares[o] + std::abs(once) + std::abs(twice))
+          square = formed_square(weight, o, a, b, scale);
+        n[o] = static_cast<T>(std::sqrt(square));
+      }
+    });
+  }
+
+  // ||w_o + s b_o A||^2 by its definition.
+  template <class Frozen>
+  [[nodiscard]] static double formed_square(const Frozen& weight, Index o,
+                                            const ConstMatrixRef<T>& a, const ConstMatrixRef<T>& b,
+                                            double s) {
+    const Index in = a.cols();
+    Scratch scratch;
+    T* const row = scratch.take<T>(in);
+    copy_row_of<T>(weight, o, row);
+    double sum = 0;
+    for (Index i = 0; i < in; ++i) {
+      double update = 0;
+      for (Index r = 0; r < a.rows(); ++r)
+        update += static_cast<double>(b(o, r)) * static_cast<double>(a(r, i));
+      const double element = static_cast<double>(row[i]) + s * update;
+      sum += element * element;
+    }
+    return sum;
+  }
+
+  mutable Published<std::vector<double>> squares_;  // of W's rows, empty until they are needed
+  mutable Published<Last> last_;
+};
+
+}  // namespace lora
