@@ -215,3 +215,63 @@ TEST_CASE("what does not fit a convolution is refused by name") {
       },
       "the images are of another size");
 }
+
+TEST_CASE("a convolution with DoRA computes its definition, and a gradient of each factor") {
+  for (const double dropout : {0.0, 0.4})
+    for (const bool with_norm : {false, true}) {
+      CAPTURE(dropout, with_norm);
+      const Window window = Window::square(3, 2, 1);
+      const ImageShape in{2, 5, 6};
+      auto layer = make_conv2d<double>(
+          5, 4, window, {.rank = 3, .alpha = 2, .dropout = dropout, .use_dora = true});
+      if (with_norm) give_norm(layer);
+      layer.lora_magnitude().value.array() *= 1.5;
+      CHECK(layer.lora_magnitude().shape() == std::vector<Index>{1, 5, 1, 1});
+      Matrix<double> w = layer.weight().dense(), files(w.rows(), w.cols());
+      kernels::to_file_order<double>(w, 4, files);
+      w = files;
+      const double s = layer.scaling();
+      Matrix<double> a = layer.lora_A().value, b = layer.lora_B().value,
+                     m = layer.lora_magnitude().value, x = random_matrix<double>(in.rows(), 4, 1);
+      const Matrix<double> n = (w + s * b * a).rowwise().norm().transpose();
+      Matrix<double> mask = Matrix<double>::Ones(x.rows(), x.cols());
+      if (dropout > 0) {
+        const auto kept = layer.adapter().dropout_mask(0, 4);
+        for (Index i = 0; i < x.rows(); ++i) kept->fill(i, 0, 4, &mask(i, 0));
+      }
+      // PEFT's formula, the norms constant.
+      const auto forward = [&] {
+        const Matrix<double> dropped = x.cwiseProduct(mask);
+        const Matrix<double> g = m.cwiseQuotient(n);
+        Matrix<double> z = naive_conv2d(dropped, in, Matrix<double>(w + s * b * a), window);
+        z = (z * g.row(0).asDiagonal() + naive_conv2d(Matrix<double>(x - dropped), in, w, window))
+                .eval();
+        z.rowwise() += layer.bias().value.row(0);
+        if (!with_norm) return z;
+        const Matrix<double> scale = random_matrix<double>(5, 1, 11),
+                             shift = random_matrix<double>(5, 1, 12);
+        z = (z * scale.col(0).asDiagonal()).eval();
+        z.rowwise() += shift.col(0).transpose();
+        return z;
+      };
+      Matrix<double> y, dx;
+      Tape<double> tape;
+      layer.forward(x, in, tape, y);
+      CHECK(largest_difference(y, forward()) < 1e-12);
+      const Matrix<double> c = random_matrix<double>(y.rows(), 5, 2), kept_x = x;
+      layer.backward(x, in, c, tape, dx);
+      const auto loss = [&] { return (forward().array() * c.array()).sum(); };
+      CHECK(relative_error(dx, finite_difference(x, loss)) < 1e-6);
+      CHECK(relative_error(layer.lora_A().grad, finite_difference(a, loss)) < 1e-6);
+      CHECK(relative_error(layer.lora_B().grad, finite_difference(b, loss)) < 1e-6);
+      CHECK(relative_error(layer.lora_magnitude().grad, finite_difference(m, loss)) < 1e-6);
+      mask.setOnes();
+      layer.forward(kept_x, in, y);
+      CHECK(largest_difference(y, forward()) < 1e-12);
+    }
+}
+
+TEST_CASE("a convolution with DoRA keeps the contract of LoRA layers") {
+  auto layer = make_conv2d<float>(8, 5, Window::square(3, 1, 1), {.rank = 4, .use_dora = true});
+  check_lora_layer(OnImages(layer, 3, 4), 24);
+}

@@ -1,5 +1,7 @@
 #include <lora/peft/adapter.hpp>
 
+#include <lora/layers/lora_conv2d.hpp>
+
 #include "peft/golden_net.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"
@@ -47,6 +49,16 @@ TEST_CASE("a linear layer with DoRA computes what PEFT does with the file that P
   CHECK(largest_difference(layer.lora_magnitude().grad, value("dm")) < 1e-5);
   CHECK(largest_difference(layer.merged_weight(), value("merged")) < 1e-5);
 
+  // In training with dropout, which tests/layers/dora.cpp holds this layer to.
+  const Matrix<float> dropped = x.cwiseProduct(value("mask")), w = value("weight");
+  const Matrix<float> sum = w + (5.0F / 3) * layer.lora_B().value * layer.lora_A().value;
+  Matrix<float> g = layer.lora_magnitude().value;
+  g.array() /= sum.rowwise().norm().transpose().array();
+  Matrix<float> masked = dropped * sum.transpose() * g.row(0).asDiagonal();
+  masked += (x - dropped) * w.transpose();
+  masked.rowwise() += layer.bias().value.row(0);
+  CHECK(largest_difference(masked, value("y_masked")) < 1e-5);
+
   // Files both ways: what is saved again is what PEFT saved.
   const TemporaryDirectory directory;
   AdapterSaveOptions<float> options;
@@ -60,6 +72,36 @@ TEST_CASE("a linear layer with DoRA computes what PEFT does with the file that P
   REQUIRE(again.modules.at("fc").magnitude);
   CHECK(same_bits(again.modules.at("fc").magnitude->value,
                   Matrix<float>(layer.lora_magnitude().value)));
+}
+
+TEST_CASE("a convolution with DoRA computes what PEFT does with the file that PEFT saved") {
+  const auto golden = std::filesystem::path(LORA_GOLDEN_DIR) / "dora";
+  const io::SafetensorsReader file(golden / "conv2d.safetensors");
+  const auto value = [&](const char* name) { return file.read<float>(name); };
+  const Matrix<float> w = file.read<float>("weight", 6, 36);
+  LoRAConv2d<float> layer(w, Window::square(3, 2, 1), {.rank = 1, .use_dora = true}, 1,
+                          value("bias").transpose());
+  layer.set_name("fc");
+  CHECK(largest_difference(layer.lora_magnitude().value, value("start")) < 1e-6);
+  const PeftConfig config = load_adapter(golden / "conv2d", layer);
+  const ImageShape in{2, 5, 5};
+  const Matrix<float> x = value("x");
+  Matrix<float> y, dx;
+  Tape<float> tape;
+  layer.forward(x, in, tape, y);
+  layer.backward(x, in, value("dy"), tape, dx);
+  CHECK(largest_difference(y, value("y")) < 1e-5);
+  CHECK(largest_difference(dx, value("dx")) < 1e-5);
+  CHECK(largest_difference(layer.lora_A().grad, file.read<float>("da", 3, 36)) < 1e-4);
+  CHECK(largest_difference(layer.lora_B().grad, file.read<float>("db", 6, 3)) < 1e-4);
+  CHECK(largest_difference(layer.lora_magnitude().grad, value("dm")) < 1e-4);
+  CHECK(largest_difference(layer.merged_weight(), file.read<float>("merged", 6, 36)) < 1e-5);
+
+  const TemporaryDirectory directory;
+  save_adapter(directory.path(), layer);
+  CHECK(AdapterWeights(directory.path()).shape("fc.lora_magnitude_vector") ==
+        io::Shape{1, 6, 1, 1});
+  CHECK(read_adapter<float>(directory.path()).modules.at("fc").magnitude->value.size() == 6);
 }
 
 TEST_CASE("magnitudes that adapter_config.json does not ask for have no place") {

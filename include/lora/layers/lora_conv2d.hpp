@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -24,6 +26,7 @@
 #include "lora/kernels/low_rank_path.hpp"
 #include "lora/kernels/window.hpp"
 #include "lora/layers/adapter_tensor.hpp"
+#include "lora/layers/dora.hpp"
 #include "lora/layers/lora_over_weight.hpp"
 #include "lora/nn/bias_gradient.hpp"
 #include "lora/nn/output_affine.hpp"
@@ -41,7 +44,9 @@ namespace lora {
 /// window to `rank` channels, (rank, in_channels, height, width); B (out_channels, rank, 1, 1).
 /// `norm` is an affine map of each channel, a batch norm with frozen statistics, if set_norm gave
 /// one. s = alpha / rank or alpha / sqrt(rank), whatever the kernel's size. Dropout takes elements
-/// of x, not patches, in training only. B starts at zero.
+/// of x, not patches, in training only. B starts at zero. With DoRA (config.use_dora) the channels
+/// of W + s B A, each of in_channels * height * width elements, are scaled to lengths m (1,
+/// out_channels, 1, 1) that train too: see dora.
 ///
 /// in_features() is in_channels * height * width, the elements of a patch. Groups, dilation and
 /// padding with anything but zeros are not built.
@@ -71,7 +76,9 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
              std::uint64_t seed, const Vector<T>& bias = {})
       : Base(new_adapter(weight.rows(), weight.cols(), window, config, seed),
              frozen(weight, window), bias),
-        window_(window) {}
+        window_(window) {
+    give_file_shapes(this->own_adapter(kind));
+  }
 
   /// Lets y = scale * (what it would be) + shift, each (out_channels): a batch norm that does not
   /// train. Two empty vectors take it away. Throws ShapeError.
@@ -93,18 +100,23 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     const Place where{"LoRAConv2d::forward", this->name()};
     const auto adapters = this->adapters();
     const Entry* const used = this->in_use(*adapters, where);
-    const MatrixRef<T> result = checked_output(x, in, y, where);
     Scratch scratch;
-    run_forward(x, in, used, {}, scratch.matrix<T>(result.rows(), this->rank_of(used)), result);
+    const dora::Gains<T> gains = this->dora_gains(used, true, where, scratch);
+    const MatrixRef<T> result = checked_output(x, in, y, where);
+    run_forward(x, in, used, {}, scratch.matrix<T>(result.rows(), this->rank_of(used)), gains,
+                result, result);
   }
 
   /// Computes y with dropout, and leaves on the tape what backward needs: drop(x) * A (pixels of y,
-  /// rank). x stays as it is until backward. Throws ShapeError, and StateError while merged.
+  /// rank), and with DoRA z (pixels of y, out_channels). x stays as it is until backward. Throws
+  /// ShapeError, and StateError while merged.
   void forward(ConstMatrixRef<T> x, const ImageShape& in, Tape<T>& tape, Output<T> y) const {
     const Place where{"LoRAConv2d::forward(x, in, tape, y)", this->name()};
     this->require_unmerged(where);
     const auto adapters = this->adapters();
     const Entry* const used = this->in_use(*adapters, where);
+    Scratch scratch;
+    dora::Gains<T> gains = this->dora_gains(used, false, where, scratch);
     const MatrixRef<T> result = checked_output(x, in, y, where);
     auto& frame = tape.push(this, this->name(), result.rows());
     frame.note_input(x);
@@ -112,7 +124,8 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     if (used != nullptr) this->note_factors(*used->adapter, frame);
     frame.hold(adapters);
     const MatrixRef<T> xa = frame.keep(result.rows(), this->rank_of(used));
-    run_forward(x, in, used, mask_of(used, frame.mask_step()), xa, result);
+    const MatrixRef<T> z = gains.exist() ? gains.keep(result.rows(), frame) : result;
+    run_forward(x, in, used, mask_of(used, frame.mask_step()), xa, gains, z, result);
   }
 
   /// Adds to the gradients of A, B (and the bias, if trained), and computes the gradient of x. With
@@ -171,6 +184,8 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     std::vector<AdapterTensor<T>> tensors{
         {".lora_A.weight", a_shape(config.rank, in_channels(), window_), &adapter.a()},
         {".lora_B.weight", {out_channels(), config.rank, 1, 1}, &adapter.b()}};
+    if (config.use_dora)
+      tensors.push_back({magnitude_suffix, {1, out_channels(), 1, 1}, &adapter.magnitude()});
     if (config.train_bias && this->has_bias())
       tensors.push_back({".base_layer.bias", {out_channels()}, &this->bias()});
     return tensors;
@@ -181,10 +196,12 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   /// Replaces the active adapter by one of these settings and values, one for each of
   /// adapter_tensors(config).
   void replace_adapter(const LoRAConfig& config, std::vector<Matrix<T>> values) {
-    replace_adapter(config, std::move(values.at(0)), std::move(values.at(1)));
-    give_file_shapes(this->own_adapter("replace_adapter"), in_channels(), window_);
-    if (values.size() < 3) return;
-    bias_.value = values[2];
+    std::size_t count = 2;
+    std::optional<Matrix<T>> magnitude;
+    if (config.use_dora) magnitude = std::move(values.at(count++));
+    replace_adapter(config, std::move(values.at(0)), std::move(values.at(1)), std::move(magnitude));
+    if (values.size() == count) return;
+    bias_.value = values[count];
     bias_.zero_grad();
   }
 
@@ -225,31 +242,22 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   }
 
   // What checkpoints say of the factors.
-  static void give_file_shapes(Adapter& adapter, Index channels, const Window& window) {
-    adapter.a().set_shape(a_shape(adapter.rank(), channels, window));
-    adapter.b().set_shape({adapter.out_features(), adapter.rank(), 1, 1});
+  void give_file_shapes(Adapter& adapter) const {
+    adapter.a().set_shape(a_shape(adapter.rank(), in_channels(), window_));
+    adapter.b().set_shape({out_channels(), adapter.rank(), 1, 1});
+    if (adapter.has_magnitude()) adapter.magnitude().set_shape({1, out_channels(), 1, 1});
   }
 
-  template <class Where>
-  static void refuse_dora(const LoRAConfig& config, const Where& where) {
-    if (config.use_dora)
-      throw ConfigError(message(where, ": use_dora is set, which convolutions do not have yet"));
-  }
-
-  template <class Where>
-  void check_adapter(const LoRAConfig& config, const Where& where) const {
-    Base::check_adapter(config, where);
-    refuse_dora(config, where);
+  void complete(Adapter& adapter) const {
+    Base::complete(adapter);
+    give_file_shapes(adapter);
   }
 
   static Adapter new_adapter(Index out, Index in, const Window& window, const LoRAConfig& config,
                              std::uint64_t seed) {
     validate(config, kind);
-    refuse_dora(config, kind);
-    const Index channels = channels_of(in, window);
-    Adapter adapter(out, in, config, seed);
-    give_file_shapes(adapter, channels, window);
-    return adapter;
+    static_cast<void>(channels_of(in, window));
+    return Adapter(out, in, config, seed);
   }
 
   [[nodiscard]] Adapter make_adapter(const LoRAConfig& config, std::uint64_t seed) const {
@@ -297,18 +305,18 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   }
 
   // x times its mask.
-  static ConstMatrixRef<T> dropped(const ConstMatrixRef<T>& x, const DropoutMask& mask,
-                                   Scratch& scratch) {
-    MatrixRef<T> to = scratch.matrix<T>(x.rows(), x.cols());
-    for_each_row(x.rows(), x.cols(), 16, [&](Index i) {
-      mask.fill(i, 0, x.cols(), to.data() + i * to.outerStride());
-      to.row(i).array() *= x.row(i).array();
-    });
+  static MatrixRef<T> dropped(const ConstMatrixRef<T>& x, const DropoutMask& mask,
+                              Scratch& scratch) {
+    const MatrixRef<T> to = scratch.matrix<T>(x.rows(), x.cols());
+    dora::drop<T>(x, mask, to);
     return to;
   }
 
+  // z is where DoRA puts what its gains multiply: y, or memory of the tape.
   void run_forward(ConstMatrixRef<T> x, const ImageShape& in, const Entry* used,
-                   const std::optional<DropoutMask>& mask, MatrixRef<T> xa, MatrixRef<T> y) const {
+                   const std::optional<DropoutMask>& mask, MatrixRef<T> xa,
+                   const dora::Gains<T>& gains, MatrixRef<T> z, MatrixRef<T> y) const {
+    if (gains.exist()) return run_dora_forward(x, in, *used, mask, xa, gains, z, y);
     const ImageShape out = lora::output_shape(window_, in, kind);
     const kernels::PixelTaps taps = kernels::window_taps(window_, in, out);
     const kernels::PatchRows<T> patches(x, taps);
@@ -339,6 +347,36 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
                                y);
   }
 
+  // The same with DoRA: z = drop(x) * (W + s B A), y = start + c (x - drop(x)) * W + c g z, c being
+  // the norm's scale.
+  void run_dora_forward(ConstMatrixRef<T> x, const ImageShape& in, const Entry& used,
+                        const std::optional<DropoutMask>& mask, MatrixRef<T> xa,
+                        const dora::Gains<T>& gains, MatrixRef<T> z, MatrixRef<T> y) const {
+    const ImageShape out = lora::output_shape(window_, in, kind);
+    const kernels::PixelTaps taps = kernels::window_taps(window_, in, out);
+    Scratch scratch;
+    const T* const start = norm_.start_row(bias_row(), out_channels(), scratch);
+    MatrixRef<T> scale = scratch.matrix<T>(1, out_channels());
+    std::copy_n(gains.gain(), out_channels(), scale.data());
+    if (norm_.exists()) norm_.scale_columns(scale);
+    const ConstMatrixRef<T> a = ordered_a(*used.adapter, scratch);
+    const auto& b = used.adapter->b().value;
+    MatrixRef<T> bt = scratch.matrix<T>(b.cols(), b.rows());
+    bt = b.transpose();
+    MatrixRef<T> part = mask ? dropped(x, *mask, scratch) : MatrixRef<T>(nullptr, 0, 0, 0);
+    kernels::conv2d_forward<T>(kernels::PatchRows<T>(mask ? ConstMatrixRef<T>(part) : x, taps),
+                               weight_.panels(), nullptr, nullptr, {a, xa},
+                               {xa, kernels::columns_of(bt.data(), bt.outerStride(), true),
+                                static_cast<T>(used.scaling())},
+                               z);
+    if (!mask) return dora::scale_outputs<T>(z, scale.data(), start, y);
+    part = x - part;
+    const ConstMatrixRef<T> none(nullptr, 0, this->in_features(), this->in_features());
+    kernels::conv2d_forward<T>(kernels::PatchRows<T>(part, taps), weight_.panels(), start,
+                               norm_.scale(), {none, xa}, {xa.leftCols(0), {}, T(0)}, y);
+    dora::add_scaled<T>(z, scale.data(), y);
+  }
+
   void run_backward(ConstMatrixRef<T> x, const ImageShape& in, ConstMatrixRef<T> dy, Tape<T>& tape,
                     GradientTarget<T> target, const Output<T>* dx) const {
     const Place where{"LoRAConv2d::backward", this->name()};
@@ -361,12 +399,15 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     const MatrixRef<T> none(nullptr, 0, 0, 0);
     MatrixRef<T> da = used != nullptr ? target.of(used->adapter->a()) : none;
     const MatrixRef<T> db = used != nullptr ? target.of(used->adapter->b()) : none;
+    const bool with_dora = this->uses_dora(used);
+    const MatrixRef<T> dm = with_dora ? target.of(used->adapter->magnitude()) : none;
     const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
     const MatrixRef<T> to =
         dx != nullptr ? dx->shaped(x.rows(), in_channels(), where, "dx", {x, dy}) : none;
 
     Scratch scratch;
-    // The norm's scale goes into the smaller sides of the products, and not into dy.
+    // The norm's scale goes into the smaller sides of the products, and not into dy; with DoRA,
+    // which makes another dy anyway, into that.
     if (with_bias) bias_gradient(dy, dbias);
     if (used == nullptr) {
       if (dx != nullptr) input_gradient(in, out, dy, {none, none}, T(0), to);
@@ -374,13 +415,18 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     }
     const MatrixRef<T> xa = frame.kept();
     const T s = static_cast<T>(used->scaling());
-    MatrixRef<T> g = scratch.matrix<T>(dy.rows(), xa.cols());  // dy diag(scale) B
-    low_rank_path::gradient_of_xa<T>(dy, norm_.scaled_rows(used->adapter->b().value, scratch), g);
-    MatrixRef<T> unscaled = norm_.exists() ? scratch.matrix<T>(db.rows(), db.cols()) : db;
-    if (norm_.exists()) unscaled.setZero();
-    const low_rank_path::Gradients<T> path{g, dy, xa, s, da.leftCols(0), unscaled};
+    const bool scales = norm_.exists() && !with_dora;
+    const ConstMatrixRef<T> of_sum =
+        norm_.exists() && with_dora ? norm_.scaled_columns(dy, scratch) : dy;
+    const ConstMatrixRef<T> dz = dora::backward<T>(of_sum, frame, with_dora ? 1 : 0, dm, scratch);
+    const auto& b = used->adapter->b().value;
+    MatrixRef<T> g = scratch.matrix<T>(dy.rows(), xa.cols());  // dz diag(scale) B
+    low_rank_path::gradient_of_xa<T>(dz, scales ? norm_.scaled_rows(b, scratch) : b, g);
+    MatrixRef<T> unscaled = scales ? scratch.matrix<T>(db.rows(), db.cols()) : db;
+    if (scales) unscaled.setZero();
+    const low_rank_path::Gradients<T> path{g, dz, xa, s, da.leftCols(0), unscaled};
     low_rank_path::add_gradients<T>(g.leftCols(0), std::span(&path, 1));
-    if (norm_.exists()) norm_.add_scaled_rows(unscaled, db);
+    if (scales) norm_.add_scaled_rows(unscaled, db);
 
     const auto mask = mask_of(used, frame.mask_step());
     const ConstMatrixRef<T> a = ordered_a(*used->adapter, scratch);
@@ -388,9 +434,19 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     MatrixRef<T> ordered_da = same_order ? da : scratch.matrix<T>(a.rows(), a.cols());
     if (!same_order) ordered_da.setZero();
     kernels::add_conv2d_factor_gradient<T>(window_, in, out, g,
-                                           mask ? dropped(x, *mask, scratch) : x, s, ordered_da);
+                                           mask ? ConstMatrixRef<T>(dropped(x, *mask, scratch)) : x,
+                                           s, ordered_da);
     if (!same_order) kernels::add_in_file_order<T>(ordered_da, in_channels(), da);
-    if (dx != nullptr) {
+    if (dx != nullptr && with_dora) {
+      MatrixRef<T> of_z = mask ? scratch.matrix<T>(to.rows(), to.cols()) : to;
+      const auto panels = weight_.transposed_panels();
+      kernels::conv2d_input_gradient<T>(window_, in, out, dz, panels, nullptr, {a, g}, s, of_z);
+      if (mask) {
+        kernels::conv2d_input_gradient<T>(window_, in, out, of_sum, panels, nullptr, {none, none},
+                                          T(0), to);
+        dora::mix<T>(*mask, of_z, to);
+      }
+    } else if (dx != nullptr) {
       input_gradient(in, out, dy, {mask ? ConstMatrixRef<T>(a.topRows(0)) : a, g}, s, to);
       if (mask) add_masked_gradient(in, out, g, a, s, *mask, to);
     }
