@@ -98,6 +98,9 @@ class Tape {
       return held_.at(i);
     }
 
+    /// Returns how often `hold` was called.
+    [[nodiscard]] std::size_t held_count() const { return held_.size(); }
+
     /// Returns the tokens of that forward.
     [[nodiscard]] Index rows() const { return rows_; }
 

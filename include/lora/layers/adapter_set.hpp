@@ -14,6 +14,9 @@
 
 namespace lora {
 
+/// The name by which rows of a mixed batch go without an adapter, as in PEFT; no adapter has it.
+inline constexpr const char* base_adapter = "__base__";
+
 /// The adapters of one layer by name, and what a forward uses of them: the active one, if any and
 /// if switched on. A value: a layer publishes each change of it as a whole, so that whoever
 /// computes meanwhile has the old set or the new one. Copies share the adapters; `clone` copies
@@ -44,6 +47,12 @@ class AdapterSet {
     return found == entries_.end() ? nullptr : &*found;
   }
 
+  /// Returns the adapter called `name`. Throws ConfigError, naming `where`, if there is none.
+  template <class Where>
+  [[nodiscard]] const Entry& at(std::string_view name, const Where& where) const {
+    return entries_[place_of(name, where)];
+  }
+
   /// Returns the adapter that was activated, switched on or not, or null.
   [[nodiscard]] const Entry* active() const { return active_ ? &entries_[*active_] : nullptr; }
 
@@ -54,10 +63,13 @@ class AdapterSet {
   [[nodiscard]] const Entry* in_use() const { return enabled_ ? active() : nullptr; }
 
   /// Adds an adapter; the first of a set becomes active. Throws ConfigError, naming `where`, for an
-  /// empty name and one that is taken.
+  /// empty name, base_adapter, and one that is taken.
   template <class Where>
   void add(std::string name, std::shared_ptr<Adapter> adapter, const Where& where) {
     if (name.empty()) throw ConfigError(message(where, ": an adapter needs a name"));
+    if (name == base_adapter)
+      throw ConfigError(message(where, ": an adapter cannot be called \"", base_adapter,
+                                "\", which is how rows without one are routed"));
     if (find(name) != nullptr)
       throw ConfigError(
           message(where, ": there is an adapter called \"", printable(name), "\" already"));

@@ -18,12 +18,15 @@
 #include "lora/frozen/dense_weight.hpp"
 #include "lora/frozen/frozen_passes.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/kernels/grouped_low_rank.hpp"
 #include "lora/kernels/low_rank_gradients.hpp"
 #include "lora/kernels/low_rank_path.hpp"
+#include "lora/layers/adapter_routes.hpp"
 #include "lora/layers/dora.hpp"
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_over_weight.hpp"
+#include "lora/layers/routed_paths.hpp"
 #include "lora/nn/bias_gradient.hpp"
 
 namespace lora {
@@ -95,6 +98,38 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const MatrixRef<T> xa = frame.keep(x.rows(), this->rank_of(used));
     const MatrixRef<T> z = gains.exist() ? gains.keep(x.rows(), frame) : out;
     run_forward(x, used, mask_of(used, frame.mask_step()), xa, gains, z, out);
+  }
+
+  /// Computes a mixed batch: each row of x (N, in) with the adapter that `routes` names for it, of
+  /// whatever rank and scaling, or with none; the layer's active adapter means nothing to it. W is
+  /// passed once for all rows. While adapters are switched off every row has none. Throws
+  /// ShapeError, ConfigError for an adapter that the layer does not have (see AdapterRoutes), and
+  /// StateError while merged.
+  void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, Output<T> y) const {
+    const Place where{"LoRALinear::forward(x, routes, y)", this->name()};
+    const auto adapters = this->routed_set(routes, where);
+    RoutedPaths<T> paths = routed(*adapters, routes, x, where);
+    const MatrixRef<T> out = checked_output(x, y, where);
+    paths.make_paths({});
+    Scratch scratch;
+    run_forward(x, paths, scratch.matrix<T>(paths.groups().places(), paths.rank()), out);
+  }
+
+  /// Computes a mixed batch with dropout, and leaves on the tape what backward needs, which then
+  /// adds to the gradients of every adapter that rows are routed to: masks and gradients are those
+  /// of batches of their own. Throws as above.
+  void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, Tape<T>& tape, Output<T> y) const {
+    const Place where{"LoRALinear::forward(x, routes, tape, y)", this->name()};
+    const auto adapters = this->routed_set(routes, where);
+    RoutedPaths<T> paths = routed(*adapters, routes, x, where);
+    const MatrixRef<T> out = checked_output(x, y, where);
+    auto& frame = tape.push(this, this->name(), x.rows());
+    frame.note_input(x);
+    paths.for_each([&](const Entry& entry) { this->note_factors(*entry.adapter, frame); });
+    frame.hold(adapters);
+    frame.hold(routes.layout());
+    paths.make_paths(frame.mask_step());
+    run_forward(x, paths, frame.keep(paths.groups().places(), paths.rank()), out);
   }
 
   /// Adds to the gradients of A, B (and the bias, if trained), and computes the gradient of x:
@@ -260,6 +295,7 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     require_cols(x, in_features(), where, "x", "in_features");
     require_shape(dy, x.rows(), out_features(), where, "dy", "N", "out_features");
     auto& frame = tape.top(this, dy.rows(), where);
+    if (frame.held_count() > 1) return run_routed_backward(x, dy, tape, frame, target, dx, where);
     const auto adapters = this->adapters();
     Base::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
     const Entry* const used = this->in_use(*adapters, where);
@@ -298,6 +334,62 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
       const low_rank_path::Gradients<T> path{g, dz, xa, s, da.leftCols(mask ? 0 : da.cols()), db};
       low_rank_path::add_gradients<T>(x, std::span(&path, 1));
     }
+    tape.pop();
+  }
+
+  // ---- Mixed batches ----
+
+  template <class Where>
+  [[nodiscard]] RoutedPaths<T> routed(const Set& adapters, const AdapterRoutes& routes,
+                                      const ConstMatrixRef<T>& x, const Where& where) const {
+    if (routes.rows() != x.rows())
+      throw ShapeError(message(where, ": x is ", shape_of(x), ", expected the ", routes.rows(),
+                               " rows of the routes"));
+    return RoutedPaths<T>(adapters, *routes.layout(), routes.snapshot() != nullptr, where,
+                          [&](const Adapter& adapter) { this->check_routable(adapter, where); });
+  }
+
+  void run_forward(ConstMatrixRef<T> x, const RoutedPaths<T>& paths, MatrixRef<T> xa,
+                   MatrixRef<T> y) const {
+    grouped_low_rank::forward<T>(paths.groups(), paths.paths(), x, xa);
+    frozen_passes::forward<T>(weight_, x, this->bias_row(), joins_y(nullptr, xa), y);
+    grouped_low_rank::add_to_y<T>(paths.groups(), paths.paths(), xa, y);
+  }
+
+  template <class Where>
+  void run_routed_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
+                           typename Tape<T>::Frame& frame, GradientTarget<T> target,
+                           const Output<T>* dx, const Where& where) const {
+    using Layout = AdapterRoutes::Layout;
+    const auto& then = *static_cast<const Set*>(frame.held(0).get());
+    const auto& layout = *static_cast<const Layout*>(frame.held(1).get());
+    const auto adapters = this->adapters();
+    RoutedPaths<T>::require_same(then, *adapters, layout, where);
+    RoutedPaths<T> paths(*adapters, layout, true, where,
+                         [&](const Adapter& adapter) { this->check_routable(adapter, where); });
+    if (paths.rank() > 0) frame.require_input(x, where);
+    std::size_t mark = 1;  // after that of x
+    paths.for_each([&](const Entry& entry) {
+      this->require_factors(*entry.adapter, frame, mark, where);
+      mark += 2;
+    });
+    paths.make_paths(frame.mask_step(), &target);
+    const MatrixRef<T> none(nullptr, 0, 0, 0);
+    const bool with_bias = this->trains_bias(paths);
+    const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
+    const MatrixRef<T> out =
+        dx != nullptr ? dx->shaped(x.rows(), in_features(), where, "dx", {x, dy}) : none;
+
+    if (with_bias) add_bias_gradient<T>(dy, dbias);
+    const RowGroups& groups = paths.groups();
+    Scratch scratch;
+    const MatrixRef<T> g = scratch.matrix<T>(groups.places(), paths.rank());
+    grouped_low_rank::gradient_of_xa<T>(groups, paths.paths(), dy, g);
+    if (dx != nullptr) {
+      frozen_passes::backward<T>(weight_, dy, joins_dx(nullptr, g), out);
+      grouped_low_rank::add_to_dx<T>(groups, paths.paths(), g, out);
+    }
+    grouped_low_rank::add_gradients<T>(groups, paths.paths(), x, dy, frame.kept(), g);
     tape.pop();
   }
 };

@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lora/core/matrix.hpp"
 #include "lora/core/output.hpp"
@@ -16,11 +18,13 @@
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/kernels/product.hpp"
 #include "lora/layers/adapter_owner.hpp"
+#include "lora/layers/adapter_routes.hpp"
 #include "lora/layers/dora.hpp"
 #include "lora/layers/dora_norms.hpp"
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/merge_record.hpp"
+#include "lora/layers/routed_paths.hpp"
 
 namespace lora {
 
@@ -167,6 +171,24 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     return list;
   }
 
+  /// Lists what trains in mixed batches that are routed to these adapters: their A and B, and the
+  /// bias if it does. Each tenant's go to an optimizer of its own: those of one layer share their
+  /// names. Throws ConfigError for an adapter that is not there.
+  [[nodiscard]] ParameterList<T> parameters(const std::vector<std::string>& adapter_names) {
+    const std::string where = this->at("parameters");
+    const auto adapters = this->adapters();
+    ParameterList<T> list;
+    bool with_bias = train_bias_;
+    for (const std::string& name : adapter_names) {
+      const Entry& entry = adapters->at(name, where);
+      // The layer is not const and made the adapter, which is const to all who only share it.
+      list.add(const_cast<Adapter&>(*entry.adapter).parameters());
+      with_bias = with_bias || entry.adapter->config().train_bias;
+    }
+    if (with_bias) list.add(bias_);
+    return list;
+  }
+
   /// Returns the number of scalars that train: rank (in_features + out_features) of the active
   /// adapter, out_features with DoRA, and out_features if the bias does.
   [[nodiscard]] Index trainable_parameters() const {
@@ -267,6 +289,48 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     const Entry* const active = adapters.active();
     return has_bias() &&
            (train_bias_ || (active != nullptr && active->adapter->config().train_bias));
+  }
+
+  // The set that a mixed batch computes with: that of the snapshot, if the routes have one. Throws
+  // StateError for a snapshot of other layers.
+  template <class Where>
+  [[nodiscard]] std::shared_ptr<const Set> routed_set(const AdapterRoutes& routes,
+                                                      const Where& where) const {
+    require_unmerged_for_routes(where);
+    auto own = this->adapters();
+    if (routes.snapshot() == nullptr) return own;
+    if (auto found = routes.snapshot()->find(&layer()))
+      return std::static_pointer_cast<const Set>(std::move(found));
+    if (own->empty()) return own;
+    throw StateError(message(where,
+                             ": the routes are bound to a snapshot without this layer, "
+                             "which has adapters"));
+  }
+
+  template <class Where>
+  void require_unmerged_for_routes(const Where& where) const {
+    if (merged())
+      throw StateError(message(where,
+                               ": an adapter is merged into the weight, which all rows would "
+                               "compute with: unmerge() first"));
+  }
+
+  // Throws where a layer with this adapter cannot compute a row of a mixed batch.
+  template <class Where>
+  void check_routable(const Adapter& adapter, const Where& where) const {
+    check_shape(adapter, where);
+    if (adapter.config().use_dora)
+      throw ConfigError(message(where,
+                                ": rows of a mixed batch cannot have an adapter with use_dora, "
+                                "which scales the frozen weight's part too"));
+  }
+
+  // Whether the bias trains in a mixed batch.
+  [[nodiscard]] bool trains_bias(const RoutedPaths<T>& paths) const {
+    bool trains = train_bias_;
+    paths.for_each(
+        [&](const Entry& entry) { trains = trains || entry.adapter->config().train_bias; });
+    return trains && has_bias();
   }
 
   [[nodiscard]] static Index rank_of(const Entry* used) {

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "lora/core/error.hpp"
+#include "lora/core/gradients.hpp"
+#include "lora/core/matrix.hpp"
+#include "lora/core/printable.hpp"
+#include "lora/core/scratch.hpp"
+#include "lora/kernels/grouped_low_rank.hpp"
+#include "lora/layers/adapter_routes.hpp"
+#include "lora/layers/adapter_set.hpp"
+#include "lora/layers/lora_adapter.hpp"
+
+namespace lora {
+
+/// What one layer adds to the rows of a mixed batch: the adapter of every group of the routes, as
+/// the layer's set has them. Working memory of one call; the set and the routes outlive it.
+template <class T>
+class RoutedPaths {
+ public:
+  using Set = AdapterSet<LoRAAdapter<T>>;
+  using Entry = typename Set::Entry;
+  using Layout = AdapterRoutes::Layout;
+  using Path = grouped_low_rank::Path<T>;
+
+  /// Finds the adapters. check(adapter) throws for one that the layer cannot compute with. Throws
+  /// ConfigError, naming `where`, for a name that the set does not have, unless `may_lack`; while
+  /// adapters are switched off it has none to add, as in PEFT.
+  template <class Where, class Check>
+  RoutedPaths(const Set& set, const Layout& layout, bool may_lack, const Where& where,
+              const Check& check)
+      : layout_(layout), entries_(scratch_.template take<const Entry*>(size()), size_of(layout)) {
+    for (std::size_t g = 0; g < entries_.size(); ++g) {
+      const Entry* const entry = set.find(layout.names[g]);
+      if (entry == nullptr && !may_lack) refuse(set, g, where);
+      if (entry != nullptr) check(*entry->adapter);
+      entries_[g] = set.enabled() ? entry : nullptr;
+      if (entries_[g] != nullptr) rank_ = std::max(rank_, entry->adapter->rank());
+    }
+  }
+  RoutedPaths(const RoutedPaths&) = delete;
+  RoutedPaths& operator=(const RoutedPaths&) = delete;
+
+  [[nodiscard]] const RowGroups& groups() const { return layout_.groups; }
+
+  /// Returns the largest rank of the adapters; 0 if nothing is added to any row.
+  [[nodiscard]] Index rank() const { return rank_; }
+
+  /// Calls use(entry) with each adapter that is there, in the order of the groups.
+  template <class Use>
+  void for_each(const Use& use) const {
+    for (const Entry* const entry : entries_)
+      if (entry != nullptr) use(*entry);
+  }
+
+  /// Makes the paths that kernels take, with dropout masks of this step, if any, and, if there is a
+  /// target, with where gradients go. Throws what that throws.
+  void make_paths(std::optional<std::uint64_t> mask_step,
+                  const GradientTarget<T>* target = nullptr) {
+    Path* const paths = scratch_.template take<Path>(size());
+    const MatrixRef<T> none(nullptr, 0, 0, 0);
+    const ConstMatrixRef<T> nothing(nullptr, 0, 0, 0);
+    for (std::size_t g = 0; g < entries_.size(); ++g) {
+      const Entry* const entry = entries_[g];
+      if (entry == nullptr) {
+        std::construct_at(paths + g, Path{nothing, nothing, T(0), {}, none, none});
+        continue;
+      }
+      const LoRAAdapter<T>& adapter = *entry->adapter;
+      std::construct_at(paths + g,
+                        Path{adapter.a().value, adapter.b().value, static_cast<T>(entry->scaling()),
+                             mask_step ? adapter.dropout_mask(*mask_step) : std::nullopt,
+                             target == nullptr ? none : target->of(adapter.a()),
+                             target == nullptr ? none : target->of(adapter.b())});
+    }
+    paths_ = paths;
+  }
+
+  /// Returns what make_paths made.
+  [[nodiscard]] grouped_low_rank::Paths<T> paths() const { return {paths_, entries_.size()}; }
+
+  /// Throws StateError, naming `where`, unless a forward with these routes and the set `now` would
+  /// compute what one with `then` did.
+  template <class Where>
+  static void require_same(const Set& then, const Set& now, const Layout& layout,
+                           const Where& where) {
+    if (&then == &now) return;
+    const auto refuse = [&](const auto&... what) {
+      throw StateError(message(where, ": ", what...,
+                               ": backward needs the layer as it was in the forward on the tape"));
+    };
+    if (then.enabled() != now.enabled())
+      refuse("the adapters were switched ", now.enabled() ? "on" : "off");
+    for (const std::string& name : layout.names) {
+      const Entry *const before = then.find(name), *const after = now.find(name);
+      if (before == nullptr && after == nullptr) continue;
+      if (before == nullptr) refuse("the adapter ", in_quotes(name), " was added");
+      if (after == nullptr) refuse("the adapter ", in_quotes(name), " was deleted");
+      if (before->adapter != after->adapter)
+        refuse("the adapter ", in_quotes(name), " was replaced");
+      if (before->scaling() != after->scaling())
+        refuse("the scaling of ", in_quotes(name), " was ", before->scaling(), " and is ",
+               after->scaling());
+    }
+  }
+
+ private:
+  static std::size_t size_of(const Layout& layout) { return layout.names.size(); }
+  [[nodiscard]] Index size() const { return static_cast<Index>(size_of(layout_)); }
+
+  template <class Where>
+  void refuse(const Set& set, std::size_t group, const Where& where) const {
+    const Index row = groups().row(groups().groups()[group].first);
+    throw ConfigError(message(where, ": row ", row, " is routed to an adapter called ",
+                              in_quotes(layout_.names[group]), ", which the layer does not have",
+                              set.empty() ? "" : ", only ", set.quoted_names()));
+  }
+
+  Scratch scratch_;
+  const Layout& layout_;
+  std::span<const Entry*> entries_;
+  Path* paths_ = nullptr;
+  Index rank_ = 0;
+};
+
+}  // namespace lora

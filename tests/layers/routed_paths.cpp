@@ -1,0 +1,308 @@
+#include <lora/layers/routed_paths.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <lora/layers/lora_linear.hpp>
+#include <lora/optim/adamw.hpp>
+
+#include "support/catch.hpp"
+#include "support/finite_difference.hpp"
+#include "support/random_matrix.hpp"
+#include "support/repeatable.hpp"
+#include "support/throws.hpp"
+#include "support/tolerance.hpp"
+
+using namespace lora;
+using namespace lora::test;
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+// A layer with adapters "a" to "d" of different ranks, scalings and dropout.
+template <class T>
+LoRALinear<T> routed_layer(Index out, Index in, double dropout = 0) {
+  LoRALinear<T> layer(DenseWeight<T>(random_matrix<T>(out, in, 8)),
+                      random_matrix<T>(out, 1, 7).col(0));
+  layer.set_name("encoder.query");
+  std::uint64_t seed = 20;
+  for (const auto& [name, rank] :
+       {std::pair<const char*, Index>{"a", 3}, {"b", 1}, {"c", 9}, {"d", 40}}) {
+    LoRAAdapter<T> adapter(out, in,
+                           {.rank = rank,
+                            .alpha = 2.0 + static_cast<double>(seed - 20),
+                            .dropout = rank == 1 ? 0 : dropout},
+                           seed);
+    adapter.b().value = random_matrix<T>(out, rank, ++seed);
+    layer.add_adapter(name, std::move(adapter));
+  }
+  return layer;
+}
+
+// Rows of four adapters, which are not neighbours, and of none.
+Names mixed_names(Index n) {
+  const Names cycle{"b", "a", "__base__", "c", "a", "a", "d", "__base__", "c"};
+  Names names;
+  for (Index i = 0; i < n; ++i) names.push_back(cycle[static_cast<std::size_t>(i * 4 % 9)]);
+  return names;
+}
+
+// Returns the rows of one name.
+std::vector<Index> rows_of(const Names& names, const std::string& name) {
+  std::vector<Index> rows;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (names[i] == name) rows.push_back(static_cast<Index>(i));
+  return rows;
+}
+
+template <class T>
+Matrix<T> taken(const Matrix<T>& from, const std::vector<Index>& rows) {
+  return from(rows, Eigen::all);
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("each row of a mixed batch is what it is alone with its adapter", "", float,
+                   double) {
+  using T = TestType;
+  for (const Index n : {0, 1, 7, 70})
+    for (const auto& [out, in] : {std::pair<Index, Index>{5, 3}, {130, 300}, {520, 64}}) {
+      CAPTURE(n, out, in);
+      auto layer = routed_layer<T>(out, in);
+      const Matrix<T> x = random_matrix<T>(n, in, 1);
+      const Names names = mixed_names(n);
+      Matrix<T> y, taped, alone;
+      layer.forward(x, AdapterRoutes(names), y);
+      Tape<T> tape;
+      layer.forward(x, AdapterRoutes(names), tape, taped);
+      CHECK(same_bits(y, taped));
+      for (Index i = 0; i < n; ++i) {
+        const std::string& name = names[static_cast<std::size_t>(i)];
+        name == base_adapter ? layer.unset_adapter() : layer.set_adapter(name);
+        layer.forward(x.row(i), alone);
+        CHECK(largest_difference(y.row(i), alone) <= Tolerance<T>(in + 40, 30).value);
+      }
+    }
+}
+
+TEST_CASE("sequences are routed as their rows are") {
+  auto layer = routed_layer<float>(33, 20);
+  const std::vector<int> lengths{3, 0, 20, 2};
+  Names rows;
+  for (int i = 0; i < 25; ++i) rows.push_back(i < 3 ? "a" : i < 23 ? "c" : "__base__");
+  const Matrix<float> x = random_matrix<float>(25, 20, 1);
+  Matrix<float> by_row, by_sequence;
+  layer.forward(x, AdapterRoutes(rows), by_row);
+  layer.forward(x, AdapterRoutes({"a", "b", "c", "__base__"}, lengths), by_sequence);
+  CHECK(same_bits(by_row, by_sequence));
+}
+
+TEST_CASE("gradients of a mixed batch are those of batches of their own, masks included") {
+  using T = double;
+  for (const double dropout : {0.0, 0.4}) {
+    CAPTURE(dropout);
+    const Index n = 50, in = 530, out = 40;
+    auto layer = routed_layer<T>(out, in, dropout), other = routed_layer<T>(out, in, dropout);
+    const Matrix<T> x = random_matrix<T>(n, in, 1), dy = random_matrix<T>(n, out, 2);
+    const Names names = mixed_names(n);
+    Tape<T> tape;
+    Matrix<T> y, dx;
+    layer.forward(x, AdapterRoutes(names), tape, y);
+    layer.backward(x, dy, tape, dx);
+    CHECK(tape.empty());
+    for (const std::string name : {"a", "b", "c", "d", "__base__"}) {
+      CAPTURE(name);
+      const auto rows = rows_of(names, name);
+      name == base_adapter ? other.unset_adapter() : other.set_adapter(name);
+      const Matrix<T> own_x = taken(x, rows), own_dy = taken(dy, rows);
+      Tape<T> own_tape;
+      Matrix<T> own_y, own_dx;
+      other.forward(own_x, own_tape, own_y);
+      other.backward(own_x, own_dy, own_tape, own_dx);
+      CHECK(largest_difference(taken(y, rows), own_y) < 1e-12 * static_cast<double>(in));
+      CHECK(largest_difference(taken(dx, rows), own_dx) < 1e-12 * static_cast<double>(in));
+      if (name == base_adapter) continue;
+      const auto all = layer.parameters({name}), own = other.parameters();
+      REQUIRE(all.size() == 2);
+      for (const std::size_t i : {0u, 1u})
+        CHECK(relative_error(all[i]->grad, own[i]->grad) < 1e-12);
+    }
+  }
+}
+
+TEST_CASE("gradients of a mixed batch agree with finite differences") {
+  auto layer = routed_layer<double>(6, 5, 0.3);
+  layer.set_train_bias(true);
+  const AdapterRoutes routes(mixed_names(11));
+  Matrix<double> x = random_matrix<double>(11, 5, 1), y, dx;
+  const Matrix<double> dy = random_matrix<double>(11, 6, 2);
+  Tape<double> tape;
+  const auto state = tape.random_state();
+  layer.forward(x, routes, tape, y);
+  layer.backward(x, dy, tape, dx);
+  const auto loss = [&] {
+    Tape<double> again;
+    again.set_random_state(state);
+    layer.forward(x, routes, again, y);
+    return y.cwiseProduct(dy).sum();
+  };
+  CHECK(relative_error(dx, finite_difference(x, loss)) < 1e-8);
+  const auto parameters = layer.parameters({"a", "b", "c", "d"});
+  CHECK(parameters.size() == 9);
+  for (auto* parameter : parameters)
+    CHECK(relative_error(parameter->grad, finite_difference(parameter->value, loss)) < 1e-8);
+}
+
+TEST_CASE("mixed batches have the same bits on any number of threads and allocate nothing twice",
+          "[threads]") {
+  auto layer = routed_layer<float>(600, 560, 0.2);
+  const Index n = 70;
+  const AdapterRoutes routes(mixed_names(n));
+  const Matrix<float> x = random_matrix<float>(n, 560, 1), dy = random_matrix<float>(n, 600, 2);
+  Matrix<float> y, trained, dx, da;
+  Tape<float> tape;
+  Gradients<float> gradients(layer.parameters({"a", "b", "c", "d"}));
+  const auto& const_layer = layer;
+  layer.set_adapter("d");
+  check_repeatable<float>(
+      [&] {
+        tape.set_random_state({});
+        layer.forward(x, routes, y);
+        layer.forward(x, routes, tape, trained);
+        gradients.zero();
+        const_layer.backward(x, dy, tape, gradients, dx);
+        da = gradients.of(layer.lora_A());
+      },
+      y, trained, dx, da);
+}
+
+TEST_CASE("tenants that train in one batch arrive where they do alone") {
+  auto layer = routed_layer<double>(7, 6), other = routed_layer<double>(7, 6);
+  const Names names{"a", "c", "a", "c", "c", "a"};
+  const AdapterRoutes routes(names);
+  AdamW<double> mixed_a, mixed_c, alone_a, alone_c;
+  for (std::uint64_t step = 0; step < 5; ++step) {
+    const Matrix<double> x = random_matrix<double>(6, 6, step),
+                         dy = random_matrix<double>(6, 7, 99);
+    Matrix<double> y;
+    Tape<double> tape;
+    layer.forward(x, routes, tape, y);
+    const Matrix<double> all = dy + y;
+    layer.backward(x, all, tape);
+    for (auto [name, mixed, alone] :
+         {std::tuple{"a", &mixed_a, &alone_a}, {"c", &mixed_c, &alone_c}}) {
+      const auto trained = layer.parameters({name});
+      mixed->step(trained);
+      zero_grad(trained);
+      other.set_adapter(name);
+      const auto rows = rows_of(names, name);
+      const Matrix<double> own_x = taken(x, rows), own_dy = taken(dy, rows);
+      other.forward(own_x, tape, y);
+      const Matrix<double> gradient = own_dy + y;
+      other.backward(own_x, gradient, tape);
+      alone->step(other.parameters());
+      zero_grad(other.parameters());
+    }
+  }
+  for (const char* name : {"a", "c"}) {
+    other.set_adapter(name);
+    const auto mixed = layer.parameters({name}), alone = other.parameters();
+    for (const std::size_t i : {0u, 1u})
+      CHECK(relative_error(mixed[i]->value, alone[i]->value) < 1e-10);
+  }
+}
+
+TEST_CASE("a mixed batch that cannot be computed is refused by name, and nothing changes") {
+  auto layer = routed_layer<float>(4, 3);
+  const Matrix<float> x = random_matrix<float>(3, 3, 1);
+  Matrix<float> y = random_matrix<float>(3, 4, 2), dx;
+  const Matrix<float> before = y;
+  Tape<float> tape;
+  check_throws<ConfigError>(
+      [&] {
+        layer.forward(x, AdapterRoutes({"a", "__base__", "frnch"}), y);
+      },
+      "encoder.query (LoRALinear::forward(x, routes, y)): row 2 is routed to an adapter called "
+      "\"frnch\", which the layer does not have, only \"a\", \"b\", \"c\", \"d\"");
+  check_throws<ShapeError>(
+      [&] {
+        layer.forward(x, AdapterRoutes({"a", "b"}), tape, y);
+      },
+      "x is (3, 3), expected the 2 rows of the routes");
+  const AdapterRoutes routes({"a", "c", "__base__"});
+  layer.delete_adapter("c");
+  check_throws<ConfigError>([&] { layer.forward(x, routes, tape, y); }, "called \"c\"");
+  layer.merge();
+  check_throws<StateError>(
+      [&] {
+        layer.forward(x, AdapterRoutes({"b", "b", "b"}), y);
+      },
+      "unmerge() first");
+  layer.unmerge();
+  layer.add_adapter("dora", {.rank = 2, .use_dora = true}, 9);
+  check_throws<ConfigError>(
+      [&] {
+        layer.forward(x, AdapterRoutes({"b", "dora", "b"}), tape, y);
+      },
+      "encoder.query (LoRALinear::forward(x, routes, tape, y)): rows of a mixed batch cannot have "
+      "an adapter with use_dora");
+  CHECK(same_bits(y, before));
+  CHECK(tape.empty());
+  check_throws<ConfigError>([&] { static_cast<void>(layer.parameters({"c"})); }, "\"c\"");
+}
+
+TEST_CASE("backward refuses a layer that is not as it was in the mixed forward") {
+  const Matrix<float> x = random_matrix<float>(2, 3, 1), dy = random_matrix<float>(2, 4, 2);
+  const AdapterRoutes routes({"a", "c"});
+  const auto refused = [&](const auto& change, const char* text) {
+    auto layer = routed_layer<float>(4, 3);
+    Matrix<float> y;
+    Tape<float> tape;
+    layer.forward(x, routes, tape, y);
+    change(layer);
+    check_throws<StateError>([&] { layer.backward(x, dy, tape); }, text);
+    CHECK(layer.parameters({"a"})[1]->grad.isZero(0));
+    CHECK(!tape.empty());
+  };
+  refused([](auto& layer) { layer.delete_adapter("c"); },
+          "encoder.query (LoRALinear::backward): the adapter \"c\" was deleted");
+  refused(
+      [](auto& layer) {
+        layer.set_adapter("c");
+        layer.set_scale(2);
+      },
+      "the scaling of \"c\" was");
+  refused(
+      [](auto& layer) {
+        layer.set_adapter("a");
+        layer.replace_adapter(LoRAAdapter<float>(4, 3, {.rank = 3}, 1));
+      },
+      "the adapter \"a\" was replaced");
+  refused([](auto& layer) { layer.disable_adapter(); }, "the adapters were switched off");
+  refused([](auto& layer) { layer.parameters({"c"})[0]->value(0, 0) += 1; }, "A");
+  // What other rows' adapters do changes nothing.
+  auto layer = routed_layer<float>(4, 3);
+  Matrix<float> y;
+  Tape<float> tape;
+  layer.forward(x, routes, tape, y);
+  layer.delete_adapter("b");
+  layer.set_adapter("d");
+  layer.backward(x, dy, tape);
+  CHECK(tape.empty());
+}
+
+TEST_CASE("rows have no adapter while adapters are switched off") {
+  auto layer = routed_layer<float>(4, 3);
+  const Matrix<float> x = random_matrix<float>(2, 3, 1), dy = random_matrix<float>(2, 4, 2);
+  Matrix<float> y, base;
+  layer.disable_adapter();
+  layer.forward(x, base);
+  layer.forward(x, AdapterRoutes({"a", "c"}), y);
+  CHECK(same_bits(y, base));
+  Tape<float> tape;
+  layer.forward(x, AdapterRoutes({"a", "c"}), tape, y);
+  layer.backward(x, dy, tape);
+  CHECK(layer.parameters({"a"})[1]->grad.isZero(0));
+}
