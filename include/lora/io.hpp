@@ -50,6 +50,7 @@
 #include "lora/peft/peft_config_file.hpp"
 #include "lora/peft/peft_config_parser.hpp"
 #include "lora/peft/peft_config_text.hpp"
+#include "lora/peft/register_adapter.hpp"
 #include "lora/peft/unicode_ranges.hpp"
 
 #ifdef LORA_COMPILED

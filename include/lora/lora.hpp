@@ -177,3 +177,6 @@
 #ifdef LORA_COMPILED
 #include "lora/compiled/lora.hpp"
 #endif
+
+#include "lora/adapters/adapter_registry.hpp"
+#include "lora/adapters/stacked_adapter.hpp"

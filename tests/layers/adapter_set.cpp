@@ -103,3 +103,15 @@ TEST_CASE("a set says what another would let a forward use instead") {
   after.remove("two", "here");
   CHECK(before.difference(after).empty());  // no forward used them
 }
+
+TEST_CASE("the names that routes have are no adapter's, and one finds what is active") {
+  Set set = two_adapters();
+  for (const char* name : {base_adapter, active_adapters})
+    check_throws<ConfigError>([&] { set.add(name, adapter_of_rank(2), "here"); },
+                              "here: an adapter cannot be called \"__");
+  CHECK(set.find(active_adapters)->name == "one");
+  CHECK(set.at("two", "here").adapter->rank() == 3);
+  check_throws<ConfigError>([&] { static_cast<void>(set.at("three", "here")); }, "\"three\"");
+  set.deactivate();
+  CHECK(set.find(active_adapters) == nullptr);
+}

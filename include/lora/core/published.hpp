@@ -47,6 +47,13 @@ class Published {
     value_.swap(next);
   }
 
+  /// Publishes `next` in the value's place, for a caller who has the changes for itself. What was
+  /// there is freed afterwards, not while readers wait.
+  void replace(std::shared_ptr<const Value> next) noexcept {
+    const std::lock_guard lock(reading_);
+    value_.swap(next);
+  }
+
  private:
   mutable std::mutex reading_;  // held while the pointer is copied
   std::mutex changing_;         // held by who replaces it

@@ -164,6 +164,25 @@ class AdapterOwner {
     layer().check_adapter(config, where);
   }
 
+  // ---- For who changes several layers at once: see AdapterRegistry ----
+
+  /// Throws what add_adapter would throw for `adapter` under a name that is free.
+  void check_add(const Adapter& adapter) const {
+    const std::string where = at("add_adapter");
+    require_unmerged(where);
+    layer().check_adapter(adapter.config(), where);
+    layer().check_shape(adapter, where);
+    if (!adapters()->empty()) require_own_bias(adapter.config(), where);
+  }
+
+  /// Replaces the whole set by one that was made from adapters(), whose new adapters passed
+  /// check_add. No other thread changes it meanwhile.
+  void publish(std::shared_ptr<const Set> set) {
+    const bool empty = set->empty();
+    adapters_.replace(std::move(set));
+    layer().name_others(!empty);
+  }
+
   // ---- The active adapter ----
 
   /// Returns the active adapter. Throws StateError if there is none.

@@ -19,7 +19,8 @@
 namespace lora {
 
 /// Which adapter each row of a batch is computed with: a mixed batch (PEFT's adapter_names). Rows
-/// of one adapter need not be neighbours; those of `base_adapter`, "__base__", have none.
+/// of one adapter need not be neighbours; those of `base_adapter`, "__base__", have none, and those
+/// of `active_adapters`, "__active__", the one that is active in the layer, if any.
 ///
 ///     const AdapterRoutes routes({"french", "german", "__base__", "french"});
 ///     layer.forward(x, routes, y);

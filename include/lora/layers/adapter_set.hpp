@@ -17,6 +17,9 @@ namespace lora {
 /// The name by which rows of a mixed batch go without an adapter, as in PEFT; no adapter has it.
 inline constexpr const char* base_adapter = "__base__";
 
+/// The name by which rows of a mixed batch go with each layer's active adapter, if it has one.
+inline constexpr const char* active_adapters = "__active__";
+
 /// The adapters of one layer by name, and what a forward uses of them: the active one, if any and
 /// if switched on. A value: a layer publishes each change of it as a whole, so that whoever
 /// computes meanwhile has the old set or the new one. Copies share the adapters; `clone` copies
@@ -41,8 +44,9 @@ class AdapterSet {
   /// Lists the adapters in the order in which they were added.
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
 
-  /// Returns the adapter called `name`, or null.
+  /// Returns the adapter called `name`, or null; the active one for active_adapters.
   [[nodiscard]] const Entry* find(std::string_view name) const {
+    if (name == active_adapters) return active();
     const auto found = position(name);
     return found == entries_.end() ? nullptr : &*found;
   }
@@ -63,13 +67,13 @@ class AdapterSet {
   [[nodiscard]] const Entry* in_use() const { return enabled_ ? active() : nullptr; }
 
   /// Adds an adapter; the first of a set becomes active. Throws ConfigError, naming `where`, for an
-  /// empty name, base_adapter, and one that is taken.
+  /// empty name, one that routes have (base_adapter, active_adapters), and one that is taken.
   template <class Where>
   void add(std::string name, std::shared_ptr<Adapter> adapter, const Where& where) {
     if (name.empty()) throw ConfigError(message(where, ": an adapter needs a name"));
-    if (name == base_adapter)
-      throw ConfigError(message(where, ": an adapter cannot be called \"", base_adapter,
-                                "\", which is how rows without one are routed"));
+    if (name == base_adapter || name == active_adapters)
+      throw ConfigError(message(where, ": an adapter cannot be called \"", name,
+                                "\", which routes rows of mixed batches"));
     if (find(name) != nullptr)
       throw ConfigError(
           message(where, ": there is an adapter called \"", printable(name), "\" already"));

@@ -1,0 +1,311 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lora/adapters/stacked_adapter.hpp"
+#include "lora/core/error.hpp"
+#include "lora/core/number_checks.hpp"
+#include "lora/core/printable.hpp"
+#include "lora/layers/adapter_routes.hpp"
+#include "lora/layers/adapter_set.hpp"
+#include "lora/layers/adapter_snapshot.hpp"
+#include "lora/layers/lora_adapter.hpp"
+
+namespace lora {
+
+/// The adapters of a whole model by name: each is added to all of its layers at once, or to none.
+///
+///     AdapterRegistry<float> registry;
+///     model.for_each_adapted([&](auto& layer) { registry.manage(layer); });
+///     peft::add_adapter(registry, "french", "adapters/french");
+///
+///     AdapterRoutes routes({"french", "__base__"}, lengths);  // for each batch
+///     registry.bind(routes);
+///     model.forward(batch, routes, hidden);
+///
+/// A batch that is bound computes with the adapters of that moment in all layers, whatever changes
+/// while it runs, and keeps them alive; what is deleted is freed when the last such batch and its
+/// routes are gone.
+///
+/// **Which calls may run at once.** All but `manage`, which comes before the others. Each change is
+/// seen as a whole or not at all by `bind` and `snapshot`; a forward without routes looks at each
+/// layer as it comes and may see a change half. The layers outlive the registry and stay where they
+/// are, and their adapters are added and deleted by it alone while others use it. Every change that
+/// throws leaves all layers as they were.
+template <class T>
+class AdapterRegistry {
+ public:
+  using Scalar = T;
+  using Adapter = LoRAAdapter<T>;
+  using Set = AdapterSet<Adapter>;
+
+  /// Adapters of one name by the layer's.
+  using Modules = std::map<std::string, Adapter>;
+
+  /// An adapter and what its update is multiplied by.
+  struct Weighted {
+    std::string name;
+    double weight = 1;
+  };
+
+  AdapterRegistry() = default;
+  AdapterRegistry(const AdapterRegistry&) = delete;
+  AdapterRegistry& operator=(const AdapterRegistry&) = delete;
+
+  /// Takes a layer in: a LoRALinear or LoRAConv2d, with its adapters. Throws ConfigError for a
+  /// layer without a name, and one whose name another has.
+  template <class Layer>
+  void manage(Layer& layer) {
+    const std::unique_lock lock(mutex_);
+    if (layer.name().empty())
+      throw ConfigError("AdapterRegistry::manage: the layer has no name: set_name gives it one");
+    if (find(layer.name()) != nullptr)
+      throw ConfigError(message("AdapterRegistry::manage: there are two layers called ",
+                                in_quotes(layer.name())));
+    parts_.push_back({&layer, layer.name(),
+                      [](const void* self) { return static_cast<const Layer*>(self)->adapters(); },
+                      [](const void* self, const Adapter& adapter) {
+                        static_cast<const Layer*>(self)->check_add(adapter);
+                      },
+                      [](const void* self) { return static_cast<const Layer*>(self)->merged(); },
+                      [](void* self, std::shared_ptr<const Set> set) {
+                        static_cast<Layer*>(self)->publish(std::move(set));
+                      }});
+    snapshot_ = nullptr;
+  }
+
+  /// Lists the names of all adapters, sorted.
+  [[nodiscard]] std::vector<std::string> names() const {
+    std::vector<std::string> names = snapshot()->names();
+    std::erase_if(names, [](const std::string& name) { return is_reserved(name); });
+    return names;
+  }
+
+  /// Tells whether a layer has an adapter called `name`.
+  [[nodiscard]] bool has(std::string_view name) const {
+    return !is_reserved(name) && snapshot()->has(name);
+  }
+
+  /// Adds an adapter to the layers that `modules` names. None becomes active by it. Throws
+  /// ConfigError for a name that is taken, no modules, and a module that no layer has; ShapeError
+  /// for factors that do not fit, naming the layer; StateError while a layer is merged.
+  void add(const std::string& name, Modules modules) {
+    const std::unique_lock lock(mutex_);
+    require_free(name, "AdapterRegistry::add");
+    commit(with(name, std::move(modules), current(), "AdapterRegistry::add"));
+  }
+
+  /// Puts other values in the place of the adapter called `name`, as after training: batches that
+  /// are bound already go on with the old. Throws as `add`, and ConfigError if there is none.
+  void replace(const std::string& name, Modules modules) {
+    const std::unique_lock lock(mutex_);
+    std::vector<Set> sets = current();
+    require_there(sets, name, "AdapterRegistry::replace");
+    const std::vector<bool> active = take_out(sets, name);
+    sets = with(name, std::move(modules), std::move(sets), "AdapterRegistry::replace");
+    for (std::size_t i = 0; i < sets.size(); ++i)
+      if (active[i] && sets[i].find(name) != nullptr)
+        sets[i].activate(name, "AdapterRegistry::replace");
+    commit(std::move(sets));
+  }
+
+  /// Deletes the adapter called `name`; where it was active, none is. Throws ConfigError if there
+  /// is none, StateError while a layer is merged.
+  void remove(const std::string& name) {
+    const std::unique_lock lock(mutex_);
+    std::vector<Set> sets = current();
+    require_there(sets, name, "AdapterRegistry::remove");
+    take_out(sets, name);
+    commit(std::move(sets));
+  }
+
+  /// Makes the adapter called `name` the active one in every layer: the default, for forwards
+  /// without routes and for rows of active_adapters. Layers that do not have it compute their
+  /// frozen weights. Throws ConfigError if there is none, StateError while a layer is merged.
+  void activate(const std::string& name) { activate(std::vector<Weighted>{{name, 1}}); }
+
+  /// Makes several active, whose weighted updates are summed: sum of weight s B A. Of more than one
+  /// it makes one adapter of their ranks together, from their values at this moment: it is what
+  /// serves, not what trains. Throws as above, and ConfigError for a name that comes twice and a
+  /// weight that is not finite.
+  void activate(const std::vector<Weighted>& several) {
+    const std::unique_lock lock(mutex_);
+    constexpr const char* where = "AdapterRegistry::activate";
+    std::vector<Set> sets = current();
+    for (std::size_t i = 0; i < several.size(); ++i) {
+      require_there(sets, several[i].name, where);
+      require_finite(several[i].weight, where, "weight");
+      for (std::size_t j = 0; j < i; ++j)
+        if (several[i].name == several[j].name)
+          throw ConfigError(message(where, ": ", in_quotes(several[i].name), " comes twice"));
+    }
+    const bool as_it_is = several.size() == 1 && several.front().weight == 1;
+    for (std::size_t i = 0; i < sets.size(); ++i) {
+      if (sets[i].find(combined) != nullptr) sets[i].remove(combined, where);
+      sets[i].deactivate();
+      if (as_it_is) {
+        const std::string& name = several.front().name;
+        if (sets[i].find(name) != nullptr) sets[i].activate(name, where);
+        continue;
+      }
+      StackedAdapter<T> stack;
+      for (const Weighted& each : several)
+        if (const auto* entry = sets[i].find(each.name))
+          stack.add(*entry->adapter, each.weight * entry->scaling());
+      if (stack.empty()) continue;
+      Adapter adapter = std::move(stack).adapter();
+      adapter.set_name(parts_[i].name);
+      sets[i].add(combined, std::make_shared<Adapter>(std::move(adapter)), where);
+      sets[i].activate(combined, where);
+    }
+    commit(std::move(sets));
+  }
+
+  /// Lets no adapter be active. Throws StateError while a layer is merged.
+  void deactivate() { activate(std::vector<Weighted>{}); }
+
+  /// Returns the adapters of all layers as they are now; the same object until something changes.
+  [[nodiscard]] std::shared_ptr<const AdapterSnapshot> snapshot() const {
+    {
+      const std::shared_lock lock(mutex_);
+      if (snapshot_ != nullptr && is_current()) return snapshot_;
+    }
+    const std::unique_lock lock(mutex_);
+    std::vector<std::shared_ptr<const Set>> sets;
+    for (const Part& part : parts_) sets.push_back(part.adapters(part.layer));
+    seen_ = sets;
+    snapshot_ = make_snapshot(sets);
+    return snapshot_;
+  }
+
+  /// Lets `routes` compute with the adapters as they are now. Throws ConfigError for a name that no
+  /// layer has, as of one that was removed.
+  void bind(AdapterRoutes& routes) const { routes.bind(snapshot()); }
+
+ private:
+  static constexpr const char* combined = "__combined__";
+
+  // A layer of any kind.
+  struct Part {
+    void* layer;
+    std::string name;
+    std::shared_ptr<const Set> (*adapters)(const void*);
+    void (*check_add)(const void*, const Adapter&);
+    bool (*merged)(const void*);
+    void (*publish)(void*, std::shared_ptr<const Set>);
+  };
+
+  static bool is_reserved(std::string_view name) {
+    return name == combined || name == active_adapters || name == base_adapter;
+  }
+
+  [[nodiscard]] const Part* find(std::string_view name) const {
+    for (const Part& part : parts_)
+      if (part.name == name) return &part;
+    return nullptr;
+  }
+
+  [[nodiscard]] std::vector<Set> current() const {
+    std::vector<Set> sets;
+    for (const Part& part : parts_) {
+      if (part.merged(part.layer))
+        throw StateError(message(part.name,
+                                 " (AdapterRegistry): the adapter is merged into the "
+                                 "weight: unmerge() first"));
+      sets.push_back(*part.adapters(part.layer));
+    }
+    return sets;
+  }
+
+  void require_free(const std::string& name, const char* where) const {
+    if (name.empty() || is_reserved(name))
+      throw ConfigError(message(where, ": an adapter cannot be called ", in_quotes(name)));
+    for (const Part& part : parts_)
+      if (part.adapters(part.layer)->find(name) != nullptr)
+        throw ConfigError(message(where, ": there is an adapter called ", in_quotes(name),
+                                  " already: replace() puts another in its place"));
+  }
+
+  static void require_there(const std::vector<Set>& sets, const std::string& name,
+                            const char* where) {
+    if (!is_reserved(name))
+      for (const Set& set : sets)
+        if (set.find(name) != nullptr) return;
+    throw ConfigError(message(where, ": there is no adapter called ", in_quotes(name)));
+  }
+
+  // Returns in which sets it was active.
+  static std::vector<bool> take_out(std::vector<Set>& sets, const std::string& name) {
+    std::vector<bool> was_active;
+    for (Set& set : sets) {
+      was_active.push_back(set.active() != nullptr && set.active()->name == name);
+      if (set.find(name) != nullptr) set.remove(name, "AdapterRegistry");
+    }
+    return was_active;
+  }
+
+  [[nodiscard]] std::vector<Set> with(const std::string& name, Modules modules,
+                                      std::vector<Set> sets, const char* where) const {
+    if (modules.empty())
+      throw ConfigError(message(where, ": the adapter ", in_quotes(name), " has no modules"));
+    for (auto& [module, adapter] : modules) {
+      const Part* const part = find(module);
+      if (part == nullptr)
+        throw ConfigError(message(where, ": the adapter ", in_quotes(name), " has factors for ",
+                                  in_quotes(module), ", which is no layer of the registry"));
+      part->check_add(part->layer, adapter);
+      adapter.set_name(module);
+      Set& set = sets[static_cast<std::size_t>(part - parts_.data())];
+      const bool had_none = set.empty();
+      set.add(name, std::make_shared<Adapter>(std::move(adapter)), where);
+      if (had_none) set.deactivate();
+    }
+    return sets;
+  }
+
+  // Everything is made before the first layer changes; then nothing throws.
+  void commit(std::vector<Set> sets) {
+    std::vector<std::shared_ptr<const Set>> next;
+    for (Set& set : sets) next.push_back(std::make_shared<const Set>(std::move(set)));
+    auto snapshot = make_snapshot(next);
+    auto seen = next;
+    for (std::size_t i = 0; i < next.size(); ++i)
+      parts_[i].publish(parts_[i].layer, std::move(next[i]));
+    seen_.swap(seen);
+    snapshot_.swap(snapshot);
+  }
+
+  [[nodiscard]] std::shared_ptr<const AdapterSnapshot> make_snapshot(
+      const std::vector<std::shared_ptr<const Set>>& sets) const {
+    auto snapshot = std::make_shared<AdapterSnapshot>();
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      snapshot->add(parts_[i].layer, sets[i]);
+      for (const auto& entry : sets[i]->entries()) snapshot->add_name(entry.name);
+    }
+    snapshot->add_name(active_adapters);
+    snapshot->finish();
+    return snapshot;
+  }
+
+  // Tells whether the layers are as the snapshot has them: their own verbs may have changed them.
+  [[nodiscard]] bool is_current() const {
+    for (std::size_t i = 0; i < parts_.size(); ++i)
+      if (parts_[i].adapters(parts_[i].layer) != seen_[i]) return false;
+    return true;
+  }
+
+  mutable std::shared_mutex mutex_;
+  std::vector<Part> parts_;
+  mutable std::vector<std::shared_ptr<const Set>> seen_;  // of the snapshot
+  mutable std::shared_ptr<const AdapterSnapshot> snapshot_;
+};
+
+}  // namespace lora

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "lora/adapters/adapter_registry.hpp"
+#include "lora/core/error.hpp"
+#include "lora/core/printable.hpp"
+#include "lora/layers/lora_adapter.hpp"
+#include "lora/peft/adapter_values.hpp"
+
+namespace lora::peft {
+
+/// Returns what a registry takes of `values`. Throws ConfigError for an adapter with tensors beside
+/// its factors (biases, modules stored whole): they would be those of all adapters of the model.
+template <class T>
+[[nodiscard]] typename AdapterRegistry<T>::Modules registry_modules(AdapterValues<T> values) {
+  if (!values.others.empty())
+    throw ConfigError(message("registry_modules: the adapter has tensors beside its factors, as ",
+                              in_quotes(values.others.begin()->first),
+                              ": adapters that share a model cannot have them"));
+  typename AdapterRegistry<T>::Modules modules;
+  for (auto& [name, factors] : values.modules)
+    modules.emplace(name, LoRAAdapter<T>(factors.config, std::move(factors.a.value),
+                                         std::move(factors.b.value)));
+  return modules;
+}
+
+/// Adds an adapter that is in memory, all of it or nothing; see AdapterRegistry::add. Throws what
+/// that and registry_modules throw.
+template <class T>
+void add_adapter(AdapterRegistry<T>& registry, const std::string& name, AdapterValues<T> values) {
+  registry.add(name, registry_modules(std::move(values)));
+}
+
+/// Adds the adapter that PEFT or save_adapter wrote to `directory`, which is read once. Throws what
+/// read_adapter throws, and as above.
+template <class T>
+void add_adapter(AdapterRegistry<T>& registry, const std::string& name,
+                 const std::filesystem::path& directory) {
+  add_adapter(registry, name, read_adapter<T>(directory));
+}
+
+/// Puts the adapter of `directory` in the place of that called `name`; see
+/// AdapterRegistry::replace. Throws as above.
+template <class T>
+void replace_adapter(AdapterRegistry<T>& registry, const std::string& name,
+                     const std::filesystem::path& directory) {
+  registry.replace(name, registry_modules(read_adapter<T>(directory)));
+}
+
+}  // namespace lora::peft

@@ -1,0 +1,213 @@
+#include <lora/adapters/adapter_registry.hpp>
+
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <lora/layers/lora_linear.hpp>
+
+#include "support/catch.hpp"
+#include "support/random_matrix.hpp"
+#include "support/throws.hpp"
+#include "support/tolerance.hpp"
+
+using namespace lora;
+using namespace lora::test;
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+constexpr Index features = 4;
+
+// An adapter that adds `factor` x, so that three layers of one version give (1 + factor)^3 x.
+LoRAAdapter<float> multiple(float factor) {
+  return LoRAAdapter<float>({.rank = features, .alpha = features},
+                            factor * Matrix<float>::Identity(features, features),
+                            Matrix<float>::Identity(features, features));
+}
+
+// Three layers, the identity each, in a row.
+struct Chain {
+  Chain() {
+    for (const char* name : {"first", "second", "third"}) {
+      layers.push_back(std::make_unique<LoRALinear<float>>(
+          DenseWeight<float>(Matrix<float>::Identity(features, features))));
+      layers.back()->set_name(name);
+      registry.manage(*layers.back());
+    }
+  }
+
+  static AdapterRegistry<float>::Modules modules(float factor,
+                                                 const Names& of = {"first", "second", "third"}) {
+    AdapterRegistry<float>::Modules modules;
+    for (const std::string& name : of) modules.emplace(name, multiple(factor));
+    return modules;
+  }
+
+  // What becomes of an x of ones.
+  [[nodiscard]] Matrix<float> run(const AdapterRoutes& routes) const {
+    Matrix<float> x = Matrix<float>::Ones(routes.rows(), features), y;
+    for (const auto& layer : layers) {
+      layer->forward(x, routes, y);
+      x.swap(y);
+    }
+    return x;
+  }
+
+  [[nodiscard]] std::vector<float> rows(const Names& names) const {
+    AdapterRoutes routes(names);
+    registry.bind(routes);
+    const Matrix<float> y = run(routes);
+    std::vector<float> firsts;
+    for (Index i = 0; i < y.rows(); ++i) firsts.push_back(y(i, 0));
+    return firsts;
+  }
+
+  std::vector<std::unique_ptr<LoRALinear<float>>> layers;
+  AdapterRegistry<float> registry;
+};
+
+}  // namespace
+
+TEST_CASE("a registry's adapters are those of all layers, of which one may lack some") {
+  Chain chain;
+  chain.registry.add("two", Chain::modules(1));
+  chain.registry.add("some", Chain::modules(2, {"second"}));
+  CHECK(chain.registry.names() == Names{"some", "two"});
+  CHECK(chain.registry.has("two"));
+  CHECK_FALSE(chain.registry.has("__active__"));
+  CHECK(chain.rows({"two", "__base__", "some", "__active__"}) == std::vector<float>{8, 1, 3, 1});
+  chain.registry.replace("two", Chain::modules(2));
+  CHECK(chain.rows({"two"}) == std::vector<float>{27});
+  chain.registry.remove("two");
+  check_throws<ConfigError>(
+      [&] {
+        static_cast<void>(chain.rows({"some", "two"}));
+      },
+      "AdapterRoutes::bind: row 1 is routed to an adapter called \"two\", which no layer has");
+}
+
+TEST_CASE("one adapter or the weighted sum of several is active") {
+  Chain chain;
+  chain.registry.add("two", Chain::modules(1));
+  chain.registry.add("three", Chain::modules(2));
+  chain.registry.add("some", Chain::modules(2, {"second"}));
+  chain.registry.activate("two");
+  CHECK(chain.layers[0]->active_adapter() == "two");
+  CHECK(chain.rows({"__active__", "three"}) == std::vector<float>{8, 27});
+  chain.registry.activate("some");
+  CHECK(chain.rows({"__active__"}) == std::vector<float>{3});
+  chain.registry.activate({{"two", 1}, {"three", 0.5}, {"some", -1}});
+  CHECK(chain.rows({"__active__", "two"}) == std::vector<float>{9, 8});  // 3 * 1 * 3
+  CHECK(chain.registry.names() == Names{"some", "three", "two"});
+  const Matrix<float> x = Matrix<float>::Ones(1, features);
+  Matrix<float> y;
+  chain.layers[0]->forward(x, y);
+  CHECK(y(0, 0) == 3);
+  check_throws<ConfigError>([&] { chain.registry.activate({{"two", NAN}}); }, "weight");
+  check_throws<ConfigError>(
+      [&] {
+        chain.registry.activate({{"two", 1}, {"two", 2}});
+      },
+      "\"two\" comes twice");
+  check_throws<ConfigError>([&] { chain.registry.activate("four"); }, "no adapter called \"four\"");
+  CHECK(chain.rows({"__active__"}) == std::vector<float>{9});
+  chain.registry.activate("three");
+  chain.registry.replace("three", Chain::modules(1));
+  CHECK(chain.rows({"__active__"}) == std::vector<float>{8});
+  chain.registry.remove("three");
+  CHECK(chain.rows({"__active__"}) == std::vector<float>{1});
+  chain.registry.activate("two");
+  chain.registry.deactivate();
+  CHECK(chain.layers[2]->adapter_names() == Names{"two"});
+  CHECK(chain.rows({"__active__"}) == std::vector<float>{1});
+}
+
+TEST_CASE("a change that fails leaves every layer as it was") {
+  Chain chain;
+  chain.registry.add("two", Chain::modules(1));
+  std::array<std::shared_ptr<const AdapterSet<LoRAAdapter<float>>>, 3> before;
+  for (const std::size_t i : {0u, 1u, 2u}) before[i] = chain.layers[i]->adapters();
+  const auto snapshot = chain.registry.snapshot();
+  check_throws<ConfigError>([&] { chain.registry.add("two", Chain::modules(1)); }, "already");
+  check_throws<ConfigError>([&] { chain.registry.add("__base__", Chain::modules(1)); },
+                            "cannot be called");
+  check_throws<ConfigError>([&] { chain.registry.add("none", {}); }, "has no modules");
+  check_throws<ConfigError>(
+      [&] {
+        chain.registry.add("x", Chain::modules(1, {"first", "zeroth"}));
+      },
+      "\"zeroth\", which is no layer");
+  auto wrong = Chain::modules(1, {"first", "second"});
+  wrong.emplace("third", LoRAAdapter<float>(features, features + 1, {.rank = 2}, 1));
+  check_throws<ShapeError>([&] { chain.registry.add("x", wrong); }, "third");
+  check_throws<ShapeError>([&] { chain.registry.replace("two", wrong); }, "third");
+  check_throws<ConfigError>([&] { chain.registry.remove("x"); }, "no adapter called \"x\"");
+  for (const std::size_t i : {0u, 1u, 2u}) CHECK(chain.layers[i]->adapters() == before[i]);
+  CHECK(chain.registry.snapshot() == snapshot);
+  chain.registry.activate("two");
+  chain.layers[1]->merge();
+  check_throws<StateError>([&] { chain.registry.add("x", Chain::modules(1)); },
+                           "second (AdapterRegistry)");
+  chain.layers[1]->unmerge();
+  LoRALinear<float> nameless(DenseWeight<float>(Matrix<float>::Identity(2, 2)));
+  check_throws<ConfigError>([&] { chain.registry.manage(nameless); }, "has no name");
+  check_throws<ConfigError>([&] { chain.registry.manage(*chain.layers[0]); }, "two layers");
+}
+
+TEST_CASE(
+    "what layers do by themselves is seen, and a removed adapter is freed after its readers") {
+  Chain chain;
+  chain.registry.add("two", Chain::modules(1));
+  chain.registry.activate("two");
+  chain.layers[0]->set_scale(0);
+  CHECK(chain.rows({"two"}) == std::vector<float>{4});
+  std::weak_ptr<const LoRAAdapter<float>> adapter =
+      chain.layers[2]->adapters()->find("two")->adapter;
+  AdapterRoutes routes({"two"});
+  chain.registry.bind(routes);
+  chain.registry.remove("two");
+  CHECK(chain.run(routes)(0, 0) == 4);
+  CHECK_FALSE(adapter.expired());
+  routes = AdapterRoutes();
+  CHECK(adapter.expired());
+}
+
+TEST_CASE("eight threads serve while adapters come and go, and none sees half a change",
+          "[threads]") {
+  Chain chain;
+  chain.registry.add("stays", Chain::modules(1));
+  chain.registry.add("moves", Chain::modules(1));
+  std::atomic<bool> stop = false;
+  std::atomic<int> wrong = 0, served = 0;
+  std::vector<std::thread> readers;
+  for (int t = 0; t < 8; ++t)
+    readers.emplace_back([&] {
+      while (!stop) {
+        try {
+          const auto y = chain.rows({"moves", "stays", "__active__", "__base__"});
+          const bool whole = (y[0] == 8 || y[0] == 27) && y[1] == 8 &&
+                             (y[2] == 1 || y[2] == 8 || y[2] == 27 || y[2] == 64) && y[3] == 1;
+          if (!whole) ++wrong;
+        } catch (const ConfigError&) {  // "moves" has gone
+        }
+        ++served;
+      }
+    });
+  for (int i = 0; i < 50 || served < 200; ++i) {
+    chain.registry.replace("moves", Chain::modules(2));
+    chain.registry.activate({{"moves", 1}, {"stays", 1}});
+    chain.registry.activate("moves");
+    chain.registry.remove("moves");
+    chain.registry.add("moves", Chain::modules(1));
+    chain.registry.activate("stays");
+  }
+  stop = true;
+  for (std::thread& reader : readers) reader.join();
+  CHECK(wrong == 0);
+}
