@@ -155,6 +155,8 @@
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_conv2d.hpp"
+#include "lora/layers/lora_embedding.hpp"
+#include "lora/layers/lora_embedding_adapter.hpp"
 #include "lora/layers/lora_linear.hpp"
 #include "lora/layers/lora_linear_group.hpp"
 #include "lora/layers/lora_over_weight.hpp"

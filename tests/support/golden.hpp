@@ -11,13 +11,13 @@
 
 namespace lora::test {
 
-/// Reads a golden file that tests/golden/make_golden.py wrote: lines of `name rows cols value ...`
-/// with hexadecimal floats.
+/// Reads a golden file that tests/golden/make_golden.py wrote, or in another folder one of the same
+/// kind: lines of `name rows cols value ...` with hexadecimal floats.
 template <class T>
 class Golden {
  public:
-  explicit Golden(const std::string& name) {
-    const std::string path = message(LORA_GOLDEN_DIR, "/core/", name, ".txt");
+  explicit Golden(const std::string& name, const std::string& folder = "core") {
+    const std::string path = message(LORA_GOLDEN_DIR, "/", folder, "/", name, ".txt");
     std::ifstream file(path);
     if (!file) throw std::runtime_error("cannot read " + path);
     std::string tensor, value;

@@ -1,0 +1,419 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lora/core/elementwise.hpp"
+#include "lora/core/gradients.hpp"
+#include "lora/core/matrix.hpp"
+#include "lora/core/number_checks.hpp"
+#include "lora/core/output.hpp"
+#include "lora/core/parallel.hpp"
+#include "lora/core/parameter_list.hpp"
+#include "lora/core/place.hpp"
+#include "lora/core/scratch.hpp"
+#include "lora/core/tape.hpp"
+#include "lora/frozen/dense_weight.hpp"
+#include "lora/frozen/frozen_weight.hpp"
+#include "lora/kernels/low_rank_gradients.hpp"
+#include "lora/kernels/low_rank_path.hpp"
+#include "lora/kernels/product.hpp"
+#include "lora/layers/adapter_owner.hpp"
+#include "lora/layers/adapter_tensor.hpp"
+#include "lora/layers/lora_config.hpp"
+#include "lora/layers/lora_embedding_adapter.hpp"
+#include "lora/layers/merge_record.hpp"
+
+namespace lora {
+
+/// What an embedding does beside looking up rows.
+struct EmbeddingSettings {
+  double scale = 1;                       ///< of every result: Gemma's sqrt(features)
+  std::optional<Index> padding_idx = {};  ///< PyTorch's: an entry whose column of A gets no
+                                          ///< gradient; see LoRAEmbedding
+};
+
+/// A frozen embedding with a set of trainable low-rank updates, of which one is active, or none
+/// (PEFT 0.21's lora.Embedding; Hu et al., "LoRA", 2021): for N ids
+///
+///     y[n] = scale (E[id] + s A^T[id] B^T)
+///
+/// E (entries, features) is the table in any storage whose rows can be read; A (rank, entries)
+/// starts at zero and B (features, rank) standard normal, the other way round from a LoRALinear.
+/// s = alpha / rank or alpha / sqrt(rank). As in PEFT there is no dropout, whatever the settings
+/// say, and the entry padding_idx has an update as all others have: its column of A only gets no
+/// gradient, while B's gradient counts its tokens.
+///
+/// A head that is tied to E keeps E: an adapter does not reach it (PEFT without
+/// ensure_weight_tying), but merge() changes the table itself, and so a head over the same memory.
+///
+/// Which calls may run at once: see AdapterOwner. Threads that train one layer at the same time
+/// have a tape and Gradients each and call the const backward. A second call of the same shapes
+/// allocates nothing. Every check comes before the first change.
+template <class T, class Frozen = DenseWeight<T>>
+requires RowReadableWeight<Frozen, T>
+class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddingAdapter<T>> {
+  using Owner = AdapterOwner<LoRAEmbedding, LoRAEmbeddingAdapter<T>>;
+
+ public:
+  using Scalar = T;
+  using Adapter = LoRAEmbeddingAdapter<T>;
+  static constexpr const char* kind = "LoRAEmbedding";
+
+  /// Wraps a table (entries, features) without an adapter: a frozen embedding. Throws ConfigError
+  /// for a scale that is not finite and a padding_idx that is no entry.
+  explicit LoRAEmbedding(Frozen table, const EmbeddingSettings& settings = {})
+      : table_(std::move(table)), settings_(settings) {
+    check_settings();
+  }
+
+  /// Wraps a table with an active adapter called "default", drawn from `seed`. Throws ConfigError
+  /// for settings out of range, and as above.
+  LoRAEmbedding(Frozen table, const LoRAConfig& config, std::uint64_t seed,
+                const EmbeddingSettings& settings = {})
+      : Owner(new_adapter(table, config, seed)), table_(std::move(table)), settings_(settings) {
+    check_settings();
+  }
+
+  // ---- Computing ----
+
+  /// Computes y (N, features) for N ids. Throws ShapeError for an id that is no entry, and for
+  /// memory of another shape.
+  void forward(std::span<const int> ids, Output<T> y) const {
+    const Place where{"LoRAEmbedding::forward", this->name()};
+    check_ids(ids, where);
+    const auto adapters = this->adapters();
+    const Entry* const used = in_use(*adapters, where);
+    const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
+    Scratch scratch;
+    run_forward(ids, used, scratch.matrix<T>(rows_of(ids), rank_of(used)), result);
+  }
+
+  /// Computes the same and leaves on the tape what backward needs: A^T[id] (N, rank). Throws
+  /// ShapeError, and StateError while merged.
+  void forward(std::span<const int> ids, Tape<T>& tape, Output<T> y) const {
+    const Place where{"LoRAEmbedding::forward(ids, tape, y)", this->name()};
+    this->require_unmerged(where);
+    check_ids(ids, where);
+    const auto adapters = this->adapters();
+    const Entry* const used = in_use(*adapters, where);
+    const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
+    auto& frame = tape.push(this, this->name(), result.rows());
+    frame.note_layout(layout_of(ids));
+    if (used != nullptr) {
+      frame.note_input(used->adapter->a().value);
+      frame.note_input(used->adapter->b().value);
+    }
+    frame.hold(adapters);
+    run_forward(ids, used, frame.keep(result.rows(), rank_of(used)), result);
+  }
+
+  /// Adds to the gradients of A and B for dy (N, features): with g = dy B,
+  ///
+  ///     dB += scale s dy^T A^T[ids],  dA[:, id_n] += scale s g[n]  in the order of the tokens
+  ///
+  /// The ids are the forward's and the layer is as it was then: StateError otherwise, before
+  /// anything changes. Throws ShapeError too.
+  void backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape) {
+    run_backward(ids, dy, tape, GradientTarget<T>::own());
+  }
+
+  /// Does the same, but adds to `gradients`, a `Gradients<T>` made from parameters(): what threads
+  /// that train one layer call, each with its own.
+  void backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape,
+                GradientTarget<T> gradients) const {
+    run_backward(ids, dy, tape, gradients);
+  }
+
+  // ---- The adapter ----
+
+  /// Returns the factors of the active adapter, for reading gradients and for setting values. Use
+  /// replace_adapter to change the settings. Throws StateError if there is none.
+  [[nodiscard]] Parameter<T>& lora_A() { return this->own_adapter("lora_A").a(); }
+  [[nodiscard]] Parameter<T>& lora_B() { return this->own_adapter("lora_B").b(); }
+  [[nodiscard]] const Parameter<T>& lora_A() const { return this->adapter().a(); }
+  [[nodiscard]] const Parameter<T>& lora_B() const { return this->adapter().b(); }
+
+  /// Lists the tensors that an adapter of these settings has, as PEFT has them: no ".weight".
+  [[nodiscard]] std::vector<AdapterTensor<T>> adapter_tensors(const LoRAConfig& config) const {
+    const Adapter& adapter = this->adapter();
+    return {{".lora_embedding_A", {config.rank, entries()}, &adapter.a()},
+            {".lora_embedding_B", {features(), config.rank}, &adapter.b()}};
+  }
+
+  using Owner::replace_adapter;
+
+  /// Replaces the active adapter by one of these settings and values, one for each of
+  /// adapter_tensors(config). Throws ShapeError for another number of them, and as the one that
+  /// takes an adapter.
+  void replace_adapter(const LoRAConfig& config, std::vector<Matrix<T>> values) {
+    this->check_replace(config);
+    const std::string where = this->at("replace_adapter");
+    if (values.size() != 2)
+      throw ShapeError(message(where, ": ", values.size(), " values, expected A and B"));
+    require_factors(values[0], values[1], config.rank, where);
+    const auto adapters = this->adapters();  // keeps what another thread may replace meanwhile
+    const std::uint64_t seed = Owner::require_active(*adapters, where).adapter->seed();
+    replace_adapter(Adapter(config, std::move(values[0]), std::move(values[1]), seed));
+  }
+
+  // ---- Merging ----
+
+  /// Adds s A^T B^T to the table in place, after which forward only looks rows up. Whatever else
+  /// reads this memory, as a tied head, sees the sum too. Throws StateError if merged already,
+  /// without an adapter that is switched on, or if the memory is read-only.
+  void merge(MergeMode mode = MergeMode::reversible) requires MergeableWeight<Frozen, T> {
+    const std::string where = this->at("merge");
+    if (merged()) throw StateError(message(where, ": the adapter is merged already"));
+    const auto adapters = this->adapters();
+    const Entry& entry = require_in_use(*adapters, where);
+    if (!table_.writable())
+      throw StateError(message(where,
+                               ": the table's memory is read-only; merged_weight() gives the "
+                               "merged table as a matrix of its own"));
+    const Matrix<T> at = entry.adapter->a().value.transpose();
+    const Matrix<T> bt = entry.adapter->b().value.transpose();
+    record_.merge(table_, static_cast<T>(entry.scaling()), at, bt, mode);
+  }
+
+  /// Gives the table back the bits that it had before merge(). Throws StateError unless merged
+  /// reversibly, and if the table is not what merge() left.
+  void unmerge() requires MergeableWeight<Frozen, T> {
+    record_.unmerge(table_, this->at("unmerge"));
+  }
+
+  [[nodiscard]] bool merged() const { return record_.merged(); }
+
+  /// Returns s A^T B^T (entries, features) of the active adapter, without `scale`: PEFT's
+  /// get_delta_weight. Throws StateError without an adapter that is switched on.
+  [[nodiscard]] Matrix<T> delta_weight() const {
+    const auto adapters = this->adapters();
+    const Entry& entry = require_in_use(*adapters, this->at("delta_weight"));
+    Matrix<T> delta = Matrix<T>::Zero(entries(), features());
+    add_update(entry, delta);
+    return delta;
+  }
+
+  /// Returns E + s A^T B^T (entries, features), without `scale`; while merged, E as it is. Throws
+  /// StateError without an adapter that is switched on.
+  [[nodiscard]] Matrix<T> merged_weight() const {
+    const auto adapters = this->adapters();
+    const Entry* const entry =
+        merged() ? nullptr : &require_in_use(*adapters, this->at("merged_weight"));
+    return with_update(entry);
+  }
+
+  /// Returns the table that forward looks rows up in, without `scale`: E + s A^T B^T of the adapter
+  /// in use, or E.
+  [[nodiscard]] Matrix<T> weight_in_use() const {
+    const auto adapters = this->adapters();
+    return with_update(in_use(*adapters, Place{"LoRAEmbedding::weight_in_use", this->name()}));
+  }
+
+  // ---- What it is made of ----
+
+  [[nodiscard]] Index entries() const { return table_.out_features(); }
+  [[nodiscard]] Index features() const { return table_.in_features(); }
+  [[nodiscard]] const Frozen& weight() const { return table_; }
+  [[nodiscard]] const EmbeddingSettings& settings() const { return settings_; }
+
+  /// Lists what trains: A and B of the active adapter.
+  [[nodiscard]] ParameterList<T> parameters() {
+    if (!this->has_adapter()) return {};
+    return this->own_adapter("parameters").parameters();
+  }
+
+  /// Returns the number of scalars that train: rank (entries + features) of the active adapter.
+  [[nodiscard]] Index trainable_parameters() const {
+    const auto adapters = this->adapters();
+    const Entry* const active = adapters->active();
+    return active != nullptr ? active->adapter->size() : 0;
+  }
+
+  /// Returns the number of scalars of the table and all adapters together.
+  [[nodiscard]] Index total_parameters() const {
+    Index sum = entries() * features();
+    const auto set = this->adapters();  // keeps the entries while the loop reads them
+    for (const Entry& entry : set->entries()) sum += entry.adapter->size();
+    return sum;
+  }
+
+ private:
+  friend Owner;
+
+  using Set = typename Owner::Set;
+  using Entry = typename Set::Entry;
+
+  // ---- What AdapterOwner asks for ----
+
+  static Adapter new_adapter(const Frozen& table, const LoRAConfig& config, std::uint64_t seed) {
+    check_config(config, kind);
+    return Adapter(table.out_features(), table.in_features(), config, seed);
+  }
+
+  [[nodiscard]] Adapter make_adapter(const LoRAConfig& config, std::uint64_t seed) const {
+    return new_adapter(table_, config, seed);
+  }
+
+  template <class Where>
+  static void check_config(const LoRAConfig& config, const Where& where) {
+    validate(config, where);
+    if (config.train_bias)
+      throw ConfigError(message(where, ": train_bias is set, but an embedding has no bias"));
+  }
+
+  template <class Where>
+  void check_adapter(const LoRAConfig& config, const Where& where) const {
+    check_config(config, where);
+  }
+
+  template <class Where>
+  void check_shape(const Adapter& adapter, const Where& where) const {
+    require_factors(adapter.a().value, adapter.b().value, adapter.rank(), where);
+  }
+
+  void name_others(bool) {}
+
+  // ---- Checks ----
+
+  void check_settings() const {
+    require_finite(settings_.scale, kind, "scale");
+    const auto& padding = settings_.padding_idx;
+    if (padding && (*padding < 0 || *padding >= entries()))
+      throw ConfigError(message(kind, ": padding_idx is ", *padding, ", expected an entry in [0, ",
+                                entries(), ")"));
+  }
+
+  template <class A, class Where>
+  void require_factors(const A& a, const A& b, Index rank, const Where& where) const {
+    require_shape(a, rank, entries(), where, "a", "rank", "entries");
+    require_shape(b, features(), rank, where, "b", "features", "rank");
+  }
+
+  template <class Where>
+  void check_ids(std::span<const int> ids, const Where& where) const {
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      if (ids[i] < 0 || ids[i] >= entries())
+        throw ShapeError(message(where, ": id ", i, " is ", ids[i], ", expected an entry in [0, ",
+                                 entries(), ")"));
+  }
+
+  // What a forward adds to the rows of the table, or null.
+  template <class Where>
+  [[nodiscard]] const Entry* in_use(const Set& adapters, const Where& where) const {
+    const Entry* const used = merged() ? nullptr : adapters.in_use();
+    if (used != nullptr) check_shape(*used->adapter, where);
+    return used;
+  }
+
+  template <class Where>
+  const Entry& require_in_use(const Set& adapters, const Where& where) const {
+    const Entry& active = Owner::require_active(adapters, where);
+    check_shape(*active.adapter, where);
+    if (!adapters.enabled())
+      throw StateError(message(where, ": the adapter is switched off: enable_adapter() first"));
+    return active;
+  }
+
+  [[nodiscard]] static Index rank_of(const Entry* used) {
+    return used == nullptr ? 0 : used->adapter->rank();
+  }
+
+  [[nodiscard]] static Index rows_of(std::span<const int> ids) {
+    return static_cast<Index>(ids.size());
+  }
+
+  static std::uint64_t layout_of(std::span<const int> ids) {
+    std::uint64_t hash = 0xCBF29CE484222325;  // FNV-1a over words
+    for (const int id : ids) hash = (hash ^ static_cast<std::uint64_t>(id)) * 0x100000001B3;
+    return hash;
+  }
+
+  // ---- Computing ----
+
+  [[nodiscard]] T path_scale(const Entry& used) const {
+    return static_cast<T>(used.scaling() * settings_.scale);
+  }
+
+  void run_forward(std::span<const int> ids, const Entry* used, MatrixRef<T> xa,
+                   MatrixRef<T> y) const {
+    const T scale = static_cast<T>(settings_.scale);
+    for_each_row(y.rows(), y.cols(), 16, [&](Index n) {
+      T* const row = y.data() + n * y.outerStride();
+      table_.copy_row(ids[static_cast<std::size_t>(n)], row);
+      if (settings_.scale != 1) y.row(n) *= scale;
+    });
+    if (used == nullptr) return;
+    const auto& a = used->adapter->a().value;
+    for_each_row(xa.rows(), xa.cols(), 64,
+                 [&](Index n) { xa.row(n) = a.col(ids[static_cast<std::size_t>(n)]).transpose(); });
+    add_product(y, path_scale(*used), xa, used->adapter->b().value.transpose());
+  }
+
+  void run_backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape,
+                    GradientTarget<T> target) const {
+    const Place where{"LoRAEmbedding::backward", this->name()};
+    this->require_unmerged(where);
+    require_shape(dy, rows_of(ids), features(), where, "dy", "ids", "features");
+    auto& frame = tape.top(this, dy.rows(), where);
+    if (frame.layout() != layout_of(ids))
+      throw StateError(message(where,
+                               ": the ids are not those of the forward on the tape: keep them as "
+                               "they are until backward"));
+    const auto adapters = this->adapters();
+    Owner::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
+    const Entry* const used = in_use(*adapters, where);
+    if (used == nullptr) return tape.pop();
+    const auto &a = used->adapter->a(), &b = used->adapter->b();
+    frame.mark(0).require_elements(a.value, where, "A");
+    frame.mark(1).require_elements(b.value, where, "B");
+    MatrixRef<T> da = target.of(a);
+    const MatrixRef<T> db = target.of(b);
+
+    const T s = path_scale(*used);
+    Scratch scratch;
+    MatrixRef<T> g = scratch.matrix<T>(dy.rows(), rank_of(used));
+    low_rank_path::gradient_of_xa<T>(dy, b.value, g);
+    const low_rank_path::Gradients<T> path{g, dy, frame.kept(), s, da.leftCols(0), db};
+    low_rank_path::add_gradients<T>(g.leftCols(0), std::span(&path, 1));
+    add_at_ids(ids, s, g, da);
+    tape.pop();
+  }
+
+  // da[:, id_n] += s g[n], token after token. A row of A is one thread's.
+  void add_at_ids(std::span<const int> ids, T s, const ConstMatrixRef<T>& g,
+                  MatrixRef<T> da) const {
+    const double work = 16 * static_cast<double>(g.rows()) * static_cast<double>(g.cols());
+    parallel_for(g.cols(), threads_for(g.cols(), work), [&](Index r) {
+      T* const row = da.data() + r * da.outerStride();
+      for (Index n = 0; n < g.rows(); ++n) {
+        const Index id = ids[static_cast<std::size_t>(n)];
+        if (id != settings_.padding_idx) row[id] += s * g(n, r);
+      }
+    });
+  }
+
+  // ---- Merging ----
+
+  // Adds s A^T B^T of `entry` to out.
+  void add_update(const Entry& entry, MatrixRef<T> out) const {
+    const auto &a = entry.adapter->a().value, &b = entry.adapter->b().value;
+    add_product(out, static_cast<T>(entry.scaling()), a.transpose(), b.transpose());
+  }
+
+  [[nodiscard]] Matrix<T> with_update(const Entry* entry) const {
+    Matrix<T> sum = table_.dense();
+    if (entry != nullptr) add_update(*entry, sum);
+    return sum;
+  }
+
+  Frozen table_;
+  EmbeddingSettings settings_;
+  MergeRecord<T> record_;
+};
+
+}  // namespace lora

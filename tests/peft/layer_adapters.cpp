@@ -1,0 +1,51 @@
+#include <algorithm>
+#include <filesystem>
+#include <string>
+
+#include <lora/io/safetensors/safetensors_reader.hpp>
+#include <lora/layers/lora_embedding.hpp>
+#include <lora/peft/adapter.hpp>
+
+#include "support/catch.hpp"
+#include "support/golden.hpp"
+#include "support/temporary_directory.hpp"
+#include "support/tolerance.hpp"
+
+using namespace lora;
+using namespace lora::test;
+
+namespace {
+
+const std::filesystem::path folder = LORA_GOLDEN_DIR "/layers";
+
+// Loads the adapter that PEFT saved, and checks that what is saved then has PEFT's tensors.
+template <class Layer>
+void check_files(Layer& layer, const std::string& name) {
+  layer.set_name("layer");
+  const peft::PeftConfig config = peft::load_adapter(folder / name, layer);
+  const TemporaryDirectory directory;
+  peft::save_adapter(directory.path(), layer, {.config = config});
+  const io::SafetensorsReader theirs(folder / name / "adapter_model.safetensors");
+  const io::SafetensorsReader ours(directory.path() / "adapter_model.safetensors");
+  CHECK(theirs.tensors().size() == ours.tensors().size());
+  for (const auto& [key, view] : theirs.tensors()) {
+    CAPTURE(key);
+    CHECK(ours.tensor(key).shape == view.shape);
+    CHECK(ours.tensor(key).dtype == view.dtype);
+    CHECK(std::ranges::equal(ours.tensor(key).bytes, view.bytes));
+  }
+  const auto settings = peft::read_peft_config(directory.path());
+  CHECK(settings.layer_config("layer").alpha == config.layer_config("layer").alpha);
+}
+
+}  // namespace
+
+TEST_CASE("an embedding's adapter goes from PEFT's file to a layer and back") {
+  for (const char* name : {"embedding", "embedding_padding", "embedding_scale"}) {
+    CAPTURE(name);
+    const Golden<double> golden(name, "layers");
+    LoRAEmbedding<double> layer(DenseWeight<double>{golden["table"]}, {.rank = 1}, 1);
+    check_files(layer, name);
+    CHECK(largest_difference(layer.merged_weight(), golden["merged"]) < 1e-14);
+  }
+}
