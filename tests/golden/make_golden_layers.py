@@ -4,7 +4,7 @@ computes, its gradients, and the adapter as PEFT saves it.
     python tests/golden/make_golden_layers.py
 
 For each case NAME there are NAME.txt (make_golden.py says how to read it), in double, and the
-directory NAME with the adapter of a module called "layer". The versions that made the files stand
+directory NAME with the adapter of a module called "layer", unless the numbers are not PEFT's. The versions that made the files stand
 in layers/VERSIONS.txt.
 """
 
@@ -82,6 +82,33 @@ def embedding(name, base, **settings):
     golden.write()
 
 
+def convolution(name, base, shape, **settings):
+    """A convolution of images or sequences of `shape` (N, C, ...): PEFT's own numbers where it gives
+    A the same patches as W, else those of a convolution with W + s B A, in which it merges."""
+    base.double()
+    as_in_peft = base.padding_mode == "zeros" and all(d == 1 for d in base.dilation)
+    model = start(base, **settings)
+    layer = model.base_model.model.layer
+    a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+    x = torch.randn(*shape, dtype=torch.double, requires_grad=True)
+    s = layer.scaling["default"]
+    merged = base.weight + s * (b.flatten(1) @ a.flatten(1)).view_as(base.weight)
+    y = model(x) if as_in_peft else base._conv_forward(x, merged, base.bias)
+    dy = torch.randn_like(y)
+    (y * dy).sum().backward()
+    golden = Golden(name)
+    golden.path = OUT / f"{name}.txt"
+    for key, value in {"w": base.weight.flatten(1), "bias": base.bias, "x": rows(x), "y": rows(y),
+                       "dy": rows(dy), "dx": rows(x.grad), "a": a.flatten(1), "b": b.flatten(1),
+                       "da": a.grad.flatten(1), "db": b.grad.flatten(1)}.items():
+        golden.add(key, value)
+    if as_in_peft:
+        save(model, name)
+    layer.merge()
+    golden.add("merged", layer.base_layer.weight.flatten(1))
+    golden.write()
+
+
 if __name__ == "__main__":
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
@@ -89,5 +116,16 @@ if __name__ == "__main__":
     embedding("embedding", nn.Embedding(7, 5), r=2, lora_alpha=3)
     embedding("embedding_padding", nn.Embedding(7, 5, padding_idx=3), r=3, lora_alpha=4, use_rslora=True, lora_dropout=0.3)
     embedding("embedding_scale", ScaledEmbedding(7, 5), r=2)
+    convolution("conv2d", nn.Conv2d(3, 4, (3, 2), (2, 1), (1, 0)), (2, 3, 5, 4), r=2, lora_alpha=3)
+    convolution("conv2d_dilation", nn.Conv2d(2, 3, 3, 2, 2, dilation=(2, 3)), (1, 2, 6, 7), r=2)
+    convolution("conv2d_reflect", nn.Conv2d(2, 3, 3, 1, 2, padding_mode="reflect"), (1, 2, 4, 5),
+                r=2)
+    convolution("conv2d_replicate", nn.Conv2d(2, 3, (2, 3), 2, (2, 1), padding_mode="replicate"),
+                (2, 2, 3, 4), r=2)
+    convolution("conv2d_circular", nn.Conv2d(2, 3, 3, 2, (1, 3), padding_mode="circular"),
+                (1, 2, 4, 3), r=2)
+    convolution("conv1d", nn.Conv1d(3, 4, 3, 2, 1), (2, 3, 7), r=2, lora_alpha=3)
+    convolution("conv1d_dilation", nn.Conv1d(2, 3, 2, 1, 2, dilation=3, padding_mode="circular"),
+                (2, 2, 5), r=2)
     (OUT / "VERSIONS.txt").write_text(
         "".join(f"{name} {importlib.metadata.version(name)}\n" for name in ("torch", "peft")))

@@ -3,7 +3,10 @@
 #include <lora/frozen/dense_weight.hpp>
 #include <lora/frozen/half_weight.hpp>
 
+#include <vector>
+
 #include "contracts/lora_layer.hpp"
+#include "support/golden.hpp"
 #include "support/naive_conv2d.hpp"
 #include "support/throws.hpp"
 
@@ -75,7 +78,7 @@ class OnImages : public Layer {
 
 TEMPLATE_TEST_CASE("a LoRA convolution is that of W + s B A, and its norm", "", float, double) {
   using T = TestType;
-  for (const Window& window : windows)
+  for (const Window& window : all_windows())
     for (const Index channels : {1, 3, 20})
       for (const bool normed : {false, true}) {
         CAPTURE(window.kernel_height, window.kernel_width, window.stride_height, channels, normed);
@@ -104,7 +107,7 @@ TEMPLATE_TEST_CASE("a LoRA convolution is that of W + s B A, and its norm", "", 
 }
 
 TEST_CASE("every gradient of a LoRA convolution agrees with finite differences") {
-  for (const Window& window : windows)
+  for (const Window& window : all_windows())
     for (const double dropout : {0.0, 0.4})
       for (const bool normed : {false, true}) {
         CAPTURE(window.kernel_height, window.kernel_width, window.stride_height, dropout, normed);
@@ -139,11 +142,45 @@ TEMPLATE_TEST_CASE("a LoRA convolution keeps the contract of a LoRA layer", "[th
                    PackedWeight<float>, PackedWeight<double>, DenseWeight<float>) {
   using T = typename TestType::Scalar;
   for (const double dropout : {0.0, 0.2})
-    for (const Window& window : {Window::square(3, 1, 1), Window{}}) {
+    for (const Window& window :
+         {Window::square(3, 1, 1), Window{}, Window::square(3, 1, 2, 2, PaddingMode::replicate)}) {
       auto layer = make_conv2d<T, TestType>(70, 20, window,
                                             {.rank = 4, .dropout = dropout, .train_bias = true});
       check_lora_layer(OnImages<LoRAConv2d<T, TestType>>(std::move(layer), 6, 7), 84);
     }
+}
+
+TEST_CASE(
+    "a LoRA convolution computes what PEFT's does, and with any window what merging promises") {
+  struct Case {
+    const char* name;
+    ImageShape in;
+    Window window;
+    double alpha;
+  };
+  // Of dilations and padding modes PEFT 0.21.2 takes no notice in A: those are PyTorch's numbers.
+  for (const auto& [name, in, window, alpha] :
+       {Case{"conv2d", {2, 5, 4}, {3, 2, 2, 1, 1, 0}, 3},
+        Case{"conv2d_dilation", {1, 6, 7}, {3, 3, 2, 2, 2, 2, 2, 3}, 8},
+        Case{"conv2d_reflect", {1, 4, 5}, Window::square(3, 1, 2, 1, PaddingMode::reflect), 8},
+        Case{"conv2d_replicate", {2, 3, 4}, {2, 3, 2, 2, 2, 1, 1, 1, PaddingMode::replicate}, 8},
+        Case{"conv2d_circular", {1, 4, 3}, {3, 3, 2, 2, 1, 3, 1, 1, PaddingMode::circular}, 8}}) {
+    CAPTURE(name);
+    const Golden<double> golden(name, "layers");
+    const LoRAConfig config{.rank = 2, .alpha = alpha};
+    const Vector<double> bias = golden["bias"].row(0).transpose();
+    LoRAConv2d<double> layer(golden["w"], window, config, 1, bias);
+    layer.replace_adapter(config, std::vector{golden["a"], golden["b"]});
+    Matrix<double> y, dx;
+    Tape<double> tape;
+    layer.forward(golden["x"], in, tape, y);
+    CHECK(largest_difference(y, golden["y"]) < 1e-13);
+    layer.backward(golden["x"], in, golden["dy"], tape, dx);
+    CHECK(largest_difference(dx, golden["dx"]) < 1e-13);
+    CHECK(largest_difference(layer.lora_A().grad, golden["da"]) < 1e-13);
+    CHECK(largest_difference(layer.lora_B().grad, golden["db"]) < 1e-13);
+    CHECK(largest_difference(layer.merged_weight(), golden["merged"]) < 1e-14);
+  }
 }
 
 TEST_CASE("a convolution over a base in half precision computes with what that holds") {

@@ -13,7 +13,7 @@ using namespace lora;
 using namespace lora::test;
 
 TEST_CASE("a convolution that trains as a whole computes and has the gradients of its definition") {
-  for (const Window& window : windows)
+  for (const Window& window : all_windows())
     for (const bool with_bias : {false, true}) {
       CAPTURE(window.kernel_height, window.kernel_width, window.stride_height, with_bias);
       const ImageShape in{2, 6, 7};

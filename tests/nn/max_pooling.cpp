@@ -64,6 +64,8 @@ TEST_CASE("a max pooling refuses what is none, and gives the same bits for any t
   Matrix<float> y, dx, one, dx_one;
   check_throws<ConfigError>([&] { max_pooling<float>(x, in, Window::square(3, 2, 2), y); },
                             "padding is 2 x 2, expected at most half of the kernel");
+  check_throws<ConfigError>([&] { max_pooling<float>(x, in, Window::square(2, 1, 0, 2), y); },
+                            "a dilation");
   check_throws<ConfigError>([&] { max_pooling<float>(x, in, Window::square(17), y); },
                             "the window has 289 pixels, expected at most 256");
   check_throws<ShapeError>(

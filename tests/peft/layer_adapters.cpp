@@ -3,6 +3,8 @@
 #include <string>
 
 #include <lora/io/safetensors/safetensors_reader.hpp>
+#include <lora/layers/lora_conv1d.hpp>
+#include <lora/layers/lora_conv2d.hpp>
 #include <lora/layers/lora_embedding.hpp>
 #include <lora/peft/adapter.hpp>
 
@@ -48,4 +50,18 @@ TEST_CASE("an embedding's adapter goes from PEFT's file to a layer and back") {
     check_files(layer, name);
     CHECK(largest_difference(layer.merged_weight(), golden["merged"]) < 1e-14);
   }
+}
+
+TEST_CASE("a convolution's adapter goes from PEFT's file to a layer and back") {
+  const auto check = [](const char* name, auto layer) {
+    CAPTURE(name);
+    check_files(layer, name);
+    CHECK(largest_difference(layer.merged_weight(), Golden<double>(name, "layers")["merged"]) <
+          1e-14);
+  };
+  const LoRAConfig config{.rank = 1};
+  const Golden<double> images("conv2d", "layers"), sequences("conv1d", "layers");
+  const Window window{3, 2, 2, 1, 1, 0};
+  check("conv2d", LoRAConv2d<double>(images["w"], window, config, 1));
+  check("conv1d", LoRAConv1d<double>(sequences["w"], {3, 2, 1}, config, 1));
 }

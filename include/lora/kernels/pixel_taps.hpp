@@ -1,6 +1,6 @@
 #pragma once
 
-#include <algorithm>
+#include <numeric>
 
 #include "lora/core/image_shape.hpp"
 #include "lora/core/matrix.hpp"
@@ -64,47 +64,62 @@ struct PixelTaps {
   }
 };
 
-/// Returns the taps of a convolution's result, (out.rows()) places over images of size `in`. Tap t
-/// is kernel element (t / kernel_width, t % kernel_width).
+/// Returns the taps of a convolution's result, (out.rows()) places over images of size `in`, around
+/// which zeros stand. Tap t is kernel element (t / kernel_width, t % kernel_width).
 [[nodiscard]] inline PixelTaps window_taps(const Window& window, const ImageShape& in,
                                            const ImageShape& out) {
-  return {
-      in.images,
-      {out.height, in.height, window.stride_height, -window.padding_height, 1,
-       window.kernel_height},
-      {out.width, in.width, window.stride_width, -window.padding_width, 1, window.kernel_width}};
+  return {in.images,
+          {out.height, in.height, window.stride_height, -window.padding_height,
+           window.dilation_height, window.kernel_height},
+          {out.width, in.width, window.stride_width, -window.padding_width, window.dilation_width,
+           window.kernel_width}};
 }
+
+/// One direction of a Phase: the pixels of the input that are `begin` modulo the stride.
+struct PhaseAxis {
+  /// Finds the kernel elements that reach them: element k reaches pixel i from the place (i +
+  /// padding - k dilation) / stride, where that is a whole number.
+  PhaseAxis(Index first_pixel, Index pixels, Index places, Index kernel, Index stride,
+            Index padding, Index dilation)
+      : begin(first_pixel), step(stride) {
+    const Index common = std::gcd(stride, dilation);
+    kernel_step = stride / common;
+    while (kernel_first < kernel_step && (begin + padding - kernel_first * dilation) % stride != 0)
+      ++kernel_first;
+    // No element at all where kernel_step of them were tried.
+    const Index end = kernel_first < kernel_step ? kernel : kernel_first;
+    const auto every = [](Index from, Index to, Index by) {
+      return from < to ? (to - from + by - 1) / by : 0;
+    };
+    const Index offset = (begin + padding - kernel_first * dilation) / stride;
+    taps = {every(begin, pixels, step),           places, 1, offset, -dilation / common,
+            every(kernel_first, end, kernel_step)};
+  }
+
+  Index begin;
+  Index step;
+  Index kernel_first = 0;  // the first kernel element that reaches these pixels,
+  Index kernel_step = 1;   // and from one to the next
+  TapAxis taps{};          // from a pixel of the input to those of the result that it has gone to
+};
 
 /// The pixels of the input whose y is `y` modulo the stride, and whose x is `x`: those that the
 /// same elements of the kernel reach.
 struct Phase {
   Phase(const Window& window, const ImageShape& in, const ImageShape& out, Index phase_y,
         Index phase_x)
-      : begin_y(phase_y), begin_x(phase_x), size(in) {
-    first_y = (phase_y + window.padding_height) % window.stride_height;
-    first_x = (phase_x + window.padding_width) % window.stride_width;
-    step_y = window.stride_height;
-    step_x = window.stride_width;
-    kernel_width = window.kernel_width;
-    const auto axis = [](Index pixels, Index begin, Index step, Index kernel, Index first,
-                         Index padding, Index results) {
-      const auto every = [&](Index from, Index to) {
-        return from < to ? (to - from + step - 1) / step : 0;
-      };
-      return TapAxis{every(begin, pixels), results, 1, (begin + padding - first) / step, -1,
-                     every(first, kernel)};
-    };
-    taps = {in.images,
-            axis(in.height, phase_y, step_y, window.kernel_height, first_y, window.padding_height,
-                 out.height),
-            axis(in.width, phase_x, step_x, window.kernel_width, first_x, window.padding_width,
-                 out.width)};
-  }
+      : y(phase_y, in.height, out.height, window.kernel_height, window.stride_height,
+          window.padding_height, window.dilation_height),
+        x(phase_x, in.width, out.width, window.kernel_width, window.stride_width,
+          window.padding_width, window.dilation_width),
+        kernel_width(window.kernel_width),
+        size(in),
+        taps{in.images, y.taps, x.taps} {}
 
   /// Returns the kernel element that tap t is, counted row by row.
   [[nodiscard]] Index kernel_tap(Index t) const {
-    const Index ky = first_y + t / taps.x.taps * step_y, kx = first_x + t % taps.x.taps * step_x;
-    return ky * kernel_width + kx;
+    const Index ky = y.kernel_first + t / taps.x.taps * y.kernel_step;
+    return ky * kernel_width + x.kernel_first + t % taps.x.taps * x.kernel_step;
   }
 
   /// Returns which pixel of the input place `row` is.
@@ -112,16 +127,14 @@ struct Phase {
     const Index per_image = taps.y.places * taps.x.places;
     const Index rest = row % per_image;
     return row / per_image * size.height * size.width +
-           (begin_y + rest / taps.x.places * step_y) * size.width + begin_x +
-           rest % taps.x.places * step_x;
+           (y.begin + rest / taps.x.places * y.step) * size.width + x.begin +
+           rest % taps.x.places * x.step;
   }
 
-  Index begin_y, begin_x;
-  Index first_y = 0, first_x = 0;  // the first kernel element that reaches these pixels
-  Index step_y = 1, step_x = 1;
-  Index kernel_width = 1;
+  PhaseAxis y, x;
+  Index kernel_width;
   ImageShape size;
-  PixelTaps taps{};  // from a pixel of the input to those of the result that it has gone to
+  PixelTaps taps;
 };
 
 }  // namespace lora::kernels

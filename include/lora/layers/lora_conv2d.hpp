@@ -21,6 +21,7 @@
 #include "lora/frozen/packed_weight.hpp"
 #include "lora/kernels/conv2d_factor_gradient.hpp"
 #include "lora/kernels/conv2d_product.hpp"
+#include "lora/kernels/image_padding.hpp"
 #include "lora/kernels/kernel_order.hpp"
 #include "lora/kernels/low_rank_gradients.hpp"
 #include "lora/kernels/low_rank_path.hpp"
@@ -48,8 +49,11 @@ namespace lora {
 /// of W + s B A, each of in_channels * height * width elements, are scaled to lengths m (1,
 /// out_channels, 1, 1) that train too: see dora.
 ///
-/// in_features() is in_channels * height * width, the elements of a patch. Groups, dilation and
-/// padding with anything but zeros are not built.
+/// in_features() is in_channels * height * width, the elements of a patch. A sees the patches that
+/// W sees, dilated and padded as the window says, so that merging changes nothing. (PEFT 0.21.2
+/// gives A neither: over a dilation it mostly fails, and an adapter that it trained over a
+/// padding_mode other than zeros saw zeros at the border, where it computes something else here.)
+/// Groups are not built.
 ///
 /// Which calls may run at once: see AdapterOwner. Threads that train one layer at the same time
 /// have a tape and Gradients each and call the const backward. A second call of the same shapes
@@ -318,9 +322,10 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
                    const dora::Gains<T>& gains, MatrixRef<T> z, MatrixRef<T> y) const {
     if (gains.exist()) return run_dora_forward(x, in, *used, mask, xa, gains, z, y);
     const ImageShape out = lora::output_shape(window_, in, kind);
-    const kernels::PixelTaps taps = kernels::window_taps(window_, in, out);
-    const kernels::PatchRows<T> patches(x, taps);
     Scratch scratch;
+    const auto images = kernels::padded_images<T>(window_, in, x, scratch);
+    const kernels::PixelTaps taps = kernels::window_taps(images.window, images.in, out);
+    const kernels::PatchRows<T> patches(images.x, taps);
     const T* const start = norm_.start_row(bias_row(), out_channels(), scratch);
     const ConstMatrixRef<T> none(nullptr, 0, this->in_features(), this->in_features());
     if (used == nullptr)
@@ -330,7 +335,9 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     // With dropout A sees other patches than W.
     if (mask) {
       Scratch inner;
-      const kernels::PatchRows<T> kept(dropped(x, *mask, inner), taps);
+      const ConstMatrixRef<T> kept_x = dropped(x, *mask, inner);
+      const kernels::PatchRows<T> kept(kernels::padded_images<T>(window_, in, kept_x, inner).x,
+                                       taps);
       const kernels::MatrixPanels<T> panels{kernels::columns_of(a.data(), a.outerStride(), false)};
       kernels::conv2d_forward<T>(kept, panels, nullptr, nullptr, {none, xa},
                                  {xa.leftCols(0), {}, T(0)}, xa);
@@ -353,8 +360,11 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
                         const std::optional<DropoutMask>& mask, MatrixRef<T> xa,
                         const dora::Gains<T>& gains, MatrixRef<T> z, MatrixRef<T> y) const {
     const ImageShape out = lora::output_shape(window_, in, kind);
-    const kernels::PixelTaps taps = kernels::window_taps(window_, in, out);
     Scratch scratch;
+    MatrixRef<T> part = mask ? dropped(x, *mask, scratch) : MatrixRef<T>(nullptr, 0, 0, 0);
+    const auto images =
+        kernels::padded_images<T>(window_, in, mask ? ConstMatrixRef<T>(part) : x, scratch);
+    const kernels::PixelTaps taps = kernels::window_taps(images.window, images.in, out);
     const T* const start = norm_.start_row(bias_row(), out_channels(), scratch);
     MatrixRef<T> scale = scratch.matrix<T>(1, out_channels());
     std::copy_n(gains.gain(), out_channels(), scale.data());
@@ -363,17 +373,17 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     const auto& b = used.adapter->b().value;
     MatrixRef<T> bt = scratch.matrix<T>(b.cols(), b.rows());
     bt = b.transpose();
-    MatrixRef<T> part = mask ? dropped(x, *mask, scratch) : MatrixRef<T>(nullptr, 0, 0, 0);
-    kernels::conv2d_forward<T>(kernels::PatchRows<T>(mask ? ConstMatrixRef<T>(part) : x, taps),
-                               weight_.panels(), nullptr, nullptr, {a, xa},
+    kernels::conv2d_forward<T>(kernels::PatchRows<T>(images.x, taps), weight_.panels(), nullptr,
+                               nullptr, {a, xa},
                                {xa, kernels::columns_of(bt.data(), bt.outerStride(), true),
                                 static_cast<T>(used.scaling())},
                                z);
     if (!mask) return dora::scale_outputs<T>(z, scale.data(), start, y);
     part = x - part;
     const ConstMatrixRef<T> none(nullptr, 0, this->in_features(), this->in_features());
-    kernels::conv2d_forward<T>(kernels::PatchRows<T>(part, taps), weight_.panels(), start,
-                               norm_.scale(), {none, xa}, {xa.leftCols(0), {}, T(0)}, y);
+    const kernels::PatchRows<T> rest(kernels::padded_images<T>(window_, in, part, scratch).x, taps);
+    kernels::conv2d_forward<T>(rest, weight_.panels(), start, norm_.scale(), {none, xa},
+                               {xa.leftCols(0), {}, T(0)}, y);
     dora::add_scaled<T>(z, scale.data(), y);
   }
 
@@ -433,17 +443,18 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     const bool same_order = window_.taps() == 1;
     MatrixRef<T> ordered_da = same_order ? da : scratch.matrix<T>(a.rows(), a.cols());
     if (!same_order) ordered_da.setZero();
-    kernels::add_conv2d_factor_gradient<T>(window_, in, out, g,
-                                           mask ? ConstMatrixRef<T>(dropped(x, *mask, scratch)) : x,
-                                           s, ordered_da);
+    const auto images = kernels::padded_images<T>(
+        window_, in, mask ? ConstMatrixRef<T>(dropped(x, *mask, scratch)) : x, scratch);
+    kernels::add_conv2d_factor_gradient<T>(images.window, images.in, out, g, images.x, s,
+                                           ordered_da);
     if (!same_order) kernels::add_in_file_order<T>(ordered_da, in_channels(), da);
     if (dx != nullptr && with_dora) {
       MatrixRef<T> of_z = mask ? scratch.matrix<T>(to.rows(), to.cols()) : to;
       const auto panels = weight_.transposed_panels();
-      kernels::conv2d_input_gradient<T>(window_, in, out, dz, panels, nullptr, {a, g}, s, of_z);
+      kernels::conv2d_images_gradient<T>(window_, in, out, dz, panels, nullptr, {a, g}, s, of_z);
       if (mask) {
-        kernels::conv2d_input_gradient<T>(window_, in, out, of_sum, panels, nullptr, {none, none},
-                                          T(0), to);
+        kernels::conv2d_images_gradient<T>(window_, in, out, of_sum, panels, nullptr, {none, none},
+                                           T(0), to);
         dora::mix<T>(*mask, of_z, to);
       }
     } else if (dx != nullptr) {
@@ -470,8 +481,8 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     const bool few_pixels = norm_.exists() && dy.rows() < this->in_features();
     Scratch scratch;
     const ConstMatrixRef<T> from = few_pixels ? norm_.scaled_columns(dy, scratch) : dy;
-    kernels::conv2d_input_gradient<T>(window_, in, out, from, weight_.transposed_panels(),
-                                      few_pixels ? nullptr : norm_.scale(), low_rank, s, dx);
+    kernels::conv2d_images_gradient<T>(window_, in, out, from, weight_.transposed_panels(),
+                                       few_pixels ? nullptr : norm_.scale(), low_rank, s, dx);
   }
 
   // dx += s (g back through A) * mask.
@@ -482,8 +493,8 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     MatrixRef<T> part = scratch.matrix<T>(dx.rows(), dx.cols());
     const kernels::MatrixPanels<T> panels{kernels::columns_of(a.data(), a.outerStride(), true)};
     const MatrixRef<T> none(nullptr, 0, 0, 0);
-    kernels::conv2d_input_gradient<T>(window_, in, out, g, panels, nullptr, {none, none}, T(0),
-                                      part);
+    kernels::conv2d_images_gradient<T>(window_, in, out, g, panels, nullptr, {none, none}, T(0),
+                                       part);
     MatrixRef<T> kept = scratch.matrix<T>(dx.rows(), dx.cols());
     for_each_row(dx.rows(), dx.cols(), 16, [&](Index i) {
       mask.fill(i, 0, dx.cols(), kept.data() + i * kept.outerStride());

@@ -15,6 +15,7 @@
 #include "lora/core/tape.hpp"
 #include "lora/init/kaiming_uniform.hpp"
 #include "lora/kernels/conv2d_product.hpp"
+#include "lora/kernels/image_padding.hpp"
 #include "lora/kernels/kernel_order.hpp"
 #include "lora/kernels/window.hpp"
 #include "lora/nn/bias_gradient.hpp"
@@ -72,9 +73,10 @@ class Conv2d {
     const ConstMatrixRef<T> w = ordered(scratch);
     const kernels::MatrixPanels<T> right{kernels::columns_of(w.data(), w.outerStride(), false)};
     const MatrixRef<T> none(nullptr, 0, 0, 0);
-    kernels::conv2d_forward<T>({x, kernels::window_taps(window_, in, out)}, right,
-                               has_bias() ? bias_.value.data() : nullptr, nullptr, {none, none},
-                               {to.leftCols(0), {}, T(0)}, to);
+    const auto images = kernels::padded_images<T>(window_, in, x, scratch);
+    kernels::conv2d_forward<T>({images.x, kernels::window_taps(images.window, images.in, out)},
+                               right, has_bias() ? bias_.value.data() : nullptr, nullptr,
+                               {none, none}, {to.leftCols(0), {}, T(0)}, to);
   }
 
   /// Computes the same and notes x on the tape, for backward to check.
@@ -177,13 +179,15 @@ class Conv2d {
     Scratch scratch;
     MatrixRef<T> ordered_dw = scratch.matrix<T>(dw.rows(), dw.cols());
     ordered_dw.setZero();
-    kernels::add_conv2d_kernel_gradient<T>(window_, in, out, dy, x, T(1), ordered_dw);
+    const auto images = kernels::padded_images<T>(window_, in, x, scratch);
+    kernels::add_conv2d_kernel_gradient<T>(images.window, images.in, out, dy, images.x, T(1),
+                                           ordered_dw);
     kernels::add_in_file_order<T>(ordered_dw, in_channels(), dw);
     if (dx != nullptr) {
       const ConstMatrixRef<T> w = ordered(scratch);
       const kernels::MatrixPanels<T> right{kernels::columns_of(w.data(), w.outerStride(), true)};
-      kernels::conv2d_input_gradient<T>(window_, in, out, dy, right, nullptr, {none, none}, T(0),
-                                        to);
+      kernels::conv2d_images_gradient<T>(window_, in, out, dy, right, nullptr, {none, none}, T(0),
+                                         to);
     }
     tape.pop();
   }

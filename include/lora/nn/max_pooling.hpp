@@ -45,6 +45,11 @@ void max_pooling(ConstMatrixRef<T> x, const ImageShape& in, const Window& window
       2 * window.padding_width > window.kernel_width)
     throw ConfigError(message(where, ": padding is ", window.padding_height, " x ",
                               window.padding_width, ", expected at most half of the kernel"));
+  if (window.dilation_height != 1 || window.dilation_width != 1 ||
+      window.padding_mode != PaddingMode::zeros)
+    throw ConfigError(message(where,
+                              ": the window has a dilation or a padding_mode, which are "
+                              "built for convolutions alone"));
   const ImageShape out = output_shape(window, in, where);
   MatrixRef<T> to = y.shaped(out.rows(), x.cols(), where, "y", {x});
   if (choice != nullptr) choice->resize(out.rows(), x.cols());
@@ -78,8 +83,8 @@ void max_pooling(ConstMatrixRef<T> x, const ImageShape& in, const Window& window
 
 /// Computes y (pixels, C): of each window of x (in.rows(), C) the largest element of each channel.
 /// Pixels outside of the image are no elements. y is no part of x. Throws ShapeError, and
-/// ConfigError for a window of more than 256 pixels or padding of more than half of it. As
-/// PyTorch's MaxPool2d.
+/// ConfigError for a window of more than 256 pixels, with padding of more than half of it, or with
+/// a dilation. As PyTorch's MaxPool2d.
 template <class T>
 void max_pooling(ConstMatrixRef<T> x, const ImageShape& in, const Window& window, Output<T> y) {
   detail::max_pooling<T>(x, in, window, y, nullptr);
