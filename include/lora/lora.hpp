@@ -178,6 +178,15 @@
 #include "lora/optim/schedule.hpp"
 #include "lora/optim/sgd.hpp"
 
+#include "lora/adapters/clamp.hpp"
+#include "lora/adapters/combine_factors.hpp"
+#include "lora/adapters/combine_options.hpp"
+#include "lora/adapters/factor_pair.hpp"
+#include "lora/adapters/low_rank_svd.hpp"
+#include "lora/adapters/pruning.hpp"
+#include "lora/adapters/resize_factors.hpp"
+#include "lora/adapters/weighted_sum.hpp"
+
 #ifdef LORA_COMPILED
 #include "lora/compiled/lora.hpp"
 #endif

@@ -27,9 +27,20 @@ struct StoredTensor {
 template <class T>
 struct LoRAFactors {
   LoRAConfig config;
-  StoredTensor<T> a;  ///< (rank, in), or (rank, vocabulary) of an embedding
-  StoredTensor<T> b;  ///< (out, rank)
+  StoredTensor<T> a;          ///< (rank, in), or (rank, vocabulary) of an embedding
+  StoredTensor<T> b;          ///< (out, rank)
+  bool is_embedding = false;  ///< stored as lora_embedding_A and lora_embedding_B
   std::optional<StoredTensor<T>> magnitude = {};  ///< (out) of a linear layer with DoRA
+
+  /// Says that A and B, which have `rank` rows and columns by now, are the whole update: their
+  /// shapes follow, and alpha = rank without use_rslora makes the scaling 1.
+  void set_rank(Index rank) {
+    config.rank = rank;
+    config.alpha = static_cast<double>(rank);
+    config.use_rslora = false;
+    a.shape.at(0) = rank;
+    b.shape.at(1) = rank;
+  }
 
   /// Computes scaling * B A (out, in), what the adapter adds to the weight; with DoRA what it adds
   /// before the rows of the sum get the lengths `magnitude`. Throws ShapeError where the factors
@@ -99,6 +110,7 @@ template <class T>
                                   io::shape_text(factors.magnitude->shape), ", expected ", out,
                                   " numbers, one for each row of B"));
       }
+      factors.is_embedding = a == kinds[1].first;
       factors.config.train_bias = weights.contains(module + ".base_layer.bias");
       adapter.modules.emplace(module, std::move(factors));
     }

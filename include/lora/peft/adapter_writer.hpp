@@ -50,6 +50,21 @@ inline void add_batch_count(const std::string& name, std::vector<io::Tensor>& te
     tensors.push_back(io::batch_count(adapter_key(name.substr(0, name.size() - end.size()))));
 }
 
+// Both files in full under other names first, then renamed: see save_adapter.
+inline void write_adapter(const std::filesystem::path& directory, const std::string& config,
+                          std::vector<io::Tensor> tensors) {
+  io::make_directory(directory);
+  io::AtomicFile weights_file(directory / adapter_weights_file);
+  io::write_safetensors(weights_file, std::move(tensors));
+  weights_file.flush();
+  if (file_holds(directory / adapter_config_file, config)) return weights_file.commit();
+  io::AtomicFile config_file(directory / adapter_config_file);
+  config_file.write(config);
+  config_file.flush();
+  weights_file.commit();
+  config_file.commit();
+}
+
 }  // namespace detail
 
 /// Saves the adapters of `layers` as PEFT does: `directory`, made if there is none, then holds
@@ -87,16 +102,7 @@ void save_adapter(const std::filesystem::path& directory,
     detail::add_batch_count(parameter->name, tensors);
   }
 
-  io::make_directory(directory);
-  io::AtomicFile weights_file(directory / adapter_weights_file);
-  io::write_safetensors(weights_file, std::move(tensors));
-  weights_file.flush();
-  if (detail::file_holds(directory / adapter_config_file, text)) return weights_file.commit();
-  io::AtomicFile config_file(directory / adapter_config_file);
-  config_file.write(text);
-  config_file.flush();
-  weights_file.commit();
-  config_file.commit();
+  detail::write_adapter(directory, text, std::move(tensors));
 }
 
 /// Does the same for layers that can be loaded too.

@@ -16,6 +16,7 @@ enum class RandomStream : std::uint32_t {
   shuffling = 3,       ///< order of a data set
   sampling = 4,        ///< tokens of generated text
   augmentation = 5,    ///< of images
+  pruning = 6,         ///< which elements stay where adapters are combined
   user = 1024,         ///< first of those free for callers
 };
 

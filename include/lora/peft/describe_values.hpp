@@ -1,0 +1,66 @@
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "lora/peft/adapter_description.hpp"
+#include "lora/peft/adapter_values.hpp"
+#include "lora/peft/module_rules.hpp"
+
+namespace lora::peft {
+namespace detail {
+
+/// Tells whether only the model knows which modules target_modules selects: null, whose meaning is
+/// its type's, and "all-linear".
+[[nodiscard]] inline bool targets_need_model(const ModuleNames& target_modules) {
+  const auto* word = std::get_if<std::string>(&target_modules);
+  return std::holds_alternative<std::monostate>(target_modules) ||
+         (word != nullptr && is_all_linear(*word));
+}
+
+/// Throws ShapeError, naming `where` and the module, unless the factors have the settings' rank.
+template <class T>
+void require_rank(const LoRAFactors<T>& factors, const std::string& module, const char* where) {
+  const Index rank = factors.config.rank;
+  if (factors.a.value.rows() != rank || factors.b.value.cols() != rank)
+    throw ShapeError(message(where, ": A and B of ", in_quotes(module), " are ",
+                             shape_of(factors.a.value), " and ", shape_of(factors.b.value),
+                             ", expected the rank ", rank,
+                             " of its settings: grouped convolutions are not built here"));
+}
+
+}  // namespace detail
+
+/// Makes adapter.config say what is so of adapter.modules: their ranks and alphas, the most common
+/// one and a pattern for each exception, and target_modules, which stays where it selects them all
+/// and otherwise becomes a pattern of their names. Throws ConfigError if there is no module, or if
+/// they differ in use_rslora, for which a file has one value.
+template <class T>
+void describe_values(AdapterValues<T>& adapter) {
+  if (adapter.modules.empty()) throw ConfigError("describe_values: there is no adapted module");
+  std::vector<std::string> names;
+  std::vector<Index> ranks;
+  std::vector<double> alphas;
+  const LoRAConfig& first = adapter.modules.begin()->second.config;
+  for (const auto& [name, factors] : adapter.modules) {
+    if (factors.config.use_rslora != first.use_rslora)
+      throw ConfigError(message("describe_values: ", in_quotes(name), " differs from ",
+                                in_quotes(names.front()),
+                                " in use_rslora, for which a file has one value"));
+    names.push_back(name);
+    ranks.push_back(factors.config.rank);
+    alphas.push_back(factors.config.alpha_or_default());
+  }
+  PeftConfig config = adapter.config;
+  config.use_rslora = first.use_rslora;
+  config.r = detail::most_common(ranks);
+  config.lora_alpha = detail::most_common(alphas);
+  config.rank_pattern = detail::exceptions(names, ranks, config.r);
+  config.alpha_pattern = detail::exceptions(names, alphas, config.lora_alpha);
+  if (!detail::targets_need_model(config.target_modules)) detail::set_targets(config, names, {});
+  adapter.config = std::move(config);
+}
+
+}  // namespace lora::peft
