@@ -1,39 +1,21 @@
 #include <lora/init/quantised_start.hpp>
 
-#include <limits>
-
-#include <lora/frozen/dense_weight.hpp>
-
+#include "support/catch.hpp"
 #include "support/random_matrix.hpp"
-#include "support/throws.hpp"
 #include "support/tolerance.hpp"
 
 using namespace lora;
 using namespace lora::test;
 
-TEST_CASE("the factors of a start take the scaling in, whatever its size and sign") {
-  const Matrix<double> left = random_matrix<double>(6, 2, 1),
-                       right = random_matrix<double>(2, 5, 2);
-  for (const double scaling : {1.0, 2.0, 0.125, -3.0}) {
-    QuantisedStart<double, DenseWeight<double>> start{
-        DenseWeight<double>(Matrix<double>::Zero(6, 5)), {}, {}, {}};
-    detail::take_factors(LowRankFactors<double>{left, right}, scaling, start, "test");
-    CHECK(largest_difference((scaling * start.b * start.a).eval(), left * right) < 1e-14);
-    CHECK(std::abs(start.b.norm() / left.norm() - start.a.norm() / right.norm()) < 1e-14);
-  }
-  QuantisedStart<float, DenseWeight<float>> start{
-      DenseWeight<float>(Matrix<float>::Zero(6, 5)), {}, {}, {}};
-  const LowRankFactors<float> factors{left.cast<float>(), right.cast<float>()};
-  check_throws<ConfigError>([&] { detail::take_factors(factors, 1e-300, start, "test"); },
-                            "test: scaling is 1e-300");
-  check_throws<ConfigError>([&] { detail::take_factors(factors, 1e300, start, "test"); },
-                            "test: scaling is 1e+300, too large");
-}
-
-TEST_CASE("a scaling that no factors can make up for is refused") {
-  require_scaling(-0.5, "here");
-  check_throws<ConfigError>([] { require_scaling(0, "here"); }, "here: scaling is 0");
-  check_throws<ConfigError>(
-      [] { require_scaling(std::numeric_limits<double>::infinity(), "here"); },
-      "here: scaling is inf");
+TEST_CASE(
+    "the error of a quantised start is relative to the weight, and none where there is none") {
+  const Matrix<double> weight = random_matrix<double>(6, 5, 1);
+  const LowRankFactors<double> factors{random_matrix<double>(6, 2, 2),
+                                       random_matrix<double>(2, 5, 3)};
+  const Matrix<double> rest = detail::without<double>(weight, factors);
+  CHECK(largest_difference(rest, (weight - factors.left * factors.right).eval()) < 1e-14);
+  CHECK(std::abs(detail::relative_norm<double>(rest, weight) - rest.norm() / weight.norm()) <
+        1e-14);
+  const Matrix<double> zeros = Matrix<double>::Zero(2, 2);
+  CHECK(detail::relative_norm<double>(zeros, zeros) == 0);
 }

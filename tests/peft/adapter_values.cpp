@@ -1,5 +1,6 @@
 #include <lora/peft/adapter_values.hpp>
 
+#include <lora/layers/weight_start.hpp>
 #include <lora/peft/adapter_writer.hpp>
 
 #include "peft/golden_net.hpp"
@@ -35,6 +36,19 @@ TEST_CASE("an adapter is read as values, without a layer") {
   Matrix<double> y;
   net.classifier.forward(h, y);
   CHECK(largest_difference(y, outputs.read<double>("patterns")) < 1e-5);
+}
+
+TEST_CASE("factors of a changed base are read only where that is asked for") {
+  const TemporaryDirectory directory;
+  LoRALinear<float> layer(DenseWeight<float>(Matrix<float>::Identity(4, 6)), {.rank = 2}, 1);
+  layer.set_name("fc");
+  start_olora(layer);
+  save_adapter(directory.path(), layer);
+  check_throws<FileError>([&] { static_cast<void>(read_adapter<float>(directory.path())); },
+                          "the adapter began with olora, so it belongs to a changed base");
+  const auto adapter = read_adapter<float>(directory.path(), {.allow_changed_base = true});
+  CHECK(same_bits(adapter.modules.at("fc").b.value, layer.lora_B().value));
+  CHECK(adapter.modules.at("fc").config.init == LoRAInit::olora);
 }
 
 TEST_CASE("what is stored beside the factors comes with its shape") {

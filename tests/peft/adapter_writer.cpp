@@ -4,6 +4,8 @@
 
 #include <lora/frozen/mapped_weight.hpp>
 #include <lora/layers/lora_linear_group.hpp>
+#include <lora/layers/plain_adapter.hpp>
+#include <lora/layers/weight_start.hpp>
 #include <lora/peft/adapter_reader.hpp>
 
 #include "peft/golden_net.hpp"
@@ -230,4 +232,52 @@ TEST_CASE("two parameters of one name are refused with what to call") {
       },
       "save_adapter: two parameters are called \"head.bias\"");
   CHECK(directory.count() == 0);
+}
+
+TEST_CASE(
+    "what began with part of its weight is saved for a base that is changed again, or whole") {
+  const TemporaryDirectory directory;
+  const Matrix<float> w = random_matrix<float>(6, 9, 1);
+  const auto make = [&](double alpha) {
+    LoRALinear<float> layer(DenseWeight<float>(w), {.rank = 2, .alpha = alpha}, 1);
+    layer.set_name("fc");
+    return layer;
+  };
+  auto layer = make(3);
+  const auto initial = start_olora(layer);
+  layer.lora_B().value += random_matrix<float>(6, 2, 2);
+  save_adapter(directory / "olora", layer);
+  save_adapter(directory / "plain", PlainAdapter<float>(layer, initial),
+               {.config = read_peft_config(directory / "olora")});
+  CHECK(read_peft_config(directory / "olora").init_lora_weights == InitLoraWeights("olora"));
+  CHECK(read_peft_config(directory / "plain").init_lora_weights == InitLoraWeights(true));
+
+  auto again = make(3), whole = make(3), pissa = make(3), other = make(5);
+  start_olora(again);
+  load_adapter(directory / "olora", again);
+  CHECK(same_bits(again.merged_weight(), layer.merged_weight()));
+  load_adapter(directory / "plain", whole);
+  CHECK(largest_difference(whole.merged_weight(), layer.merged_weight()) < 1e-5);
+
+  start_pissa(pissa, {.power_iterations = 1});
+  start_olora(other);
+  auto untouched = make(3);
+  check_throws<StateError>([&] { load_adapter(directory / "olora", untouched); },
+                           "fc (LoRALinear::replace_adapter): the layer's adapter began with "
+                           "kaiming, rank 2, scaling 1.5, and this one with olora");
+  check_throws<StateError>([&] { load_adapter(directory / "olora", pissa); },
+                           "began with pissa_niter_N");
+  check_throws<StateError>([&] { load_adapter(directory / "olora", other); },
+                           "began with olora, rank 2, scaling 2.5");
+  check_throws<StateError>([&] { load_adapter(directory / "plain", again); },
+                           "and this one with kaiming, rank 4");
+  check_throws<ConfigError>([&] { save_adapter(directory / "fast", pissa); },
+                            "save_adapter: \"fc\" began with pissa_niter_N, and nobody can make");
+  check_throws<ConfigError>(
+      [&] {
+        const AdaptedLayerView<float> both[] = {again, untouched};
+        untouched.set_name("other");
+        save_adapter(directory / "both", std::span<const AdaptedLayerView<float>>(both));
+      },
+      "save_adapter: \"other\" began with kaiming and \"fc\" with olora");
 }

@@ -3,7 +3,6 @@
 #include "support/catch.hpp"
 
 using namespace lora;
-using namespace lora::io;
 using namespace lora::peft;
 
 TEST_CASE("a layer's settings follow the patterns") {
@@ -21,6 +20,10 @@ TEST_CASE("a layer's settings follow the patterns") {
   CHECK(config.layer_config("a.value").alpha == 12);
   config.init_lora_weights = "gaussian";
   CHECK(config.layer_config("x").init == LoRAInit::gaussian);
+  config.init_lora_weights = "olora";
+  CHECK(config.layer_config("x").init == LoRAInit::olora);
+  config.init_lora_weights = "eva";  // the base is whole, and a file brings the factors
+  CHECK(config.layer_config("x").init == LoRAInit::kaiming);
   config.init_lora_weights = false;
   CHECK(config.layer_config("x").init == LoRAInit::kaiming);
   for (const char* bias : {"lora_only", "all"}) {

@@ -4,11 +4,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
-#include "lora/core/number_checks.hpp"
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/init/low_rank_factors.hpp"
+#include "lora/init/start_factors.hpp"
 #include "lora/kernels/product.hpp"
 
 namespace lora {
@@ -27,15 +26,6 @@ struct QuantisedStart {
 /// The storage that `make` rounds a matrix to.
 template <class T, class Make>
 using MadeStorage = std::decay_t<std::invoke_result_t<const Make&, ConstMatrixRef<T>>>;
-
-/// Throws ConfigError, naming `where`, unless s B A can be made equal to a matrix: the scaling s is
-/// finite and not zero.
-template <class Where>
-void require_scaling(double scaling, const Where& where) {
-  require_finite(scaling, where, "scaling");
-  if (scaling == 0)
-    throw ConfigError(message(where, ": scaling is 0, under which no factors make up for codes"));
-}
 
 namespace detail {
 
@@ -61,21 +51,6 @@ template <class T>
 [[nodiscard]] double relative_norm(ConstMatrixRef<T> rest, ConstMatrixRef<T> weight) {
   const double whole = norm<T>(weight);
   return whole > 0 ? norm<T>(rest) / whole : 0;
-}
-
-// Takes L and R as the factors of an adapter: s B A = L R, both taking the root of s.
-template <class T, class Storage, class Where>
-void take_factors(LowRankFactors<T> factors, double scaling, QuantisedStart<T, Storage>& start,
-                  const Where& where) {
-  if (!is_finite(static_cast<T>(scaling)))
-    throw ConfigError(message(where, ": scaling is ", scaling, ", too large for this scalar type"));
-  const double root = std::sqrt(std::abs(scaling));
-  start.b = std::move(factors.left);
-  start.a = std::move(factors.right);
-  start.b *= static_cast<T>(1 / root);
-  start.a *= static_cast<T>(std::copysign(1 / root, scaling));
-  if (!all_finite<T>(start.a) || !all_finite<T>(start.b))
-    throw ConfigError(message(where, ": scaling is ", scaling, ", too small to divide by"));
 }
 
 }  // namespace detail

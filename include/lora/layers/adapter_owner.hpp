@@ -101,15 +101,20 @@ class AdapterOwner {
   }
 
   /// Lets no adapter be active: the layer computes what its frozen weight does. Throws StateError
-  /// while merged.
+  /// while merged and for an adapter that began with part of the weight (see LoRAInit), without
+  /// which the layer is not what it was.
   void unset_adapter() {
-    change("unset_adapter", [](Set& set, const std::string&) { set.deactivate(); });
+    change("unset_adapter", [](Set& set, const std::string& where) {
+      require_whole_weight(set, where);
+      set.deactivate();
+    });
   }
 
   /// Deletes the adapter called `name`. If it was the active one, none is active afterwards (PEFT
-  /// would choose another). Throws ConfigError if there is none, StateError while merged.
+  /// would choose another). Throws ConfigError if there is none, StateError as unset_adapter does.
   void delete_adapter(std::string_view name) {
     change("delete_adapter", [&](Set& set, const std::string& where) {
+      require_whole_weight(set, where);
       set.remove(name, where);
       layer().name_others(!set.empty());
     });
@@ -120,37 +125,38 @@ class AdapterOwner {
     change("enable_adapter", [](Set& set, const std::string&) { set.set_enabled(true); });
   }
 
-  /// Switches the active adapter off: the layer is its frozen weight. Throws StateError while
-  /// merged.
+  /// Switches the active adapter off: the layer is its frozen weight. Throws StateError as
+  /// unset_adapter does.
   void disable_adapter() {
-    change("disable_adapter", [](Set& set, const std::string&) { set.set_enabled(false); });
+    change("disable_adapter", [](Set& set, const std::string& where) {
+      require_whole_weight(set, where);
+      set.set_enabled(false);
+    });
   }
 
   [[nodiscard]] bool adapter_enabled() const { return adapters()->enabled(); }
 
   /// Sets the active adapter's scaling to `factor` times alpha / rank (PEFT's set_scale): 0
   /// silences it, 1 is as trained. Throws ConfigError for a factor that is not finite, StateError
-  /// while merged or without an active adapter.
+  /// while merged, without an active adapter, and, unless it is 1, as unset_adapter does.
   void set_scale(double factor) {
     change("set_scale", [&](Set& set, const std::string& where) {
       require_finite(factor, where, "factor");
       static_cast<void>(require_active(set, where));
+      if (factor != 1) require_whole_weight(set, where);
       set.set_factor(factor);
     });
   }
 
   /// Replaces the active adapter by `adapter`, under the same name and with the factor of
   /// set_scale: what loading does; the rank may change. Throws ConfigError, ShapeError, and
-  /// StateError while merged or without an active adapter; then nothing has changed.
+  /// StateError while merged, without an active adapter, and where one of the two adapters began
+  /// with part of the weight (see LoRAInit) and the other did not, or with another part; then
+  /// nothing has changed.
   void replace_adapter(Adapter adapter) {
     change("replace_adapter", [&](Set& set, const std::string& where) {
-      static_cast<void>(require_active(set, where));
-      layer().check_adapter(adapter.config(), where);
-      layer().check_shape(adapter, where);
-      if (set.entries().size() > 1) require_own_bias(adapter.config(), where);
-      adapter.set_name(name_);
-      layer().complete(adapter);
-      set.replace(std::make_shared<Adapter>(std::move(adapter)));
+      require_same_weight(require_active(set, where).adapter->config(), adapter.config(), where);
+      put(set, std::move(adapter), where);
     });
   }
 
@@ -159,7 +165,7 @@ class AdapterOwner {
     const std::string where = at("replace_adapter");
     require_unmerged(where);
     const auto set = adapters();
-    static_cast<void>(require_active(*set, where));
+    require_same_weight(require_active(*set, where).adapter->config(), config, where);
     if (set->entries().size() > 1) require_own_bias(config, where);
     layer().check_adapter(config, where);
   }
@@ -233,6 +239,14 @@ class AdapterOwner {
     return const_cast<Adapter&>(*active(verb));
   }
 
+  /// Does what replace_adapter does for an adapter whose part of the weight was just taken out.
+  void replace_with_weight(Adapter adapter) {
+    change("replace_adapter", [&](Set& set, const std::string& where) {
+      static_cast<void>(require_active(set, where));
+      put(set, std::move(adapter), where);
+    });
+  }
+
   /// Throws StateError, naming `where`, while merged.
   template <class Where>
   void require_unmerged(const Where& where) const {
@@ -267,6 +281,34 @@ class AdapterOwner {
   }
 
  private:
+  void put(Set& set, Adapter adapter, const std::string& where) {
+    layer().check_adapter(adapter.config(), where);
+    layer().check_shape(adapter, where);
+    if (set.entries().size() > 1) require_own_bias(adapter.config(), where);
+    adapter.set_name(name_);
+    layer().complete(adapter);
+    set.replace(std::make_shared<Adapter>(std::move(adapter)));
+  }
+
+  static void require_whole_weight(const Set& set, const std::string& where) {
+    for (const auto& entry : set.entries())
+      if (const LoRAInit init = entry.adapter->config().init; changes_base(init))
+        throw StateError(message(where, ": the adapter began with ", name_of(init),
+                                 ": a part of the weight is in it, and the layer needs it"));
+  }
+
+  static void require_same_weight(const LoRAConfig& now, const LoRAConfig& next,
+                                  const std::string& where) {
+    if (!changes_base(now.init) && !changes_base(next.init)) return;
+    if (now.init == next.init && now.rank == next.rank && now.scaling() == next.scaling()) return;
+    const auto text = [](const LoRAConfig& config) {
+      return message(name_of(config.init), ", rank ", config.rank, ", scaling ", config.scaling());
+    };
+    throw StateError(message(where, ": the layer's adapter began with ", text(now),
+                             ", and this one with ", text(next),
+                             ": they belong to different weights: see layers/weight_start.hpp"));
+  }
+
   // The bias is the layer's, whichever adapter is active; PEFT refuses the same.
   template <class Where>
   static void require_own_bias(const LoRAConfig& config, const Where& where) {
@@ -290,6 +332,11 @@ class AdapterOwner {
   void add(std::string name, Adapter adapter, const std::string& where) {
     require_unmerged(where);
     adapters_.update([&](Set& set) {
+      if (const LoRAInit init = adapter.config().init; changes_base(init))
+        throw StateError(message(where, ": the adapter began with ", name_of(init),
+                                 ", so it belongs to a changed weight, and the layer's is whole: "
+                                 "add one with another start, then see layers/weight_start.hpp"));
+      require_whole_weight(set, where);
       if (!set.empty()) require_own_bias(adapter.config(), where);
       adapter.set_name(name_);
       layer().complete(adapter);

@@ -12,6 +12,7 @@
 #include "lora/core/trainable_scalar.hpp"
 #include "lora/init/gaussian.hpp"
 #include "lora/init/kaiming_uniform.hpp"
+#include "lora/init/orthogonal.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/random/dropout_mask.hpp"
 #include "lora/random/random.hpp"
@@ -33,16 +34,25 @@ class LoRAAdapter {
  public:
   using Scalar = T;
 
-  /// Makes the factors for a weight (out, in): A random as config.init says, B zero. Throws
-  /// ConfigError for settings out of range.
+  /// Makes the factors for a weight (out, in) as config.init says: A random, and B zero or B A = 0.
+  /// Throws ConfigError for settings out of range and for a start that a seed is not enough for.
   LoRAAdapter(Index out_features, Index in_features, const LoRAConfig& config, std::uint64_t seed)
       : LoRAAdapter(config, zeros(config.rank, in_features), zeros(out_features, config.rank),
                     seed) {
     const Random random(seed, RandomStream::initialisation);
-    if (config.init == LoRAInit::gaussian)
+    if (config.init == LoRAInit::gaussian) {
       gaussian<T>(a_.value, random, 1 / static_cast<double>(config.rank));
-    else
+    } else if (config.init == LoRAInit::orthogonal) {
+      const auto start = orthogonal<T>(out_features, in_features, config.rank, random);
+      a_.value = start.a;
+      b_.value = start.b;
+    } else if (config.init == LoRAInit::kaiming) {
       kaiming_uniform<T>(a_.value, random);
+    } else {
+      throw ConfigError(message("LoRAAdapter: init is ", name_of(config.init),
+                                ", which takes more than a seed: begin with another, then see "
+                                "layers/weight_start.hpp"));
+    }
   }
 
   /// Takes the factors a (rank, in) and b (out, rank), as a file has them. `seed` is that of the

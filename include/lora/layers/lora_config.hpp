@@ -1,18 +1,41 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <optional>
+#include <string_view>
 
 #include "lora/core/matrix.hpp"
 #include "lora/core/number_checks.hpp"
 
 namespace lora {
 
-/// How A and B start. Either way B A = 0, so training starts from the base model.
+/// How A and B start. The first three need nothing but a seed. The others are of W or of data: the
+/// functions that make them set this, and a new adapter of theirs cannot be drawn. After `pissa`
+/// and those behind it the weight beside the adapter is not W any more, but W - s B A at the start.
+/// Either way training starts from the base model.
 enum class LoRAInit {
-  kaiming,   ///< A uniform on (-1/sqrt(in), 1/sqrt(in)), B zero: PEFT's init_lora_weights=True
-  gaussian,  ///< A normal with standard deviation 1/rank, B zero: PEFT's "gaussian"
+  kaiming,     ///< A uniform on (-1/sqrt(in), 1/sqrt(in)), B zero: PEFT's init_lora_weights=True
+  gaussian,    ///< A normal with standard deviation 1/rank, B zero: PEFT's "gaussian"
+  orthogonal,  ///< A and B random, of B A = 0: see orthogonal(); the rank is even
+  eva,         ///< A the main directions of the inputs, B zero: see EvaStarts
+  pissa,       ///< W's main directions: see start_pissa
+  fast_pissa,  ///< the same by the randomised search: PEFT's "pissa_niter_N"
+  olora,       ///< W's first directions by QR: see start_olora
+  corda,       ///< W's main or least directions for some inputs: see start_corda
+  lora_ga,     ///< the main directions of W's gradient: see start_lora_ga
 };
+
+/// Returns what the start is called in messages, as PEFT calls it.
+[[nodiscard]] constexpr std::string_view name_of(LoRAInit init) {
+  constexpr std::string_view names[] = {"kaiming", "gaussian", "orthogonal",
+                                        "eva",     "pissa",    "pissa_niter_N",
+                                        "olora",   "corda",    "lora_ga"};
+  return names[static_cast<std::size_t>(init)];
+}
+
+/// Tells whether an adapter of this start belongs to a changed weight, W - s B A.
+[[nodiscard]] constexpr bool changes_base(LoRAInit init) { return init >= LoRAInit::pissa; }
 
 /// The settings of an adapter; the words are those of PEFT's LoraConfig.
 struct LoRAConfig {
@@ -44,6 +67,9 @@ template <class Where>
 void validate(const LoRAConfig& config, const Where& where) {
   if (config.rank <= 0)
     throw ConfigError(message(where, ": rank is ", config.rank, ", expected at least 1"));
+  if (config.init == LoRAInit::orthogonal && config.rank % 2 != 0)
+    throw ConfigError(message(where, ": rank is ", config.rank,
+                              ", expected an even number for an orthogonal start"));
   require_finite(config.alpha_or_default(), where, "alpha");
   require_below_one(config.dropout, where, "dropout");
 }

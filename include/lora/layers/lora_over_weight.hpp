@@ -16,6 +16,7 @@
 #include "lora/core/tape.hpp"
 #include "lora/core/trainable_scalar.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/init/split_start.hpp"
 #include "lora/kernels/product.hpp"
 #include "lora/layers/adapter_owner.hpp"
 #include "lora/layers/adapter_routes.hpp"
@@ -86,6 +87,53 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
       adapter.set_magnitude(std::move(*magnitude));
     }
     replace_adapter(std::move(adapter));
+  }
+
+  /// Takes a start that moves part of W into the active adapter: W becomes `start.base`, A and B
+  /// are the start's, and the adapter's init becomes `init`. The settings stay, so `start` is made
+  /// of this W with their rank and scaling: start_pissa and its neighbours do so. Other layers over
+  /// the same memory then compute with the changed W too.
+  ///
+  /// Throws ShapeError for a start that does not fit, and StateError while merged, without an
+  /// active adapter, with other adapters beside it (which belong to the whole W), for an adapter
+  /// that has changed W already, and for memory that is read-only; then nothing has changed.
+  void start_from(SplitStart<T> start, LoRAInit init) requires MergeableWeight<Frozen, T> {
+    const std::string where = this->at("start_from");
+    require_splittable(where);
+    require_shape(start.base, out_features(), in_features(), where, "base", "out_features",
+                  "in_features");
+    LoRAConfig config = this->config();
+    require_shape(start.a, config.rank, in_features(), where, "a", "rank", "in_features");
+    require_shape(start.b, out_features(), config.rank, where, "b", "out_features", "rank");
+    config.init = init;
+    Adapter adapter(config, std::move(start.a), std::move(start.b), this->adapter().seed());
+    weight_.assign(start.base);
+    this->replace_with_weight(std::move(adapter));
+  }
+
+  /// Throws what start_from would throw for a start that fits; messages begin with `where`.
+  template <class Where>
+  void require_splittable(const Where& where) const requires MergeableWeight<Frozen, T> {
+    if (merged()) throw StateError(message(where, ": the adapter is merged: unmerge() first"));
+    const auto adapters = this->adapters();
+    const Entry& active = Owner::require_active(*adapters, where);
+    const LoRAConfig& config = active.adapter->config();
+    if (adapters->entries().size() > 1)
+      throw StateError(message(where,
+                               ": the layer has other adapters, which belong to the whole "
+                               "weight: begin with one adapter alone"));
+    if (active.scaling() != config.scaling())
+      throw StateError(message(where,
+                               ": set_scale has changed the scaling, which a file does not "
+                               "keep: set_scale(1) first"));
+    if (changes_base(config.init))
+      throw StateError(message(where, ": the adapter began with ", name_of(config.init),
+                               ", so the weight is not the whole one any more"));
+    if (!weight_.writable())
+      throw StateError(message(where,
+                               ": the frozen weight's memory is read-only, and this start takes "
+                               "part of the weight out of it: use memory of the layer's own, as "
+                               "DenseWeight's, or lend it with MappedWeight::writable"));
   }
 
   // ---- Merging ----

@@ -69,6 +69,30 @@ template <class Value>
   return in_file_order(patterns);
 }
 
+/// Chooses init_lora_weights: what the config says if that is true of the layers, otherwise the
+/// first layer's start. Throws ConfigError for layers over changed weights that PEFT would not make
+/// again from the base.
+template <class T>
+void set_start(PeftConfig& config, std::span<const AdaptedLayerView<T>> layers, bool keep) {
+  const LoRAInit first = layers.front().config().init;
+  for (const AdaptedLayerView<T>& layer : layers) {
+    const LoRAInit init = layer.config().init;
+    if (changes_base(init) && init != LoRAInit::pissa && init != LoRAInit::olora)
+      throw ConfigError(message("save_adapter: ", in_quotes(layer.name()), " began with ",
+                                name_of(init),
+                                ", and nobody can make its changed weight again from the base: "
+                                "save a PlainAdapter of it, which is for the base itself"));
+    if (init != first && (changes_base(init) || changes_base(first)))
+      throw ConfigError(message("save_adapter: ", in_quotes(layer.name()), " began with ",
+                                name_of(init), " and ", in_quotes(layers.front().name()), " with ",
+                                name_of(first), ", for which a file has one value"));
+  }
+  if (changes_base(first) || (!keep && first != LoRAInit::kaiming))
+    config.init_lora_weights = std::string(name_of(first));
+  else if (changes_base(start_of(config.init_lora_weights)))
+    config.init_lora_weights = true;
+}
+
 /// Chooses target_modules so that PEFT adapts `names` and, of `modules`, nothing else: as the
 /// config has it, as a list where all modules are known, or as a pattern.
 inline void set_targets(PeftConfig& config, const std::vector<std::string>& names,
@@ -146,6 +170,8 @@ void check_stored_whole(const PeftConfig& config, const std::vector<std::string>
 ///
 /// Throws ConfigError if there is no layer, for a layer or parameter without a name and two of one
 /// name, if the layers differ in use_rslora, use_dora or dropout, for which a file has one value,
+/// for weights changed by a start that PEFT does not repeat (fast PiSSA, CorDA, LoRA-GA: save a
+/// PlainAdapter),
 /// and if modules_to_save cannot say what is stored whole.
 template <class T>
 [[nodiscard]] PeftConfig describe_adapters(
@@ -160,7 +186,7 @@ template <class T>
   std::vector<double> alphas;
   const LoRAConfig& first = layers.front().config();
   PeftConfig config = start.value_or(PeftConfig{});
-  if (!start && first.init == LoRAInit::gaussian) config.init_lora_weights = "gaussian";
+  detail::set_start(config, layers, start.has_value());
   config.use_rslora = first.use_rslora;
   config.use_dora = first.use_dora;
   config.lora_dropout = first.dropout;

@@ -66,16 +66,25 @@ struct AdapterValues {
 /// The settings of read_adapter.
 struct AdapterReadOptions {
   bool allow_not_finite = false;  ///< reads NaN and infinity, which are refused otherwise
+  /// Reads factors that belong to a changed base too ("pissa", "olora"): beside W itself they add a
+  /// part of it a second time.
+  bool allow_changed_base = false;
 };
 
 /// Reads an adapter that PEFT or save_adapter wrote; F64, F32, F16 and BF16 are converted to T.
 /// Throws FileError for whatever load_adapter refuses that can be seen without a model: a factor
-/// without the other, and one whose rank is not that of adapter_config.json.
+/// without the other, and one whose rank is not that of adapter_config.json. Throws it as well for
+/// an adapter of a changed base, unless the options allow it.
 template <class T>
 [[nodiscard]] AdapterValues<T> read_adapter(const std::filesystem::path& directory,
                                             const AdapterReadOptions& options = {}) {
   AdapterValues<T> adapter{read_peft_config(directory), {}, {}};
   AdapterWeights weights(directory);
+  if (const LoRAInit init = start_of(adapter.config.init_lora_weights);
+      changes_base(init) && !options.allow_changed_base)
+    throw FileError(message(weights.path().string(), ": the adapter began with ", name_of(init),
+                            ", so it belongs to a changed base: a layer of that start can load it, "
+                            "or allow_changed_base reads its factors as they are"));
   const auto read = [&](const std::string& name) {
     const io::Shape shape = weights.shape(name);
     return StoredTensor<T>{weights.read<T>(name, shape, options.allow_not_finite), shape};

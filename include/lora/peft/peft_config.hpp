@@ -16,8 +16,20 @@ namespace lora::peft {
 using ModuleNames = std::variant<std::monostate, std::vector<std::string>, std::string>;
 
 /// How the factors started: null and false leave it to torch, true is PEFT's default, and a word
-/// names another start ("gaussian", "eva", "orthogonal", "mica").
+/// names another start ("gaussian", "eva", "orthogonal", "mica", "pissa", "olora"). Adapters of the
+/// last two belong to a changed base, W - s B A at the start, which PEFT makes again when it loads.
 using InitLoraWeights = std::variant<std::monostate, bool, std::string>;
+
+/// Returns the start that `init` names: LoRAInit::kaiming where it names none of ours that a loaded
+/// adapter would have to know about.
+[[nodiscard]] inline LoRAInit start_of(const InitLoraWeights& init) {
+  const auto* word = std::get_if<std::string>(&init);
+  if (word != nullptr)
+    for (const LoRAInit start :
+         {LoRAInit::gaussian, LoRAInit::orthogonal, LoRAInit::pissa, LoRAInit::olora})
+      if (*word == name_of(start)) return start;
+  return LoRAInit::kaiming;
+}
 
 /// The settings in an adapter_config.json of PEFT 0.21: those that are honoured here, by PEFT's
 /// names, and every other key as it came. An empty string or list stands for null.
@@ -45,7 +57,7 @@ struct PeftConfig {
 
   /// Returns the settings of the layer called `name`: its rank and alpha by the patterns.
   /// train_bias is set for bias = "lora_only" or "all"; for a layer without a bias the caller
-  /// clears it. init is the config's for true and "gaussian", and LoRAInit::kaiming otherwise.
+  /// clears it. init is start_of(init_lora_weights).
   [[nodiscard]] LoRAConfig layer_config(std::string_view name) const {
     const Index* rank = rank_pattern.find(name);
     const double* alpha = alpha_pattern.find(name);
@@ -53,8 +65,7 @@ struct PeftConfig {
             .alpha = alpha != nullptr ? *alpha : lora_alpha,
             .dropout = lora_dropout,
             .use_rslora = use_rslora,
-            .init = init_lora_weights == InitLoraWeights("gaussian") ? LoRAInit::gaussian
-                                                                     : LoRAInit::kaiming,
+            .init = start_of(init_lora_weights),
             .train_bias = bias != "none",
             .use_dora = use_dora};
   }

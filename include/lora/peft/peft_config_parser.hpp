@@ -237,20 +237,23 @@ class PeftConfigParser {
         fail("layers_pattern " + in_quotes(pattern) + " has a |: write a list of names instead");
   }
 
-  // Those that leave the base weights as they are: a loaded adapter is then B A beside W.
+  // Those that leave the base weights as they are, and those whose changed base can be made again.
   InitLoraWeights initialisation() {
     const io::Json value = take("init_lora_weights", true);
     // Null leaves the factors as torch made them, as false does; those of a file replace them.
     if (value.is_null()) return {};
     if (value.is_boolean()) return value.get<bool>();
     const std::string word = value.is_string() ? value.get<std::string>() : "";
-    for (const char* known : {"gaussian", "eva", "orthogonal", "mica"})
+    for (const char* known : {"gaussian", "eva", "orthogonal", "mica", "pissa", "olora"})
       if (word == known) return word;
-    for (const char* changed : {"pissa", "olora", "corda", "loftq", "lora_ga"})
+    for (const char* changed : {"pissa_niter_", "corda", "loftq", "lora_ga"})
       if (word.starts_with(changed))
         fail("init_lora_weights", value,
-             "one that leaves the base weights unchanged: this adapter belongs to a changed base");
-    fail("init_lora_weights", value, R"(true, false, "gaussian", "eva", "orthogonal" or "mica")");
+             "one whose base can be made again: this adapter belongs to a base that was changed "
+             "with random numbers, data or codes; PEFT's path_initial_model_for_weight_conversion "
+             "saves one for the base itself");
+    fail("init_lora_weights", value,
+         R"(true, false, "gaussian", "eva", "orthogonal", "mica", "pissa" or "olora")");
   }
 
   // What would compute something else than y = x W^T + b + s x A^T B^T, or store other tensors.
@@ -281,7 +284,7 @@ class PeftConfigParser {
 /// Reads the JSON text of an adapter_config.json; keys that are absent have PEFT's defaults. Throws
 /// FileError, beginning with `where`, for a method other than LORA, a value out of range, a pattern
 /// with an unknown construct, and every option that changes what a layer computes and is not built
-/// here, which it names: lora_bias, PiSSA's changed base ...
+/// here, which it names: lora_bias, CorDA's changed base ...
 [[nodiscard]] inline PeftConfig parse_peft_config(std::string_view text, const std::string& where) {
   return detail::PeftConfigParser(text, where).parse();
 }
