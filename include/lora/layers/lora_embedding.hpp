@@ -264,6 +264,8 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     validate(config, where);
     if (config.train_bias)
       throw ConfigError(message(where, ": train_bias is set, but an embedding has no bias"));
+    if (config.use_dora)
+      throw ConfigError(message(where, ": use_dora is set, which is not built for embeddings"));
   }
 
   template <class Where>
@@ -276,6 +278,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     require_factors(adapter.a().value, adapter.b().value, adapter.rank(), where);
   }
 
+  void complete(Adapter&) const {}
   void name_others(bool) {}
 
   // ---- Checks ----

@@ -360,9 +360,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   void run_routed_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
                            typename Tape<T>::Frame& frame, GradientTarget<T> target,
                            const Output<T>* dx, const Where& where) const {
-    using Layout = AdapterRoutes::Layout;
     const auto& then = *static_cast<const Set*>(frame.held(0).get());
-    const auto& layout = *static_cast<const Layout*>(frame.held(1).get());
+    const auto& layout = *static_cast<const AdapterRoutes::Layout*>(frame.held(1).get());
     const auto adapters = this->adapters();
     RoutedPaths<T>::require_same(then, *adapters, layout, where);
     RoutedPaths<T> paths(*adapters, layout, true, where,
