@@ -72,6 +72,19 @@ TEST_CASE("norms are remembered for the factors that they were asked for, and fo
   CHECK(agree(0.5F));
 }
 
+TEST_CASE("norms are those of the factors when all their signs change") {
+  const DenseWeight<double> weight(random_matrix<double>(9, 8, 1));
+  const Matrix<double> a = random_matrix<double>(4, 8, 2), b = random_matrix<double>(9, 4, 3);
+  const Matrix<double> turned = -b;
+  const DoraNorms<double> norms;
+  Matrix<double> one(1, 9), other(1, 9), fresh(1, 9);
+  norms.recall(weight, a, b, 1.0, one.data());
+  norms.recall(weight, a, turned, 1.0, other.data());
+  DoraNorms<double>().compute(weight, a, turned, 1.0, fresh.data());
+  CHECK(same_bits(other, fresh));
+  CHECK(largest_difference(one, other) > 1e-3);
+}
+
 TEST_CASE("borrowed memory that others may merge into is read again every time") {
   Matrix<float> w = random_matrix<float>(20, 30, 1);
   const auto weight = MappedWeight<float>::writable(w.data(), 20, 30);

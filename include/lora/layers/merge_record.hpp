@@ -1,8 +1,9 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
-#include <type_traits>
+#include <cstring>
 
 #include "lora/core/matrix.hpp"
 #include "lora/core/parallel.hpp"
@@ -19,26 +20,45 @@ enum class MergeMode {
 
 namespace detail {
 
+// A step of FNV-1a over words. The rotation brings high bits down, which a product only moves up:
+// two signs that change would cancel.
+[[nodiscard]] inline std::uint64_t next_checksum(std::uint64_t sum, std::uint64_t word) {
+  return (std::rotl(sum, 23) ^ word) * 0x100000001B3;
+}
+
+template <class T>
+[[nodiscard]] std::uint64_t row_checksum(const T* row, Index count) {
+  constexpr Index each = sizeof(std::uint64_t) / sizeof(T);
+  const auto word = [&](Index at, Index elements) {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, row + at, static_cast<std::size_t>(elements) * sizeof(T));
+    return bits;
+  };
+  // Four sums, so that one multiplication need not wait for another.
+  std::uint64_t a = 1, b = 2, c = 3, d = 4;
+  Index j = 0;
+  for (; j + 4 * each <= count; j += 4 * each) {
+    a = next_checksum(a, word(j, each));
+    b = next_checksum(b, word(j + each, each));
+    c = next_checksum(c, word(j + 2 * each, each));
+    d = next_checksum(d, word(j + 3 * each, each));
+  }
+  for (; j < count; ++j) a = next_checksum(a, word(j, 1));
+  return next_checksum(next_checksum(next_checksum(a, b), c), d);
+}
+
 /// Returns a checksum of every bit of `matrix`, the same for any number of threads.
 template <class T>
 [[nodiscard]] std::uint64_t checksum(ConstMatrixRef<T> matrix) {
-  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  static_assert(sizeof(Bits) == sizeof(T));
-  constexpr std::uint64_t prime = 0x100000001B3;  // FNV-1a over words, row by row
   const Index rows = matrix.rows(), cols = matrix.cols();
   Scratch scratch;
   auto* const of_row = scratch.take<std::uint64_t>(rows);
   const double work = static_cast<double>(rows) * static_cast<double>(cols);
   parallel_for(rows, threads_for(rows, work), [&](Index i) {
-    const T* const row = matrix.data() + i * matrix.outerStride();
-    std::uint64_t lanes[4] = {1, 2, 3, 4};  // so that one multiplication need not wait for another
-    for (Index j = 0; j < cols; ++j)
-      lanes[j % 4] = (lanes[j % 4] ^ std::bit_cast<Bits>(row[j])) * prime;
-    of_row[i] = lanes[0];
-    for (int k = 1; k < 4; ++k) of_row[i] = (of_row[i] ^ lanes[k]) * prime;
+    of_row[i] = row_checksum(matrix.data() + i * matrix.outerStride(), cols);
   });
   std::uint64_t sum = 0xCBF29CE484222325;
-  for (Index i = 0; i < rows; ++i) sum = (sum ^ of_row[i]) * prime;
+  for (Index i = 0; i < rows; ++i) sum = next_checksum(sum, of_row[i]);
   return sum;
 }
 
