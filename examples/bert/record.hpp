@@ -37,6 +37,7 @@ class Record {
                         {"warmup", options.warmup},
                         {"max_length", options.max_length},
                         {"dropout", options.dropout},
+                        {"dora", options.dora},
                         {"seed", options.seed},
                         {"threads", options.threads}};
   }

@@ -50,6 +50,7 @@ void print_plan(Model& model, const Problem& problem, std::ostream& out) {
   lora::train::RunSettings settings;
   settings.add("rank", options.rank)
       .add("alpha", options.alpha_or_default())
+      .add("dora", options.dora)
       .add("dropout", options.dropout)
       .add("base_dropout", options.base_dropout ? lora::io::Json(*options.base_dropout) : nullptr)
       .add("target_modules", options.targets)

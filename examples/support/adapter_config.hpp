@@ -16,6 +16,7 @@ namespace examples {
   lora::peft::PeftConfig config;
   config.r = options.rank;
   config.lora_alpha = options.alpha_or_default();
+  config.use_dora = options.dora;
   config.lora_dropout = options.dropout;
   if (options.targets == std::vector<std::string>{"all-linear"})
     config.target_modules = options.targets.front();

@@ -16,6 +16,7 @@ namespace examples {
 struct AdapterOptions {
   lora::Index rank = 8;
   std::optional<double> alpha = {};
+  bool dora = false;
   double dropout = 0;
   std::vector<std::string> targets = {};
   double learning_rate = 1e-3;
@@ -48,6 +49,8 @@ inline void add_adapter_options(CLI::App& app, AdapterOptions& options, const Ad
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
   app.add_option("--alpha", options.alpha, "of the adapters [2 x rank]")->check(finite_number());
+  app.add_flag("--dora", options.dora,
+               "adapters are DoRA's: the lengths of the weights' rows train too");
   app.add_option("--dropout", options.dropout, "of the adapters' input, in training")
       ->check(number_from(0, 0.99))
       ->capture_default_str();

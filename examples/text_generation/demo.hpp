@@ -88,6 +88,7 @@ void demo(const Common& common, const TrainOptions& training, const DemoOptions&
   }
   out << "\nthe adapters, loaded again:\n";
   for (const auto& file : {peft_folder(training), gguf_file(training)}) {
+    if (!std::filesystem::exists(file)) continue;  // what llama.cpp cannot hold
     Common again = common;
     again.adapter = file.string();
     out << "  " << file.string() << ": "

@@ -53,6 +53,7 @@ void print_plan(const Common& common, Model& model, const Parts& parts, std::ost
   lora::train::RunSettings settings;
   settings.add("rank", options.rank)
       .add("alpha", options.alpha_or_default())
+      .add("dora", options.dora)
       .add("dropout", options.dropout)
       .add("target_modules", options.targets)
       .add("batch", options.batch)
@@ -113,6 +114,7 @@ lora::train::History train(const Common& common, const TrainOptions& options,
     lora::models::save_gguf_adapter(gguf_file(options), model);
   } catch (const lora::ConfigError& error) {
     for_llama = std::string("none for llama.cpp: ") + error.what();
+    std::filesystem::remove(gguf_file(options));  // an earlier run's would pass for this one's
   }
   out << "trained " << history.steps.size() << " steps in " << examples::fixed(history.seconds(), 1)
       << " s, " << examples::grouped(static_cast<std::uint64_t>(history.tokens_per_second()))

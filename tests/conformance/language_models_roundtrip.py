@@ -189,6 +189,7 @@ CASES = [
         {},
         LINEAR | {"use_rslora": True, "rank_pattern": {"v_proj": 5}, "alpha_pattern": {"mlp.*": 2}},
     ),
+    ("dora", LlamaConfig, {}, LINEAR | {"use_dora": True}),
     ("wide", LlamaConfig, {}, QV | {"r": 40, "lora_alpha": 20}),
     ("negative_alpha", LlamaConfig, {}, QV | {"lora_alpha": -2.5}),
     # What trains and is stored whole.

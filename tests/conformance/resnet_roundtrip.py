@@ -74,6 +74,7 @@ CASES = [
             "rank_pattern": {"classifier.1": 1, r"stages\.1\..*": 7},
         },
     ),
+    ("dora", BASIC, {"target_modules": ["convolution", "classifier.1"], "use_dora": True}),
     # More than a kernel has inputs.
     ("wide", BASIC, {"target_modules": ["convolution"], "r": 40}),
     ("stem_alone", BASIC, {"target_modules": ["embedder.convolution"]} | HEAD),

@@ -14,10 +14,13 @@ TEST_CASE("options of adapters make the config that PEFT would have") {
   CHECK(config.r == 4);
   CHECK(config.lora_alpha == 8);
   CHECK(config.lora_dropout == 0.25);
+  CHECK(!config.use_dora);
   CHECK(config.target_modules == lora::peft::ModuleNames(std::vector<std::string>{"q", "v"}));
   CHECK(config.task_type == "CAUSAL_LM");
   CHECK(config.base_model_name_or_path == "base");
   options.targets = {"all-linear"};
+  options.dora = true;
   config = examples::adapter_config(options, "CAUSAL_LM", "base");
   CHECK(config.target_modules == lora::peft::ModuleNames("all-linear"));
+  CHECK(config.use_dora);
 }

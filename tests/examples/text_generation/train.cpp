@@ -76,6 +76,20 @@ TEST_CASE("training lowers perplexity, and its adapters give it back from their 
   CHECK(out.str().find("adapter off  ") == 0);
 }
 
+TEST_CASE("a run with DoRA leaves an adapter for PEFT and says why there is none for llama.cpp") {
+  TinyRun run;
+  static_cast<void>(run.train());
+  run.training.dora = true;
+  const std::string report = run.train();
+  CHECK(report.find("is adapted with DoRA") != std::string::npos);
+  CHECK(!std::filesystem::exists(gguf_file(run.training)));
+  run.common.adapter = peft_folder(run.training).string();
+  auto language = load_adapted<Llama>(run.common);
+  CHECK(language.model.adapted_layers().front().config().use_dora);
+  const Samples samples = read_samples(run.training.data, language, false, 48);
+  CHECK(perplexity(language.model, samples) < base_perplexity(language.model, samples));
+}
+
 TEST_CASE("a language model's run goes on from its checkpoint to the same bits") {
   TinyRun whole, broken;
   whole.training.epochs = broken.training.epochs = 2;
