@@ -1,10 +1,12 @@
 #include <lora/layers/routed_paths.hpp>
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include <lora/layers/lora_linear.hpp>
+#include <lora/layers/lora_linear_group.hpp>
 #include <lora/optim/adamw.hpp>
 
 #include "support/catch.hpp"
@@ -305,4 +307,58 @@ TEST_CASE("rows have no adapter while adapters are switched off") {
   layer.forward(x, AdapterRoutes({"a", "c"}), tape, y);
   layer.backward(x, dy, tape);
   CHECK(layer.parameters({"a"})[1]->grad.isZero(0));
+}
+
+TEST_CASE("a group's mixed batch is what its layers compute alone") {
+  using T = double;
+  std::vector<LoRALinear<T>> parts;
+  parts.push_back(routed_layer<T>(7, 9, 0.3));
+  parts.push_back(routed_layer<T>(5, 9, 0.3));
+  parts[0].set_name("key");
+  parts[1].delete_adapter("b");
+  std::vector<LoRALinear<T>> alone = parts;
+  LoRALinearGroup<T> group(std::move(parts));
+  const Index n = 20;
+  const Matrix<T> x = random_matrix<T>(n, 9, 1);
+  const std::array<Matrix<T>, 2> dy{random_matrix<T>(n, 7, 2), random_matrix<T>(n, 5, 3)};
+  std::array<Matrix<T>, 2> y;
+  AdapterRoutes routes(mixed_names(n));
+  check_throws<ConfigError>([&] { group.forward(x, routes, y); },
+                            "encoder.query (LoRALinearGroup::forward(x, routes, y)): row 0 is "
+                            "routed to an adapter called \"b\"");
+  auto snapshot = std::make_shared<AdapterSnapshot>();
+  for (const std::size_t p : {0u, 1u}) {
+    snapshot->add(&group.part(p), group.part(p).adapters());
+    snapshot->add(&alone[p], alone[p].adapters());
+  }
+  for (const char* name : {"a", "b", "c", "d"}) snapshot->add_name(name);
+  snapshot->finish();
+  routes.bind(snapshot);
+
+  Matrix<T> dx, sum = Matrix<T>::Zero(n, 9);
+  Tape<T> tape;
+  group.forward(x, routes, tape, y);
+  group.backward(x, dy, tape, dx);
+  for (const std::size_t p : {0u, 1u}) {
+    Tape<T> own_tape;
+    Matrix<T> own_y, own_dx;
+    alone[p].forward(x, routes, own_tape, own_y);
+    CHECK(largest_difference(y[p], own_y) < 1e-13);
+    alone[p].backward(x, dy[p], own_tape, own_dx);
+    sum += own_dx;
+    const auto of_group = group.part(p).parameters({"a", "c", "d"}),
+               of_layer = alone[p].parameters({"a", "c", "d"});
+    for (std::size_t i = 0; i < of_group.size(); ++i)
+      CHECK(relative_error(of_group[i]->grad, of_layer[i]->grad) < 1e-12);
+    alone[p].forward(x, routes, own_y);
+    std::array<Matrix<T>, 2> without;
+    group.forward(x, routes, without);
+    CHECK(largest_difference(without[p], own_y) < 1e-13);
+  }
+  CHECK(largest_difference(dx, sum) < 1e-12);
+  group.forward(x, routes, tape, y);
+  group.part(1).delete_adapter("c");
+  check_throws<StateError>([&] { group.backward(x, dy, tape, dx); },
+                           "encoder.query (LoRALinearGroup::backward): the adapter \"c\" was "
+                           "deleted");
 }

@@ -17,12 +17,15 @@
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/frozen/frozen_passes.hpp"
+#include "lora/kernels/grouped_low_rank.hpp"
 #include "lora/kernels/low_rank_gradients.hpp"
 #include "lora/kernels/low_rank_path.hpp"
 #include "lora/kernels/packed_bands.hpp"
+#include "lora/layers/adapter_routes.hpp"
 #include "lora/layers/dora.hpp"
 #include "lora/layers/lora_linear.hpp"
 #include "lora/layers/matrix_list.hpp"
+#include "lora/layers/routed_paths.hpp"
 #include "lora/nn/bias_gradient.hpp"
 
 namespace lora {
@@ -101,6 +104,39 @@ class LoRALinearGroup {
     for (std::size_t p = 0; p < size(); ++p)
       z[p].emplace(gains[p]->exist() ? gains[p]->keep(x.rows(), frame) : *out[p]);
     run_forward(x, used, frame.mask_step(), xa, gains, z, out);
+  }
+
+  /// Computes a mixed batch; see LoRALinear. Every part has the adapters that the routes name, or,
+  /// where they are bound to a snapshot, adds nothing for those that it lacks. Throws ShapeError,
+  /// ConfigError and StateError as the parts do.
+  void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, OutputList<T> y) const {
+    constexpr const char* call = "LoRALinearGroup::forward(x, routes, y)";
+    check_outputs(x, y, call);
+    Routed routed(*this, x, routes, call);
+    routed.make_paths(size(), {});
+    const auto out = shaped(x, y, call);
+    Scratch scratch;
+    run_forward(x, routed, scratch.matrix<T>(routes.layout()->groups.places(), routed.rank), out);
+  }
+
+  /// Computes a mixed batch with dropout, and leaves on the tape what backward needs. Throws as
+  /// above.
+  void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, Tape<T>& tape,
+               OutputList<T> y) const {
+    constexpr const char* call = "LoRALinearGroup::forward(x, routes, tape, y)";
+    check_outputs(x, y, call);
+    Routed routed(*this, x, routes, call);
+    const auto out = shaped(x, y, call);
+    auto& frame = tape.push(this, parts_.front().name(), x.rows());
+    frame.note_input(x);
+    for (std::size_t p = 0; p < size(); ++p) {
+      routed.paths[p]->for_each(
+          [&](const Entry& entry) { Part::note_factors(*entry.adapter, frame); });
+      frame.hold(routed.sets[p]);
+    }
+    frame.hold(routes.layout());
+    routed.make_paths(size(), frame.mask_step());
+    run_forward(x, routed, frame.keep(routes.layout()->groups.places(), routed.rank), out);
   }
 
   /// Adds to the gradients of every part and computes dx (N, in) from dy[p] (N, out_p). Every part
@@ -218,9 +254,13 @@ class LoRALinearGroup {
     }
     low_rank_path::forward<T>(x, std::span<const low_rank_path::Input<T>>(inputs.data(), paths));
 
-    const auto joins = [&](std::size_t p) {
-      return Part::joins_y(used.entries[p], used.columns(xa, p));
-    };
+    run_frozen(x, y,
+               [&](std::size_t p) { return Part::joins_y(used.entries[p], used.columns(xa, p)); });
+  }
+
+  // Computes y[p] = b_p + x W_p^T + joins(p).
+  template <class Joins>
+  void run_frozen(ConstMatrixRef<T> x, const Each<MatrixRef<T>>& y, const Joins& joins) const {
     if constexpr (PanelWeight<Frozen, T>)
       if (share_packing(x, used, mask_step.has_value())) {
         kernels::for_each_packed_band<T>(x, [&](const kernels::PackedLeft<T>& packed, Index row) {
@@ -306,6 +346,7 @@ class LoRALinearGroup {
                     "out_features");
     }
     auto& frame = tape.top(this, x.rows(), where);
+    if (frame.held_count() > size()) return run_routed_backward(x, dy, tape, frame, target, dx);
     const Used used(*this, call);
     const std::array<Targets, most> targets = check_parts(x, frame, used, target, call);
     std::optional<MatrixRef<T>> out;
@@ -352,6 +393,114 @@ class LoRALinearGroup {
     }
     low_rank_path::add_gradients<T>(
         x, std::span<const low_rank_path::Gradients<T>>(paths.data(), count));
+    tape.pop();
+  }
+
+  // ---- Mixed batches ----
+
+  // What one call uses of every part.
+  struct Routed {
+    Routed(const LoRALinearGroup& group, const ConstMatrixRef<T>& x, const AdapterRoutes& routes,
+           const char* call) {
+      if (routes.rows() != x.rows())
+        throw ShapeError(message(Place{call, group.parts_.front().name()}, ": x is ", shape_of(x),
+                                 ", expected the ", routes.rows(), " rows of the routes"));
+      for (std::size_t p = 0; p < group.size(); ++p) {
+        const Place where{call, group.parts_[p].name()};
+        sets[p] = group.parts_[p].routed_set(routes, where);
+        add(group.parts_[p], p, *routes.layout(), routes.snapshot() != nullptr, where);
+      }
+    }
+
+    // What a forward on this frame used, which must be what the parts have.
+    Routed(const LoRALinearGroup& group, const typename Tape<T>::Frame& frame, const char* call) {
+      const auto& layout =
+          *static_cast<const AdapterRoutes::Layout*>(frame.held(group.size()).get());
+      for (std::size_t p = 0; p < group.size(); ++p) {
+        const Place where{call, group.parts_[p].name()};
+        sets[p] = group.parts_[p].adapters();
+        RoutedPaths<T>::require_same(*static_cast<const Set*>(frame.held(p).get()), *sets[p],
+                                     layout, where);
+        add(group.parts_[p], p, layout, true, where);
+      }
+    }
+
+    void add(const Part& part, std::size_t p, const AdapterRoutes::Layout& layout, bool may_lack,
+             const Place& where) {
+      paths[p].emplace(*sets[p], layout, may_lack, where,
+                       [&](const LoRAAdapter<T>& adapter) { part.check_routable(adapter, where); });
+      first[p] = rank;
+      rank += paths[p]->rank();
+    }
+
+    void make_paths(std::size_t parts, std::optional<std::uint64_t> mask_step,
+                    const GradientTarget<T>* target = nullptr) {
+      for (std::size_t p = 0; p < parts; ++p) paths[p]->make_paths(mask_step, target);
+    }
+
+    // Returns the columns of part p in a matrix (places, rank) of all parts.
+    [[nodiscard]] MatrixRef<T> columns(MatrixRef<T> all, std::size_t p) const {
+      return all.middleCols(first[p], paths[p]->rank());
+    }
+
+    std::array<std::shared_ptr<const Set>, most> sets;
+    std::array<std::optional<RoutedPaths<T>>, most> paths;
+    std::array<Index, most> first{};
+    Index rank = 0;
+  };
+
+  void run_forward(ConstMatrixRef<T> x, const Routed& routed, MatrixRef<T> xa,
+                   const Each<MatrixRef<T>>& y) const {
+    for (std::size_t p = 0; p < size(); ++p)
+      grouped_low_rank::forward<T>(routed.paths[p]->groups(), routed.paths[p]->paths(), x,
+                                   routed.columns(xa, p));
+    run_frozen(x, y, [&](std::size_t) { return Part::joins_y(nullptr, xa); });
+    for (std::size_t p = 0; p < size(); ++p)
+      grouped_low_rank::add_to_y<T>(routed.paths[p]->groups(), routed.paths[p]->paths(),
+                                    routed.columns(xa, p), *y[p]);
+  }
+
+  void run_routed_backward(ConstMatrixRef<T> x, const InputList<T>& dy, Tape<T>& tape,
+                           typename Tape<T>::Frame& frame, GradientTarget<T> target,
+                           const Output<T>* dx) const {
+    constexpr const char* call = "LoRALinearGroup::backward";
+    const Place where{call, parts_.front().name()};
+    Routed routed(*this, frame, call);
+    std::array<std::optional<MatrixRef<T>>, most> dbias;
+    std::size_t mark = 1;  // after that of x
+    for (std::size_t p = 0; p < size(); ++p) {
+      const Place of_part{call, parts_[p].name()};
+      if (routed.paths[p]->rank() > 0) frame.require_input(x, of_part);
+      routed.paths[p]->for_each([&](const Entry& entry) {
+        Part::require_factors(*entry.adapter, frame, mark, of_part);
+        mark += 2;
+      });
+      if (parts_[p].trains_bias(*routed.paths[p])) dbias[p].emplace(target.of(parts_[p].bias()));
+    }
+    routed.make_paths(size(), frame.mask_step(), &target);
+    std::optional<MatrixRef<T>> out;
+    if (dx != nullptr) {
+      for (std::size_t p = 0; p < size(); ++p)
+        dx->check(x.rows(), in_features(), where, "dx", {dy[p]});
+      out.emplace(dx->shaped(x.rows(), in_features(), where, "dx", {x}));
+    }
+
+    const MatrixRef<T> xa = frame.kept();
+    Scratch scratch;
+    const MatrixRef<T> g = scratch.matrix<T>(xa.rows(), routed.rank);
+    for (std::size_t p = 0; p < size(); ++p) {
+      const RowGroups& groups = routed.paths[p]->groups();
+      const grouped_low_rank::Paths<T> paths = routed.paths[p]->paths();
+      const MatrixRef<T> own_g = routed.columns(g, p);
+      if (dbias[p]) add_bias_gradient<T>(dy[p], *dbias[p]);
+      grouped_low_rank::gradient_of_xa<T>(groups, paths, dy[p], own_g);
+      if (out) {
+        frozen_passes::backward<T>(parts_[p].weight(), dy[p], Part::joins_dx(nullptr, g), *out,
+                                   p > 0);
+        grouped_low_rank::add_to_dx<T>(groups, paths, own_g, *out);
+      }
+      grouped_low_rank::add_gradients<T>(groups, paths, x, dy[p], routed.columns(xa, p), own_g);
+    }
     tape.pop();
   }
 
