@@ -185,6 +185,7 @@
 #include "lora/optim/schedule.hpp"
 #include "lora/optim/sgd.hpp"
 
+#include "lora/adapters/approximate_update.hpp"
 #include "lora/adapters/clamp.hpp"
 #include "lora/adapters/combine_factors.hpp"
 #include "lora/adapters/combine_options.hpp"

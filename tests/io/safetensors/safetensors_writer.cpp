@@ -61,3 +61,30 @@ TEST_CASE("what readers would refuse is not written, and the old file stays") {
   CHECK(read_whole(path) == "old");
   CHECK(directory.count() == 1);
 }
+
+TEST_CASE("a file that is written tensor by tensor is the same bytes") {
+  const TemporaryDirectory directory;
+  const std::vector<Tensor> tensors{
+      make_tensor("b", random_matrix<float>(3, 4, 1)),
+      make_tensor("a", random_matrix<float>(2, 2, 2)),
+      make_tensor("c", random_matrix<float>(1, 6, 3), Shape{6}, DType::BF16)};
+  write_safetensors(directory / "whole", tensors);
+  std::vector<TensorPlan> plans;
+  for (const Tensor& tensor : tensors) plans.push_back({tensor.name, tensor.dtype, tensor.shape});
+  const auto write = [&](std::size_t missing) {
+    AtomicFile file(directory / "stream");
+    stream_safetensors(file, plans, [&](const TensorPlan& plan) {
+      const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const Tensor& tensor) {
+        return tensor.name == plan.name;
+      });
+      return std::span(found->bytes).first(found->bytes.size() - missing);
+    });
+    file.commit();
+  };
+  write(0);
+  CHECK(read_whole(directory / "stream") == read_whole(directory / "whole"));
+  check_throws<FileError>([&] { write(2); }, "stream: tensor \"a\" has 14 bytes, expected 16");
+  plans.push_back(plans.front());
+  check_throws<FileError>([&] { write(0); }, "the name \"b\" stands twice");
+  CHECK(read_whole(directory / "stream") == read_whole(directory / "whole"));
+}

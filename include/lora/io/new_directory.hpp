@@ -1,0 +1,64 @@
+#pragma once
+
+#include <filesystem>
+#include <random>
+#include <system_error>
+#include <utility>
+
+#include "lora/core/error.hpp"
+#include "lora/io/directory.hpp"
+
+namespace lora::io {
+
+/// A directory that appears with all its files at once: they are written into one of another name
+/// beside it, which commit() renames. Without commit() that one is removed; a process that is
+/// killed leaves it behind.
+class NewDirectory {
+ public:
+  /// Makes the directory to write into. Throws FileError where `target` is there already and is not
+  /// an empty directory, or nothing can be made beside it.
+  explicit NewDirectory(std::filesystem::path target) : target_(without_slash(std::move(target))) {
+    std::error_code error;
+    const bool is_there = std::filesystem::exists(target_, error);
+    if (is_there && !(std::filesystem::is_directory(target_, error) &&
+                      std::filesystem::is_empty(target_, error)))
+      throw FileError(target_.string() + ": is there already and is not an empty directory");
+    std::random_device random;
+    const auto name = message(".", target_.filename().string(), "-", random(), ".tmp");
+    const std::filesystem::path parent = target_.parent_path();
+    if (!parent.empty()) make_directory(parent);
+    path_ = parent / name;
+    make_directory(path_);
+  }
+
+  NewDirectory(const NewDirectory&) = delete;
+  NewDirectory& operator=(const NewDirectory&) = delete;
+
+  ~NewDirectory() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+
+  /// Returns the directory to write into.
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+  /// Gives the directory its name; call it once, last. Throws FileError.
+  void commit() {
+    std::error_code error;
+    std::filesystem::rename(path_, target_, error);
+    if (error)
+      throw FileError(message(target_.string(),
+                              ": cannot put the new directory in its place: ", error.message()));
+    path_.clear();
+  }
+
+ private:
+  static std::filesystem::path without_slash(std::filesystem::path path) {
+    return path.has_filename() ? path : path.parent_path();
+  }
+
+  std::filesystem::path target_;
+  std::filesystem::path path_;
+};
+
+}  // namespace lora::io

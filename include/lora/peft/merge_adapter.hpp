@@ -1,0 +1,243 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "lora/io/json_text.hpp"
+#include "lora/io/model_reader.hpp"
+#include "lora/io/new_directory.hpp"
+#include "lora/io/safetensors/safetensors_writer.hpp"
+#include "lora/kernels/product.hpp"
+#include "lora/peft/adapter_values.hpp"
+
+namespace lora::peft {
+
+/// The settings of merge_adapter.
+struct MergeOptions {
+  double weight = 1;  ///< what the update is multiplied by; -1 takes a merged one out again
+  /// Is told of each tensor before it is written: its name, place and the number of all.
+  std::function<void(const std::string& name, std::size_t place, std::size_t count)> progress = {};
+};
+
+/// What became of the base model's tensors.
+struct MergeReport {
+  std::vector<std::string> merged;    ///< tensors that an update was added to
+  std::vector<std::string> replaced;  ///< of modules stored whole, and trained biases
+  std::vector<std::string> added;     ///< those that the base has not: a new head
+};
+
+namespace detail {
+
+/// Which of an adapter's tensors meet a base model's, by the base's names.
+template <class T>
+class MergePlan {
+ public:
+  MergePlan(const io::ModelReader& base, const AdapterValues<T>& adapter) : base_(base) {
+    const auto found = adapter.config.other.find("fan_in_fan_out");
+    fan_in_fan_out_ = found != adapter.config.other.end() && found->second == "true";
+    for (const auto& [module, factors] : adapter.modules) {
+      const std::string name = base_name(module + ".weight");
+      if (name.empty())
+        throw FileError(message("merge_adapter: ", base.directory().string(), " has no weight of ",
+                                in_quotes(module)));
+      if (!updates.emplace(name, &factors).second)
+        throw FileError(message("merge_adapter: two modules of the adapter would be added to ",
+                                in_quotes(name)));
+    }
+    for (const auto& [stored, tensor] : adapter.others) {
+      if (stored.find(".lora_") != std::string::npos)
+        throw FileError(message("merge_adapter: the adapter's ", in_quotes(stored),
+                                " has no place in a plain model"));
+      std::string name = stored;  // PEFT keeps the layer that it adapts inside of another
+      constexpr std::string_view inside = ".base_layer.";
+      if (const std::size_t at = name.rfind(inside); at != std::string::npos)
+        name.erase(at, inside.size() - 1);
+      const std::string known = base_name(name);
+      (known.empty() ? added : replacements).emplace(known.empty() ? name : known, &tensor);
+    }
+    for (const auto& [name, tensor] : replacements)
+      if (updates.contains(name))
+        throw FileError(
+            message("merge_adapter: the adapter both adapts and stores whole ", in_quotes(name)));
+  }
+
+  /// Throws ShapeError unless the tensors have the shapes of the base's.
+  void require_shapes(io::ModelReader& base) const {
+    for (const auto& [name, factors] : updates) {
+      const io::TensorView& view = base.tensor(name);
+      const MatrixShape size(view.shape);
+      const bool turned = is_turned(*factors);
+      const Index out = turned ? size.cols : size.rows, in = turned ? size.rows : size.cols;
+      if (view.shape.size() < 2 || factors->b.value.rows() != out ||
+          factors->a.value.cols() != in || factors->a.value.rows() != factors->b.value.cols())
+        fail_shape(name, view.shape,
+                   "the adapter's factors are A " + io::shape_text(factors->a.shape) + " and B " +
+                       io::shape_text(factors->b.shape));
+      if (!io::is_floating(view.dtype))
+        throw FileError(message("merge_adapter: ", in_quotes(name), " is of ",
+                                io::name_of(view.dtype),
+                                ": merge into a model whose weights are not quantised"));
+    }
+    for (const auto& [name, tensor] : replacements)
+      if (base.tensor(name).shape != tensor->shape)
+        fail_shape(name, base.tensor(name).shape,
+                   "the adapter stores it as " + io::shape_text(tensor->shape));
+  }
+
+  /// Returns W + weight scaling B A in the order of W's elements.
+  [[nodiscard]] Matrix<double> merged(io::ModelReader& base, const std::string& name,
+                                      double weight) const {
+    const LoRAFactors<T>& factors = *updates.at(name);
+    const MatrixShape size(base.tensor(name).shape);
+    Matrix<double> sum = base.read<double>(name, size.rows, size.cols);
+    const double factor = weight * factors.config.scaling();
+    const Matrix<double> a = factors.a.value.template cast<double>();
+    const Matrix<double> b = factors.b.value.template cast<double>();
+    if (is_turned(factors))
+      add_product(MatrixRef<double>(sum), factor, a.transpose(), b.transpose());
+    else
+      add_product(MatrixRef<double>(sum), factor, b, a);
+    return sum;
+  }
+
+  std::map<std::string, const LoRAFactors<T>*> updates;
+  std::map<std::string, const StoredTensor<T>*> replacements;
+  std::map<std::string, const StoredTensor<T>*> added;
+
+ private:
+  [[nodiscard]] bool is_turned(const LoRAFactors<T>& factors) const {
+    return factors.is_embedding || fan_in_fan_out_;
+  }
+
+  [[noreturn]] static void fail_shape(const std::string& name, const io::Shape& shape,
+                                      const std::string& what) {
+    throw ShapeError(message("merge_adapter: ", in_quotes(name), " is of shape ",
+                             io::shape_text(shape), " in the base model, and ", what));
+  }
+
+  // Files of a base model alone may lack the first part of the names, or have one more than the
+  // model that was adapted: "h.0" for "transformer.h.0".
+  [[nodiscard]] std::string base_name(const std::string& name) const {
+    if (base_.contains(name)) return name;
+    if (const std::size_t dot = name.find('.'); dot != std::string::npos)
+      if (std::string shorter = name.substr(dot + 1);
+          shorter.find('.') != std::string::npos && base_.contains(shorter))
+        return shorter;
+    std::string found;
+    for (const auto& [candidate, file] : base_.tensors()) {
+      const std::size_t dot = candidate.find('.');
+      if (dot == std::string::npos || candidate.substr(dot + 1) != name) continue;
+      if (!found.empty()) return {};
+      found = candidate;
+    }
+    return found;
+  }
+
+  const io::ModelReader& base_;
+  bool fan_in_fan_out_ = false;
+};
+
+/// Copies what lies beside the weights of a model: settings, tokenizers.
+inline void copy_beside_weights(const std::filesystem::path& from,
+                                const std::filesystem::path& to) {
+  namespace fs = std::filesystem;
+  constexpr std::string_view weights[] = {".safetensors", ".bin",     ".pt",   ".pth",
+                                          ".h5",          ".msgpack", ".gguf", ".onnx"};
+  for (const auto& entry : fs::directory_iterator(from)) {
+    const std::string name = entry.path().filename().string();
+    const std::string extension = entry.path().extension().string();
+    if (!entry.is_regular_file() || name.starts_with('.') || name.ends_with(".index.json") ||
+        std::find(std::begin(weights), std::end(weights), extension) != std::end(weights))
+      continue;
+    std::error_code error;
+    fs::copy_file(entry.path(), to / name, error);
+    if (error)
+      throw FileError(message(entry.path().string(), ": cannot copy it: ", error.message()));
+  }
+}
+
+}  // namespace detail
+
+/// Writes the model in the directory `base` with an adapter merged into it to the directory `out`:
+/// W + weight * scaling * B A, summed in double and rounded once to W's dtype, with modules that
+/// are stored whole and trained biases in their places, and the other files of the base
+/// (config.json, tokenizers) copied. Shards are those of the base. Tensor by tensor: the largest
+/// one is what is in memory. `out` appears when all of it is written, or not at all.
+///
+/// A module's weight is found by its name, with or without one leading part ("transformer.").
+/// Throws FileError where the base lacks it or is quantised, where `out` is there already and not
+/// empty, for a sum outside of the dtype's range, and whatever is wrong with the files; ShapeError
+/// for other shapes, as of another model and of grouped convolutions.
+template <class T>
+MergeReport merge_adapter(const std::filesystem::path& base, const AdapterValues<T>& adapter,
+                          const std::filesystem::path& out, const MergeOptions& options = {}) {
+  require_finite(options.weight, "merge_adapter", "weight");
+  io::ModelReader reader(base);
+  const detail::MergePlan<T> plan(reader, adapter);
+  plan.require_shapes(reader);
+
+  MergeReport report;
+  std::map<std::string, std::vector<io::TensorPlan>> shards;
+  for (const auto& [name, file] : reader.tensors()) {
+    const io::TensorView& view = reader.tensor(name);
+    shards[file].push_back({name, view.dtype, view.shape});
+  }
+  const std::string last_shard = shards.rbegin()->first;
+  for (const auto& [name, tensor] : plan.added) {
+    shards[last_shard].push_back({name, io::dtype_of<T>, tensor->shape});
+    report.added.push_back(name);
+  }
+
+  io::NewDirectory directory(out);
+  std::map<std::string, std::string> index;
+  std::size_t place = 0, total_bytes = 0;
+  const std::size_t count = reader.tensors().size() + plan.added.size();
+  for (auto& shard : shards) {
+    const std::string& file_name = shard.first;
+    io::AtomicFile file(directory.path() / file_name);
+    io::stream_safetensors(file, shard.second, [&](const io::TensorPlan& tensor) {
+      const std::string& name = tensor.name;
+      if (options.progress) options.progress(name, place++, count);
+      index[io::quoted(name, name)] = io::quoted(file_name, file_name);
+      std::vector<std::byte> bytes;
+      const auto added = plan.added.find(name), replacement = plan.replacements.find(name);
+      if (added != plan.added.end()) {
+        bytes = io::make_tensor(name, added->second->value, tensor.shape, tensor.dtype).bytes;
+      } else if (replacement != plan.replacements.end()) {
+        bytes = io::make_tensor(name, replacement->second->value, tensor.shape, tensor.dtype).bytes;
+        report.replaced.push_back(name);
+      } else if (plan.updates.contains(name)) {
+        const Matrix<double> sum = plan.merged(reader, name, options.weight);
+        bytes = io::make_tensor(name, sum, tensor.shape, tensor.dtype).bytes;
+        report.merged.push_back(name);
+      } else {
+        const auto view = reader.tensor(name).bytes;
+        bytes.assign(view.begin(), view.end());
+      }
+      total_bytes += bytes.size();
+      reader.release_pages();
+      return bytes;
+    });
+    file.commit();
+  }
+  if (shards.size() > 1 || last_shard != "model.safetensors") {
+    const std::string size = io::json_object({{"\"total_size\"", std::to_string(total_bytes)}}, 1);
+    io::write_file(
+        directory.path() / "model.safetensors.index.json",
+        io::json_object({{"\"metadata\"", size}, {"\"weight_map\"", io::json_object(index, 1)}}) +
+            "\n");
+  }
+  detail::copy_beside_weights(base, directory.path());
+  directory.commit();
+  return report;
+}
+
+}  // namespace lora::peft

@@ -1,0 +1,131 @@
+#include <lora/peft/merge_adapter.hpp>
+
+#include "peft/small_adapter.hpp"
+#include "support/temporary_directory.hpp"
+#include "support/throws.hpp"
+#include "support/tolerance.hpp"
+#include "support/whole_file.hpp"
+
+using namespace lora;
+using namespace lora::peft;
+using namespace lora::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// A base model of two shards for small_adapter, whose names lack "model.".
+struct Base {
+  Base() {
+    io::write_safetensors(directory / "model-1.safetensors",
+                          {io::make_tensor("block.q.weight", q, io::DType::BF16),
+                           io::make_tensor("block.q.bias", Matrix<float>::Zero(1, 4), {4})});
+    io::write_safetensors(directory / "model-2.safetensors",
+                          {io::make_tensor("block.v.weight", v)});
+    io::write_file(directory / "model.safetensors.index.json",
+                   R"({"weight_map": {"block.q.weight": "model-1.safetensors",
+                   "block.q.bias": "model-1.safetensors", "block.v.weight": "model-2.safetensors"}})");
+    io::write_file(directory / "config.json", "{}");
+    io::write_file(directory / "pytorch_model.bin", "old");
+  }
+
+  Matrix<float> q = random_matrix<float>(4, 6, 31), v = random_matrix<float>(5, 6, 32);
+  TemporaryDirectory directory;
+};
+
+}  // namespace
+
+TEST_CASE("a merged model has the base's shards, settings and dtypes") {
+  const Base base;
+  auto adapter = small_adapter(2, 4, 1);
+  adapter.others["block.q.base_layer.bias"] = {Matrix<float>::Ones(1, 4), {4}};
+  adapter.others["head.weight"] = {Matrix<float>::Ones(2, 6), {2, 6}};
+  const TemporaryDirectory out;
+  std::size_t told = 0;
+  const auto report = merge_adapter(
+      base.directory.path(), adapter, out / "merged",
+      {.progress = [&](const std::string&, std::size_t, std::size_t count) { told += count; }});
+  CHECK(told == 16);
+  CHECK(report.merged == std::vector<std::string>{"block.q.weight", "block.v.weight"});
+  CHECK(report.replaced == std::vector<std::string>{"block.q.bias"});
+  CHECK(report.added == std::vector<std::string>{"head.weight"});
+  CHECK(read_whole(out / "merged" / "config.json") == "{}");
+  CHECK_FALSE(fs::exists(out / "merged" / "pytorch_model.bin"));
+  io::ModelReader merged(out / "merged");
+  CHECK(merged.tensors().at("block.v.weight") == "model-2.safetensors");
+  CHECK(merged.tensors().at("head.weight") == "model-2.safetensors");
+  CHECK(merged.tensor("block.q.weight").dtype == io::DType::BF16);
+  CHECK(largest_difference(merged.read<float>("block.v.weight"),
+                           base.v + adapter.modules.at("block.v").delta()) < 1e-6);
+  CHECK(largest_difference(merged.read<float>("block.q.weight"),
+                           base.q + adapter.modules.at("block.q").delta()) < 0.05);
+  CHECK(merged.read<float>("block.q.bias").isOnes(0));
+
+  // Taken out again.
+  adapter.others.clear();
+  static_cast<void>(merge_adapter(out / "merged", adapter, out / "again", {.weight = -1}));
+  io::ModelReader again(out / "again");
+  CHECK(largest_difference(again.read<float>("block.v.weight"), base.v) < 1e-6);
+}
+
+TEST_CASE("names with one more part in front, embeddings and (in, out) weights find their places") {
+  const TemporaryDirectory directory;
+  const Matrix<float> weight = random_matrix<float>(6, 4, 3);
+  io::make_directory(directory / "base");
+  const auto check = [&](const std::string& stored, const AdapterValues<float>& adapter,
+                         const std::string& out) {
+    io::write_safetensors(directory / "base" / "model.safetensors",
+                          {io::make_tensor(stored, weight)});
+    static_cast<void>(merge_adapter(directory / "base", adapter, directory / out));
+    io::ModelReader merged(directory / out);
+    CHECK_FALSE(fs::exists(directory / out / "model.safetensors.index.json"));
+    CHECK(largest_difference(merged.read<float>(stored),
+                             weight + adapter.modules.begin()->second.delta().transpose()) < 1e-6);
+  };
+  AdapterValues<float> adapter;
+  adapter.modules.emplace("transformer.h.c", small_factors(4, 2, 6, 4, 1));
+  adapter.config.other["fan_in_fan_out"] = "true";
+  check("h.c.weight", adapter, "shorter");
+  check("model.transformer.h.c.weight", adapter, "longer");
+  adapter.config.other.clear();
+  adapter.modules.begin()->second.is_embedding = true;
+  check("transformer.h.c.weight", adapter, "embedding");
+}
+
+TEST_CASE("an adapter of another model is refused, and nothing is written") {
+  const Base base;
+  const TemporaryDirectory out;
+  const auto refused = [&](auto error, const auto& change, const std::string& why) {
+    auto adapter = small_adapter(2, 4, 1);
+    change(adapter);
+    check_throws<decltype(error)>(
+        [&] { merge_adapter(base.directory.path(), adapter, out / "merged"); }, why);
+    CHECK(fs::is_empty(out.path()));
+  };
+  refused(
+      FileError(""),
+      [](auto& adapter) { adapter.modules.emplace("block.k", small_factors(4, 2, 6, 4, 1)); },
+      "has no weight of \"block.k\"");
+  refused(
+      ShapeError(""),
+      [](auto& adapter) { adapter.modules.at("block.v") = small_factors(5, 2, 7, 4, 1); },
+      "\"block.v.weight\" is of shape (5, 6) in the base model, and the adapter's factors are A "
+      "(2, 7)");
+  refused(
+      FileError(""), [](auto& adapter) { adapter.others["block.q.lora_magnitude_vector"] = {}; },
+      "\"block.q.lora_magnitude_vector\" has no place");
+  refused(
+      ShapeError(""),
+      [](auto& adapter) {
+        adapter.others["block.q.bias"] = {Matrix<float>::Ones(1, 3), {3}};
+      },
+      "\"block.q.bias\" is of shape (4,) in the base model, and the adapter stores it as (3,)");
+  refused(
+      FileError(""), [](auto& adapter) { adapter.modules.at("block.v").config.alpha = 1e39; },
+      "block.v.weight");
+  fs::create_directory(out / "merged");
+  io::write_file(out / "merged" / "mine", "");
+  check_throws<FileError>(
+      [&] { merge_adapter(base.directory.path(), small_adapter(2, 4, 1), out / "merged"); },
+      "is there already");
+}
