@@ -42,6 +42,7 @@
 #include "lora/models/common/model_source.hpp"
 #include "lora/models/common/model_type.hpp"
 #include "lora/models/common/module_conv_norm.hpp"
+#include "lora/models/common/module_embedding.hpp"
 #include "lora/models/common/module_group.hpp"
 #include "lora/models/common/module_layer_norm.hpp"
 #include "lora/models/common/module_linear.hpp"

@@ -42,7 +42,7 @@ TEST_CASE("embeddings are rows of their table, or of the head that they are tied
     Ends ends(bench.builder, {"tokens", "head", 7, 3, tied});
     CHECK(!ends.trains());
     Matrix<double> y(3, 3), logits;
-    ends.embed(ids, y);
+    ends.embed(ids, nullptr, y);
     CHECK(same_bits(y.row(0), files["tokens.weight"].row(6)));
     CHECK(same_bits(y.row(1), files["tokens.weight"].row(0)));
     ends.with_head([&](const auto& head) { head.forward(y, logits); });
@@ -68,16 +68,17 @@ TEST_CASE("ends that train together are one parameter, and apart they are two") 
     ends.list(list);
     REQUIRE(list.trained.size() == (tied ? 1 : 2));
     CHECK(list.trained[0]->name == "tokens.weight");
-    ends.embed_backward(ids, dy, GradientTarget<double>::own());
+    Tape<double> tape;
+    ends.embed_backward(ids, dy, tape, GradientTarget<double>::own());
     CHECK(largest_difference(list.trained[0]->grad.row(6), dy.row(0) + dy.row(2)) < 1e-15);
     list.trained[0]->value.setConstant(2);
     Matrix<double> y(3, 3);
-    ends.embed(ids, y);
+    ends.embed(ids, nullptr, y);
     CHECK(y.isConstant(2));
   }
 }
 
-TEST_CASE("a head that is adapted leaves embeddings alone, and embeddings are not adapted") {
+TEST_CASE("a head that is adapted leaves embeddings alone") {
   const ModelFiles files = ends_files(true);
   peft::PeftConfig config{.r = 2, .target_modules = std::vector<std::string>{"head"}};
   Workbench bench(files, config, ends_outline());
@@ -91,10 +92,52 @@ TEST_CASE("a head that is adapted leaves embeddings alone, and embeddings are no
   });
   CHECK(adapted == 1);
   Matrix<double> y(1, 3);
-  ends.embed(std::vector<int>{4}, y);
+  ends.embed(std::vector<int>{4}, nullptr, y);
   CHECK(same_bits(y, files["tokens.weight"].row(4)));
-  config.target_modules = std::vector<std::string>{"tokens"};
-  check_throws<ConfigError>([&] { Workbench refused(files, config, ends_outline()); }, "tokens");
+}
+
+TEST_CASE("embeddings that are adapted leave the head alone, tied to them or not") {
+  const std::vector<int> ids{6, 0, 6};
+  const Matrix<double> dy = random_matrix<double>(3, 3, 4), hidden = random_matrix<double>(2, 3, 5);
+  for (const bool tied : {false, true}) {
+    const ModelFiles files = ends_files(tied);
+    const peft::PeftConfig config{.r = 2, .target_modules = std::vector<std::string>{"tokens"}};
+    Workbench bench(files, config, ends_outline());
+    if (tied) bench.weights.also_known_as("head.weight", "tokens.weight");
+    Ends ends(bench.builder, {"tokens", "head", 7, 3, tied});
+    CHECK(ends.trains());
+    models::ModelParameters<double> list;
+    ends.list(list);
+    REQUIRE(list.trained.size() == 2);
+    CHECK(list.stored.empty());
+    CHECK(list.slots.size() == 1);
+    CHECK(list.trained[0]->name == "tokens.lora_embedding_A");
+    CHECK(list.trained[0]->value.isZero(0));
+    CHECK(list.total == 42 + 20);
+    list.trained[0]->value = random_matrix<double>(2, 7, 6);
+    Tape<double> tape;
+    Matrix<double> y(3, 3), inferred(3, 3), logits;
+    ends.embed(ids, &tape, y);
+    ends.embed(ids, nullptr, inferred);
+    CHECK(same_bits(y, inferred));
+    CHECK(largest_difference(y.row(0), files["tokens.weight"].row(6)) > 1e-3);
+    ends.embed_backward(ids, dy, tape, GradientTarget<double>::own());
+    CHECK(tape.empty());
+    const Matrix<double> g = dy * list.trained[1]->value;  // alpha / rank is 4
+    CHECK(largest_difference(list.trained[0]->grad.col(6), 4 * (g.row(0) + g.row(2)).transpose()) <
+          1e-12);
+    Index adapted = 0;
+    ends.for_each_adapted([&](auto& layer) {
+      ++adapted;
+      layer.merge();
+    });
+    CHECK(adapted == 1);
+    ends.embed(ids, nullptr, inferred);
+    CHECK(largest_difference(y, inferred) < 1e-13);
+    ends.with_head([&](const auto& head) { head.forward(hidden, logits); });
+    CHECK(largest_difference(
+              logits, hidden * files[tied ? "tokens.weight" : "head.weight"].transpose()) < 1e-14);
+  }
 }
 
 TEST_CASE("tied ends that a config wants to stay one while they train are refused") {

@@ -113,10 +113,16 @@ TEST_CASE("a tuning that does not fit the outline is refused") {
   refused(LastLayers{-1}, "count is -1");
   refused(BottleneckAdapters{0}, "features is 0");
   peft::PeftConfig config;
-  config.target_modules = std::vector<std::string>{"embed"};
-  refused(config, "\"embed\", an embedding: LoRA is built for linear modules and convolutions");
   config.target_modules = std::vector<std::string>{"norm"};
   refused(config, "\"layers.0.norm\", which cannot be adapted");
+}
+
+TEST_CASE("an embedding is adapted where it is named") {
+  peft::PeftConfig config{.r = 3};
+  config.target_modules = std::vector<std::string>{"embed"};
+  const TuningPlan plan(config, two_blocks());
+  CHECK(plan["embed"].role == ModuleRole::adapted);
+  CHECK(plan["embed"].lora.rank == 3);
 }
 
 TEST_CASE("a convolution is adapted where it is named, and is none of all-linear's") {

@@ -21,8 +21,9 @@ TEST_CASE("options that do not fit a GPT-2 are refused") {
   refused({.attention_dropout = 2.0}, "attention_dropout is 2");
   refused({.tuning = models::LastLayers{3}}, "count is 3");
   refused({.tuning = models::BottleneckAdapters{2}}, "BottleneckAdapters are not built");
-  refused({.tuning = peft::PeftConfig{.target_modules = std::vector<std::string>{"wpe"}}},
-          "target_modules selects \"transformer.wpe\", an embedding");
+  refused(
+      {.tuning = peft::PeftConfig{.r = 1025, .target_modules = std::vector<std::string>{"wpe"}}},
+      "the rank of \"transformer.wpe\" is 1025, expected at most 1024");
   refused({.tuning = peft::PeftConfig{.modules_to_save = {"c_fc"}}},
           "whole, which is not built for a Conv1D");
   const models::GPT2Model<float> model(gpt2_data("bare"), {.residual_dropout = 0.25});

@@ -20,6 +20,7 @@ TEST_CASE("options that do not fit a decoder are refused") {
   refused({.tuning = models::LastLayers{3}}, "count is 3");
   refused({.tuning = peft::PeftConfig{.target_modules = std::vector<std::string>{"nothing"}}},
           "selects no module");
-  refused({.tuning = peft::PeftConfig{.target_modules = std::vector<std::string>{"embed_tokens"}}},
-          "embed_tokens");
+  refused({.tuning = peft::PeftConfig{.r = 1025,
+                                      .target_modules = std::vector<std::string>{"embed_tokens"}}},
+          "the rank of \"model.embed_tokens\" is 1025");
 }

@@ -1,14 +1,14 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
-#include <memory>
-#include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
+#include "lora/core/elementwise.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/models/bert/bert_config.hpp"
+#include "lora/models/common/module_embedding.hpp"
 #include "lora/models/common/module_norm.hpp"
 #include "lora/models/common/packed_batch.hpp"
 #include "lora/nn/dropout.hpp"
@@ -21,15 +21,15 @@ namespace lora::models {
 template <class T>
 class BertEmbeddings {
  public:
-  /// Loads the embeddings called `name`. Throws FileError.
+  /// Loads the embeddings called `name`. Throws FileError and ConfigError.
   BertEmbeddings(ModelBuilder<T>& builder, const BertConfig& config, const std::string& name)
       : name_(name),
-        tables_{{{builder, name + ".word_embeddings", config.vocab_size, config.hidden_size},
+        tables_{{{builder, name + ".word_embeddings", config.vocab_size, config.hidden_size,
+                  config.pad_token_id},
                  {builder, name + ".position_embeddings", config.max_position_embeddings,
                   config.hidden_size},
                  {builder, name + ".token_type_embeddings", config.type_vocab_size,
                   config.hidden_size}}},
-        padding_(config.pad_token_id),
         norm_(builder, name + ".LayerNorm", config.hidden_size, config.layer_norm_eps),
         dropout_(config.hidden_dropout_prob, builder.next_seed()) {
     ModelParameters<T> trained;
@@ -58,15 +58,13 @@ class BertEmbeddings {
   /// trains. Throws what `check` throws.
   void forward(const PackedBatch& batch, Tape<T>* tape, MatrixRef<T> y) const {
     check(batch);
-    embedding<T>({{tables_[0].values(), batch.ids(), table_names[0]},
-                  {tables_[1].values(), batch.positions(), table_names[1]},
-                  {tables_[2].values(), batch.type_ids(), table_names[2]}},
-                 y);
     const bool keeps = tape != nullptr && trains_;
     if (!keeps) {
+      look_up(batch, nullptr, y);
       norm_.forward(y, nullptr, y);
     } else {
       auto& frame = tape->push(this, name_, y.rows());
+      look_up(batch, tape, y);
       const MatrixRef<T> sum = frame.keep(norm_.needs_input() ? y.rows() : 0, y.cols());
       MatrixRef<T> normed = frame.keep(dropout_.p() > 0 ? y.rows() : 0, y.cols());
       norm_.forward(y, tape, sum);
@@ -86,48 +84,40 @@ class BertEmbeddings {
     const MatrixRef<T> sum = frame.kept(0), normed = frame.kept(1);
     if (dropout_.p() > 0) dropout_.backward(d, tape, d);
     norm_.backward(dropout_.p() > 0 ? ConstMatrixRef<T>(normed) : y, sum, tape, target, d);
-    for (std::size_t i = 0; i < tables_.size(); ++i) {
-      if (!tables_[i].trained) continue;
-      MatrixRef<T> dtable = target.of(tables_[i].parameter);
-      const Index fixed = i == 0 ? padding_.value_or(-1) : -1;
-      Scratch scratch;
-      MatrixRef<T> before = scratch.matrix<T>(1, d.cols());
-      if (fixed >= 0) before = dtable.row(fixed);
-      embedding_backward<T>(ids(batch, i), d, dtable);
-      if (fixed >= 0) dtable.row(fixed) = before;
-    }
+    for (std::size_t i = tables_.size(); i-- > 0;)
+      if (tables_[i].trains()) tables_[i].backward(ids(batch, i), d, tape, target);
     static_cast<void>(tape.top(this, y.rows(), where));
     tape.pop();
   }
 
   /// Adds what trains.
   void list(ModelParameters<T>& list) {
-    for (Table& table : tables_) {
-      list.total += table.values().size();
-      if (table.trained) list.add(table.parameter);
-    }
+    for (ModuleEmbedding<T>& table : tables_) table.list(list);
     norm_.list(list);
   }
 
+  /// Calls action(layer) with each LoRAEmbedding.
+  template <class Action>
+  void for_each_adapted(const Action& action) {
+    for (ModuleEmbedding<T>& table : tables_) table.for_each_adapted(action);
+  }
+
  private:
-  struct Table {
-    Table(ModelBuilder<T>& builder, const std::string& name, Index entries, Index d)
-        : trained(builder.plan[name].role == ModuleRole::trained), frozen(nullptr, 0, 0, 0) {
-      if (trained)
-        parameter =
-            Parameter<T>(name + ".weight", builder.weights.copy(name + ".weight", entries, d));
-      else
-        std::construct_at(&frozen, builder.weights.matrix(name + ".weight", entries, d));
+  // Writes the sum of the tables' rows to y.
+  void look_up(const PackedBatch& batch, Tape<T>* tape, MatrixRef<T> y) const {
+    const auto adapted = [](const ModuleEmbedding<T>& table) { return table.is_adapted(); };
+    if (std::none_of(tables_.begin(), tables_.end(), adapted))
+      return embedding<T>({{tables_[0].values(), batch.ids(), table_names[0]},
+                           {tables_[1].values(), batch.positions(), table_names[1]},
+                           {tables_[2].values(), batch.type_ids(), table_names[2]}},
+                          y);
+    Scratch scratch;
+    const MatrixRef<T> part = scratch.matrix<T>(y.rows(), y.cols());
+    for (std::size_t i = 0; i < tables_.size(); ++i) {
+      tables_[i].forward(ids(batch, i), tape, i == 0 ? y : part);
+      if (i > 0) add_to<T>(part, y);
     }
-
-    [[nodiscard]] ConstMatrixRef<T> values() const {
-      return trained ? ConstMatrixRef<T>(parameter.value) : frozen;
-    }
-
-    bool trained;
-    Parameter<T> parameter;
-    ConstMatrixRef<T> frozen;
-  };
+  }
 
   static std::span<const int> ids(const PackedBatch& batch, std::size_t table) {
     return table == 0 ? batch.ids() : table == 1 ? batch.positions() : batch.type_ids();
@@ -137,8 +127,7 @@ class BertEmbeddings {
                                                           "token_type_embeddings"};
 
   std::string name_;
-  std::array<Table, 3> tables_;
-  std::optional<Index> padding_;  // the word whose embedding never trains
+  std::array<ModuleEmbedding<T>, 3> tables_;
   ModuleNorm<T> norm_;
   Dropout<T> dropout_;
   bool trains_ = false;

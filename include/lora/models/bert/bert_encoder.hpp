@@ -62,6 +62,7 @@ class BertEncoder {
   /// Calls action(layer) with each LoRALinear that has an adapter.
   template <class Action>
   void for_each_adapted(const Action& action) {
+    embeddings_.for_each_adapted(action);
     stack_.for_each_adapted(action);
   }
 

@@ -168,7 +168,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     }
     const std::array<MatrixRef<T>, 2> turns{scratch.matrix<T>(n, features()),
                                             scratch.matrix<T>(n, features())};
-    ends_.embed(ids, turns[0]);
+    ends_.embed(ids, nullptr, turns[0]);
     positions_.forward(positions, nullptr, false, turns[0]);
     std::size_t at = 0;
     stack_.for_each_block([&](const Block& block, Index i) {
@@ -182,9 +182,10 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     cache.commit(counts);
   }
 
-  /// Calls action(layer) with each LoRALinear that has an adapter.
+  /// Calls action(layer) with each LoRALinear and LoRAEmbedding that has an adapter.
   template <class Action>
   void for_each_adapted(const Action& action) {
+    positions_.for_each_adapted(action);
     stack_.for_each_adapted(action);
     ends_.for_each_adapted(action);
   }
@@ -287,7 +288,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
       Scratch inner;
       copy(stack_.forward(all, last, frames, again, inner,
                           [&](MatrixRef<T> x) {
-                            ends_.embed(batch.ids(), x);
+                            ends_.embed(batch.ids(), frames, x);
                             positions_.forward(batch.sequences().positions(), frames,
                                                below_trains(), x);
                           }),
@@ -346,7 +347,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
       stack_.backward(
           all, last, tape.frames, tape.again, target, d, [&](ConstMatrixRef<T>, MatrixRef<T> dx) {
             positions_.backward(tape.batch.sequences().positions(), tape.frames, target, dx);
-            if (ends_.trains()) ends_.embed_backward(tape.batch.ids(), dx, target);
+            if (ends_.trains()) ends_.embed_backward(tape.batch.ids(), dx, tape.frames, target);
           });
     });
   }

@@ -1,17 +1,24 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "lora/core/scratch.hpp"
+#include "lora/core/tape.hpp"
+#include "lora/frozen/dense_weight.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/frozen/mapped_weight.hpp"
+#include "lora/layers/lora_embedding.hpp"
 #include "lora/models/common/end_storage.hpp"
+#include "lora/models/common/module_embedding.hpp"
 #include "lora/models/common/module_linear.hpp"
 #include "lora/nn/embedding.hpp"
 
@@ -45,7 +52,8 @@ template <class T>
 
 /// The two ends of a language model, embeddings (V, D) and head (V, D), which may be one matrix.
 /// Where they are, one copy of it is held, unless one of the two is adapted or trains alone, as
-/// PEFT's modules_to_save does: then they part, and the other stays as it is.
+/// PEFT's modules_to_save does: then they part, and the other stays as it is. (PEFT's merge of
+/// adapted embeddings changes a head that is tied to them; here the head stays the base's.)
 template <class T, class Frozen>
 class LanguageEnds {
   using Ends = EndStorage<Frozen>;
@@ -57,15 +65,15 @@ class LanguageEnds {
     refuse_ensured_tying(builder, names);
     const std::string weight = names.embedding + ".weight";
     const ModuleRole embedding = builder.plan[names.embedding].role;
-    if (embedding == ModuleRole::adapted)
-      throw ConfigError("\"" + names.embedding +
-                        "\" is to be adapted: LoRA of embeddings is not built");
     const bool both_train = trains_together(builder, names);
     shared_ = both_train ||
               (names.tied && embedding == ModuleRole::frozen && RowReadableWeight<Ends, T> &&
                builder.plan[names.head].role == ModuleRole::frozen);
     if (shared_) return;
-    if (embedding == ModuleRole::trained)
+    if (embedding == ModuleRole::adapted)
+      lora_.emplace(make_lora_embedding<T, AdaptedTable>(builder, names.embedding, vocab_size_,
+                                                         names.features));
+    else if (embedding == ModuleRole::trained)
       table_ = Parameter<T>(weight, builder.weights.copy(weight, vocab_size_, names.features));
     else if constexpr (looks_at_rows<Ends>)
       rows_.emplace(builder.weights.template frozen<Ends>(weight, vocab_size_, names.features));
@@ -75,18 +83,21 @@ class LanguageEnds {
 
   /// Tells whether embeddings train, so that backward is to be called.
   [[nodiscard]] bool trains() const {
-    return table_.size() > 0 || (shared_ && std::holds_alternative<Linear<T>>(head_));
+    return lora_ || table_.size() > 0 || (shared_ && std::holds_alternative<Linear<T>>(head_));
   }
 
   /// Computes y (N, D), the embeddings of tokens that the caller has checked.
-  void embed(std::span<const int> ids, MatrixRef<T> y) const {
+  /// Of adapted ones a tape keeps what embed_backward needs.
+  void embed(std::span<const int> ids, Tape<T>* tape, MatrixRef<T> y) const {
+    if (lora_) return tape == nullptr ? lora_->forward(ids, y) : lora_->forward(ids, *tape, y);
     for (std::size_t i = 0; i < ids.size(); ++i)
       copy_row(ids[i], y.data() + static_cast<Index>(i) * y.outerStride(), y.cols());
   }
 
   /// Adds dy (N, D) to the gradients of the embeddings, which train.
-  void embed_backward(std::span<const int> ids, ConstMatrixRef<T> dy,
+  void embed_backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape,
                       GradientTarget<T> target) const {
+    if (lora_) return lora_->backward(ids, dy, tape, target);
     const Parameter<T>& table = shared_ ? std::get<Linear<T>>(head_).weight() : table_;
     embedding_backward<T>(ids, dy, target.of(table));
   }
@@ -100,6 +111,7 @@ class LanguageEnds {
   /// Adds what trains.
   void list(ModelParameters<T>& list) {
     if (!shared_) list.total += table_.size() + frozen_.size() + row_numbers();
+    if (lora_) list_lora_embedding(*lora_, list);
     if (table_.size() > 0) list.add(table_);
     if (auto* lora = std::get_if<LoRALinear<T, Ends>>(&head_)) return list_lora_layer(*lora, list);
     auto& linear = std::get<Linear<T>>(head_);
@@ -107,9 +119,10 @@ class LanguageEnds {
     for (Parameter<T>* parameter : linear.parameters()) list.add(*parameter);
   }
 
-  /// Calls action(layer) with the head, if it has an adapter.
+  /// Calls action(layer) with the embeddings and the head, where they have an adapter.
   template <class Action>
   void for_each_adapted(const Action& action) {
+    if (lora_) action(*lora_);
     if (auto* lora = std::get_if<LoRALinear<T, Ends>>(&head_);
         lora != nullptr && lora->has_adapter())
       action(*lora);
@@ -117,6 +130,13 @@ class LanguageEnds {
 
  private:
   using Head = std::variant<LoRALinear<T, Ends>, Linear<T>>;
+
+  // Adapted embeddings lie in a copy of their own where adapters may be merged.
+  static constexpr bool may_merge =
+      MergeableWeight<Ends, T> && !std::same_as<Ends, MappedWeight<T>>;
+  using AdaptedTable =
+      std::conditional_t<looks_at_rows<Ends>, Ends,
+                         std::conditional_t<may_merge, DenseWeight<T>, MappedWeight<T>>>;
 
   // PEFT would go on with one matrix, or one adapter, for both. It looks for these names alone: of
   // GPT-2's embeddings, wte, it takes no notice.
@@ -168,10 +188,11 @@ class LanguageEnds {
   Index vocab_size_;
   std::string name_;
   Head head_;
-  bool shared_ = false;                         // embeddings are the head's weight
-  Parameter<T> table_;                          // or train by themselves,
-  ConstMatrixRef<T> frozen_{nullptr, 0, 0, 0};  // or lie in the files as T,
-  std::optional<Ends> rows_;                    // or as other numbers
+  bool shared_ = false;                                 // embeddings are the head's weight
+  Parameter<T> table_;                                  // or train by themselves,
+  ConstMatrixRef<T> frozen_{nullptr, 0, 0, 0};          // or lie in the files as T,
+  std::optional<Ends> rows_;                            // or as other numbers,
+  std::optional<LoRAEmbedding<T, AdaptedTable>> lora_;  // or are adapted
 };
 
 }  // namespace lora::models

@@ -32,6 +32,8 @@ class RotaryPositions {
   void forward(std::span<const int>, Tape<T>*, bool, MatrixRef<T>) const {}
   void backward(std::span<const int>, Tape<T>&, GradientTarget<T>, MatrixRef<T>) const {}
   void list(ModelParameters<T>&) {}
+  template <class Action>
+  void for_each_adapted(const Action&) {}
 
  private:
   Index features_;

@@ -116,9 +116,6 @@ class TuningPlan {
     for (const peft::ModuleName& module : outline.modules) {
       if (adapted == selection.adapted.end() || module.name != *adapted) continue;
       ++adapted;
-      if (!peft::is_linear(module.kind) && module.kind != peft::ModuleKind::conv2d)
-        throw ConfigError("target_modules selects \"" + module.name +
-                          "\", an embedding: LoRA is built for linear modules and convolutions");
       plans_[module.name] = {ModuleRole::adapted, peft_.layer_config(module.name), false};
     }
   }
