@@ -194,6 +194,9 @@ CASES = [
     ("negative_alpha", LlamaConfig, {}, QV | {"lora_alpha": -2.5}),
     # What trains and is stored whole.
     ("saved_head", LlamaConfig, {}, {"target_modules": ["v_proj"], "modules_to_save": ["lm_head"]}),
+    ("embeddings", LlamaConfig, {}, {"target_modules": ["embed_tokens", "q_proj"]}),
+    ("tied_embeddings", LlamaConfig, TIED, {"target_modules": ["embed_tokens"], "r": 5}),
+    ("gpt2_embeddings", GPT2Config, {}, {"target_modules": ["wte", "wpe", "c_fc"]}),
     ("saved_ends", LlamaConfig, {}, QV | {"modules_to_save": ["embed_tokens", "lm_head"]}),
     ("saved_norms", Qwen3Config, {"head_dim": 8}, QV | {"modules_to_save": ["norm", "q_norm"]}),
     ("saved_projection", Qwen2Config, {}, QV | {"modules_to_save": ["k_proj", "0.mlp.up_proj"]}),
@@ -275,8 +278,6 @@ REFUSED_MODELS = [
 # config, its settings and the adapter's.
 SAVED_CONV1D = {"target_modules": ["c_fc"], "modules_to_save": ["c_attn"]}
 REFUSED_TOGETHER = [
-    ('"model.embed_tokens", an embedding', LlamaConfig, {}, {"target_modules": ["embed_tokens"]}),
-    ('"transformer.wte", an embedding', GPT2Config, {}, {"target_modules": ["wte"]}),
     ("not built for a Conv1D", GPT2Config, {}, SAVED_CONV1D),
     ("ensure_weight_tying is true", LlamaConfig, TIED, TOGETHER | SAVED_HEAD),
     ("ensure_weight_tying is true", Qwen2Config, TIED, TOGETHER | SAVED_EMBEDDINGS),

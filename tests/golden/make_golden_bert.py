@@ -80,6 +80,11 @@ CASES = [
         "SEQ_CLS",
         lora(target_modules=["query"], bias="all", modules_to_save=["pooler", "embeddings.LayerNorm"]),
     ),
+    (
+        "embedded",
+        "SEQ_CLS",
+        lora(target_modules=["word_embeddings", "position_embeddings", "query"]),
+    ),
 ]
 
 # What a file says otherwise than PEFT wrote it.

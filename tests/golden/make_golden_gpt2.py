@@ -41,6 +41,7 @@ CASES = [
     ("all_biases", {}, dict(target_modules=["c_attn"], bias="all")),
     ("saved", {}, dict(target_modules=["attn.c_proj"], modules_to_save=["ln_f", "wpe"])),
     ("bfloat16", dict(activation_function="gelu"), dict(target_modules=["c_fc"])),
+    ("embedded", dict(n_layer=1), dict(target_modules=["wte", "wpe", "c_attn"], lora_alpha=4)),
 ]
 
 
@@ -96,7 +97,8 @@ def write(name, settings, adapter, seed):
     )
     with torch.no_grad():
         for key, parameter in tuned.named_parameters():
-            if "lora_B" in key or (parameter.requires_grad and "lora" not in key):
+            started = "lora_B" in key or "lora_embedding_A" in key  # as zeros
+            if started or (parameter.requires_grad and "lora" not in key):
                 parameter.add_(0.2 * torch.randn_like(parameter))
     tuned.save_pretrained(folder / "adapter")
     (folder / "adapter" / "README.md").unlink(missing_ok=True)

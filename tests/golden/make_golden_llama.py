@@ -56,6 +56,8 @@ CASES = [
      dict(target_modules=["v_proj"], modules_to_save=["lm_head", "norm"])),
     ("bfloat16", transformers.LlamaConfig, {}, dict(target_modules=["o_proj", "up_proj"])),
     ("float16", transformers.LlamaConfig, {}, dict(target_modules=["gate_proj"])),
+    ("embedded", transformers.LlamaConfig, dict(num_hidden_layers=1),
+     dict(target_modules=["embed_tokens", "v_proj"], lora_alpha=4, use_rslora=True)),
 ]
 
 
@@ -98,7 +100,8 @@ def write(name, kind, settings, adapter, seed):
     )
     with torch.no_grad():
         for key, parameter in tuned.named_parameters():
-            if "lora_B" in key or (parameter.requires_grad and "lora" not in key):
+            started = "lora_B" in key or "lora_embedding_A" in key  # as zeros
+            if started or (parameter.requires_grad and "lora" not in key):
                 parameter.add_(0.2 * torch.randn_like(parameter))
     # Not where the model was on the machine that made this.
     tuned.peft_config["default"].base_model_name_or_path = f"tests/golden/llama/{name}"

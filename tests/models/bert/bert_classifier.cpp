@@ -54,10 +54,20 @@ using Sentences = models::BertForSequenceClassification<float, Frozen>;
 template <class Frozen>
 using Tokens = models::BertForTokenClassification<float, Frozen>;
 
-const std::vector<std::string> sequence_cases{
-    "plain",           "no_task",   "rslora",   "patterns",   "lora_only",        "all_biases",
-    "modules_to_save", "one_layer", "excluded", "expression", "embeddings_saved", "default_targets",
-    "all_biases_saved"};
+const std::vector<std::string> sequence_cases{"plain",
+                                              "no_task",
+                                              "rslora",
+                                              "patterns",
+                                              "lora_only",
+                                              "all_biases",
+                                              "modules_to_save",
+                                              "one_layer",
+                                              "excluded",
+                                              "expression",
+                                              "embeddings_saved",
+                                              "default_targets",
+                                              "all_biases_saved",
+                                              "embedded"};
 
 }  // namespace
 

@@ -25,8 +25,8 @@ using namespace lora::test;
 
 namespace {
 
-const std::vector<std::string> gpt2_cases{"gpt2",       "bare",  "scaled",  "untied",
-                                          "all_biases", "saved", "bfloat16"};
+const std::vector<std::string> gpt2_cases{"gpt2",       "bare",  "scaled",   "untied",
+                                          "all_biases", "saved", "bfloat16", "embedded"};
 
 template <class T = float, class Frozen = PackedWeight<T>>
 GPT2Model<T, Frozen> adapted_gpt2(const std::string& name, bool recompute = false) {
@@ -57,7 +57,7 @@ TEST_CASE("logits, loss and gradients of adapted GPT-2s are PEFT's") {
 
 // Which lie (in, out) in these files.
 TEST_CASE("GPT-2's weights may stay in the numbers of their files") {
-  for (const std::string name : {"gpt2", "bare", "untied", "bfloat16"}) {
+  for (const std::string name : {"gpt2", "bare", "untied", "bfloat16", "embedded"}) {
     CAPTURE(name);
     check_logits(adapted_gpt2<float, BlockWeight<float>>(name), GoldenGPT2(name), "adapted_logits");
   }
