@@ -254,15 +254,11 @@ class LoRALinearGroup {
     }
     low_rank_path::forward<T>(x, std::span<const low_rank_path::Input<T>>(inputs.data(), paths));
 
-    run_frozen(x, y,
-               [&](std::size_t p) { return Part::joins_y(used.entries[p], used.columns(xa, p)); });
-  }
-
-  // Computes y[p] = b_p + x W_p^T + joins(p).
-  template <class Joins>
-  void run_frozen(ConstMatrixRef<T> x, const Each<MatrixRef<T>>& y, const Joins& joins) const {
+    const auto joins = [&](std::size_t p) {
+      return Part::joins_y(used.entries[p], used.columns(xa, p));
+    };
     if constexpr (PanelWeight<Frozen, T>)
-      if (share_packing(x, used, mask_step.has_value())) {
+      if (!multiplies_others(used, mask_step.has_value()) && share_packing(x)) {
         kernels::for_each_packed_band<T>(x, [&](const kernels::PackedLeft<T>& packed, Index row) {
           for (std::size_t p = 0; p < size(); ++p)
             frozen_passes::forward_band<T>(parts_[p].weight(), packed, row,
@@ -283,15 +279,18 @@ class LoRALinearGroup {
         frozen_passes::forward<T>(parts_[p].weight(), x, parts_[p].bias_row(), joins(p), *y[p]);
   }
 
-  // With DoRA and dropout a part multiplies W by another matrix than x.
-  [[nodiscard]] bool share_packing(const ConstMatrixRef<T>& x, const Used& used,
-                                   bool training) const {
-    for (std::size_t p = 0; p < size(); ++p) {
-      const bool drops = training && Part::uses_dora(used.entries[p]) &&
-                         used.entries[p]->adapter->config().dropout > 0;
-      if (drops || !frozen_passes::forward_from_panels<T>(parts_[p].weight(), x)) return false;
-    }
+  [[nodiscard]] bool share_packing(const ConstMatrixRef<T>& x) const {
+    for (const Part& part : parts_)
+      if (!frozen_passes::forward_from_panels<T>(part.weight(), x)) return false;
     return true;
+  }
+
+  // With DoRA and dropout a part multiplies W by another matrix than x.
+  [[nodiscard]] bool multiplies_others(const Used& used, bool training) const {
+    for (std::size_t p = 0; training && p < size(); ++p)
+      if (Part::uses_dora(used.entries[p]) && used.entries[p]->adapter->config().dropout > 0)
+        return true;
+    return false;
   }
 
   template <class Value>
@@ -454,10 +453,25 @@ class LoRALinearGroup {
     for (std::size_t p = 0; p < size(); ++p)
       grouped_low_rank::forward<T>(routed.paths[p]->groups(), routed.paths[p]->paths(), x,
                                    routed.columns(xa, p));
-    run_frozen(x, y, [&](std::size_t) { return Part::joins_y(nullptr, xa); });
+    run_frozen(x, Part::joins_y(nullptr, xa), y);
     for (std::size_t p = 0; p < size(); ++p)
       grouped_low_rank::add_to_y<T>(routed.paths[p]->groups(), routed.paths[p]->paths(),
                                     routed.columns(xa, p), *y[p]);
+  }
+
+  // Computes y[p] = b_p + x W_p^T; `nothing` joins it.
+  void run_frozen(ConstMatrixRef<T> x, const frozen_passes::LowRankPart<T>& nothing,
+                  const Each<MatrixRef<T>>& y) const {
+    if constexpr (PanelWeight<Frozen, T>)
+      if (share_packing(x))
+        return kernels::for_each_packed_band<T>(
+            x, [&](const kernels::PackedLeft<T>& packed, Index row) {
+              for (std::size_t p = 0; p < size(); ++p)
+                frozen_passes::forward_band<T>(parts_[p].weight(), packed, row,
+                                               parts_[p].bias_row(), nothing, *y[p]);
+            });
+    for (std::size_t p = 0; p < size(); ++p)
+      frozen_passes::forward<T>(parts_[p].weight(), x, parts_[p].bias_row(), nothing, *y[p]);
   }
 
   void run_routed_backward(ConstMatrixRef<T> x, const InputList<T>& dy, Tape<T>& tape,
