@@ -58,6 +58,8 @@
 #include "lora/models/common/safetensors_weights.hpp"
 #include "lora/models/common/save_gguf_adapter.hpp"
 #include "lora/models/common/stored_rows.hpp"
+#include "lora/models/common/tape_routes.hpp"
+#include "lora/models/common/text_routes.hpp"
 #include "lora/models/common/token_rows.hpp"
 #include "lora/models/common/token_tape.hpp"
 #include "lora/models/common/tuning.hpp"

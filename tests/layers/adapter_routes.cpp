@@ -97,3 +97,14 @@ TEST_CASE("bound routes compute with the adapters of the snapshot, in all of its
   check_throws<StateError>([&] { layers[0].backward(x, y, tape); },
                            "the adapter \"a\" was deleted");
 }
+
+TEST_CASE("routes of texts are expanded to those of their tokens") {
+  const AdapterRoutes texts({"b", "a", "__base__", "b"});
+  const std::vector<int> lengths{2, 0, 1, 3};
+  const AdapterRoutes tokens = texts.expanded(lengths);
+  CHECK(tokens.rows() == 6);
+  CHECK(tokens.layout()->groups.places() == 5);
+  CHECK(tokens.layout()->groups.row(4) == 5);
+  check_throws<ShapeError>([&] { static_cast<void>(texts.expanded(std::vector<int>{1})); },
+                           "1 lengths, expected one for each of 4 rows");
+}

@@ -13,6 +13,7 @@
 #include "lora/adapters/stacked_adapter.hpp"
 #include "lora/core/error.hpp"
 #include "lora/core/number_checks.hpp"
+#include "lora/core/parameter_list.hpp"
 #include "lora/core/printable.hpp"
 #include "lora/layers/adapter_routes.hpp"
 #include "lora/layers/adapter_set.hpp"
@@ -78,6 +79,9 @@ class AdapterRegistry {
                       [](const void* self) { return static_cast<const Layer*>(self)->merged(); },
                       [](void* self, std::shared_ptr<const Set> set) {
                         static_cast<Layer*>(self)->publish(std::move(set));
+                      },
+                      [](void* self, const std::string& name) {
+                        return static_cast<Layer*>(self)->parameters({name});
                       }});
     snapshot_ = nullptr;
   }
@@ -172,6 +176,20 @@ class AdapterRegistry {
   /// Lets no adapter be active. Throws StateError while a layer is merged.
   void deactivate() { activate(std::vector<Weighted>{}); }
 
+  /// Lists what trains in mixed batches that are routed to the adapter called `name`: its factors
+  /// in every layer that has it, and biases that train. Throws ConfigError if there is none.
+  [[nodiscard]] ParameterList<T> parameters(const std::string& name) const {
+    const std::shared_lock lock(mutex_);
+    ParameterList<T> all;
+    for (const Part& part : parts_)
+      if (!is_reserved(name) && part.adapters(part.layer)->find(name) != nullptr)
+        all.add(part.parameters(part.layer, name));
+    if (all.empty())
+      throw ConfigError(
+          message("AdapterRegistry::parameters: there is no adapter called ", in_quotes(name)));
+    return all;
+  }
+
   /// Returns the adapters of all layers as they are now; the same object until something changes.
   [[nodiscard]] std::shared_ptr<const AdapterSnapshot> snapshot() const {
     {
@@ -201,6 +219,7 @@ class AdapterRegistry {
     void (*check_add)(const void*, const Adapter&);
     bool (*merged)(const void*);
     void (*publish)(void*, std::shared_ptr<const Set>);
+    ParameterList<T> (*parameters)(void*, const std::string&);
   };
 
   static bool is_reserved(std::string_view name) {

@@ -86,6 +86,40 @@ class AdapterRoutes {
     snapshot_ = std::move(snapshot);
   }
 
+  /// Returns the routes of a batch with lengths[i] rows, one after the other, for each row i of
+  /// this one: of tokens, where this routes texts. They are bound to the same snapshot. Throws
+  /// ShapeError unless there are as many lengths as rows, of at least 0 each.
+  [[nodiscard]] AdapterRoutes expanded(std::span<const int> lengths) const {
+    if (static_cast<Index>(lengths.size()) != rows())
+      throw ShapeError(message("AdapterRoutes::expanded: ", lengths.size(),
+                               " lengths, expected one for each of ", rows(), " rows"));
+    std::vector<Index> begins;
+    Index all = 0;
+    for (const int length : lengths) {
+      if (length < 0)
+        throw ShapeError(message("AdapterRoutes::expanded: length ", begins.size(), " is ", length,
+                                 ", expected at least 0"));
+      begins.push_back(all);
+      all += length;
+    }
+    auto layout = std::make_shared<Layout>();
+    layout->groups.clear(all);
+    const RowGroups& mine = layout_->groups;
+    for (const RowGroups::Run& group : mine.groups()) {
+      layout->names.push_back(names()[static_cast<std::size_t>(group.group)]);
+      layout->groups.begin_group();
+      for (Index i = 0; i < group.count; ++i) {
+        const auto row = static_cast<std::size_t>(mine.row(group.first + i));
+        layout->groups.add(begins[row], lengths[row]);
+      }
+    }
+    layout->groups.finish();
+    AdapterRoutes result;
+    result.layout_ = std::move(layout);
+    result.snapshot_ = snapshot_;
+    return result;
+  }
+
   /// Returns the rows of the batch.
   [[nodiscard]] Index rows() const { return layout_->groups.rows(); }
 

@@ -117,7 +117,8 @@ class RoutedPaths {
 
   template <class Where>
   void refuse(const Set& set, std::size_t group, const Where& where) const {
-    const Index row = groups().row(groups().groups()[group].first);
+    const RowGroups::Run& rows = groups().groups()[group];
+    const Index row = rows.count > 0 ? groups().row(rows.first) : 0;
     throw ConfigError(message(where, ": row ", row, " is routed to an adapter called ",
                               in_quotes(layout_.names[group]), ", which the layer does not have",
                               set.empty() ? "" : ", only ", set.quoted_names()));

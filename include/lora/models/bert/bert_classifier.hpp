@@ -9,6 +9,7 @@
 #include "lora/models/bert/bert_pooler.hpp"
 #include "lora/models/bert/bert_source.hpp"
 #include "lora/models/common/adapted_model.hpp"
+#include "lora/models/common/text_routes.hpp"
 #include "lora/nn/mean_pooling.hpp"
 
 namespace lora::models {
@@ -51,6 +52,19 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
     head(encoder_.forward(batch, encoder_.read(), nullptr, scratch), batch, nullptr, logits);
   }
 
+  /// Computes a mixed batch: each text with the adapter that `routes` name for it, or none. They
+  /// are bound (AdapterRegistry::bind), so that all layers have the adapters of one moment. Throws
+  /// StateError if they are not, ShapeError unless they are of as many texts, and as above.
+  void forward(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> logits) const {
+    require_text_routes(routes, batch.sequences().size(), "BertClassifier::forward");
+    check(batch);
+    const AdapterRoutes rows = row_routes(routes, batch.sequences()),
+                        read = row_routes(routes, batch.sequences(encoder_.read()));
+    Scratch scratch;
+    head(encoder_.forward(batch, encoder_.read(), nullptr, scratch, &rows, &read), batch, nullptr,
+         logits, &routes, per_token ? &read : &routes);
+  }
+
   /// Packs the batch and does the same. Throws ShapeError also for a batch whose parts do not fit.
   void forward(const text::TokenBatch& batch, Output<T> logits) const {
     forward(PackedBatch(batch), logits);
@@ -61,9 +75,21 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
     tape.clear();
     tape.batch.assign(batch);
     check(tape.batch);
-    Scratch scratch;
-    head(encoder_.forward(tape.batch, encoder_.read(), &tape, scratch), tape.batch, &tape.frames,
-         logits);
+    run_forward(tape, logits);
+  }
+
+  /// Does the same of a mixed batch: backward adds to the gradients of every adapter that texts are
+  /// routed to, which AdapterRegistry::parameters lists, and of what trains as a whole, which all
+  /// texts share.
+  void forward(const text::TokenBatch& batch, const AdapterRoutes& routes, BertTape<T>& tape,
+               Output<T> logits) const {
+    tape.clear();
+    tape.batch.assign(batch);
+    require_text_routes(routes, tape.batch.sequences().size(), "BertClassifier::forward");
+    check(tape.batch);
+    tape.routes.assign(routes, row_routes(routes, tape.batch.sequences()),
+                       row_routes(routes, tape.batch.sequences(encoder_.read())));
+    run_forward(tape, logits);
   }
 
   /// Adds to the gradients of all that trains, from dlogits. Throws ShapeError, and StateError
@@ -123,8 +149,18 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
     if (pooler_) batch.require_first_columns("BertClassifier::forward");
   }
 
+  void run_forward(BertTape<T>& tape, const Output<T>& logits) const {
+    const TapeRoutes& routes = tape.routes;
+    Scratch scratch;
+    head(encoder_.forward(tape.batch, encoder_.read(), &tape, scratch, routes.all(), routes.last()),
+         tape.batch, &tape.frames, logits, routes.texts(),
+         per_token ? routes.last() : routes.texts());
+  }
+
   // Computes the logits from the hidden states (Q, D) that are read; with a tape with dropout.
-  void head(MatrixRef<T> hidden, const PackedBatch& batch, Tape<T>* tape, Output<T> logits) const {
+  void head(MatrixRef<T> hidden, const PackedBatch& batch, Tape<T>* tape, Output<T> logits,
+            const AdapterRoutes* pooled = nullptr,
+            const AdapterRoutes* classified = nullptr) const {
     const Sequences& sequences = batch.sequences(encoder_.read());
     Scratch scratch;
     auto* const frame =
@@ -134,14 +170,14 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
           return frame == nullptr ? scratch.matrix<T>(rows, cols) : frame->keep(rows, cols);
         });
     if (pooler_) {
-      pooler_->forward(hidden, sequences, tape, a.first, a.pooled);
+      pooler_->forward(hidden, sequences, tape, a.first, a.pooled, pooled);
     } else if (!per_token) {
       mean_pooling<T>(hidden, sequences, a.pooled);
     }
     const MatrixRef<T>& features = per_token ? hidden : a.pooled;
-    if (tape == nullptr) return classifier_.forward(features, tape, logits);
+    if (tape == nullptr) return classifier_.forward(features, tape, logits, classified);
     dropout_.forward(features, *tape, a.dropped);
-    classifier_.forward(a.dropped, tape, logits);
+    classifier_.forward(a.dropped, tape, logits, classified);
   }
 
   void run_backward(ConstMatrixRef<T> dlogits, BertTape<T>& tape, GradientTarget<T> target) const {

@@ -96,6 +96,12 @@ class BertEmbeddings {
     norm_.list(list);
   }
 
+  /// Tells whether a table has an adapter.
+  [[nodiscard]] bool is_adapted() const {
+    return std::any_of(tables_.begin(), tables_.end(),
+                       [](const ModuleEmbedding<T>& table) { return table.is_adapted(); });
+  }
+
   /// Calls action(layer) with each LoRAEmbedding.
   template <class Action>
   void for_each_adapted(const Action& action) {
@@ -105,8 +111,7 @@ class BertEmbeddings {
  private:
   // Writes the sum of the tables' rows to y.
   void look_up(const PackedBatch& batch, Tape<T>* tape, MatrixRef<T> y) const {
-    const auto adapted = [](const ModuleEmbedding<T>& table) { return table.is_adapted(); };
-    if (std::none_of(tables_.begin(), tables_.end(), adapted))
+    if (!is_adapted())
       return embedding<T>({{tables_[0].values(), batch.ids(), table_names[0]},
                            {tables_[1].values(), batch.positions(), table_names[1]},
                            {tables_[2].values(), batch.type_ids(), table_names[2]}},

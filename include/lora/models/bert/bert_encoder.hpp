@@ -9,6 +9,7 @@
 #include "lora/models/bert/bert_layer.hpp"
 #include "lora/models/bert/bert_tape.hpp"
 #include "lora/models/common/layer_stack.hpp"
+#include "lora/models/common/text_routes.hpp"
 
 namespace lora::models {
 
@@ -33,12 +34,17 @@ class BertEncoder {
 
   /// Computes the last hidden states (N, D) or, as the head reads them, (Q, D). With a tape with
   /// dropout, and it keeps what backward needs and the result; otherwise that is memory of
-  /// `scratch`. Throws ShapeError for an id or a length that the model does not have.
+  /// `scratch`. In a mixed batch routes are of its rows, and of those that are read. Throws
+  /// ShapeError for an id or a length that the model does not have.
   [[nodiscard]] MatrixRef<T> forward(const PackedBatch& batch, ReadRows read, BertTape<T>* tape,
-                                     Scratch& scratch) const {
+                                     Scratch& scratch, const AdapterRoutes* routes = nullptr,
+                                     const AdapterRoutes* read_routes = nullptr) const {
     embeddings_.check(batch);
+    if (routes != nullptr || (tape != nullptr && tape->routes.all() != nullptr))
+      require_frozen_embeddings(embeddings_.is_adapted(), "BertEncoder::forward");
     Tape<T>* const frames = tape == nullptr ? nullptr : &tape->frames;
-    return stack_.forward({&batch, ReadRows::all}, {&batch, read}, frames,
+    return stack_.forward({&batch, ReadRows::all, routes, routes},
+                          {&batch, read, routes, read_routes}, frames,
                           tape == nullptr ? nullptr : &tape->again, scratch,
                           [&](MatrixRef<T> x) { embeddings_.forward(batch, frames, x); });
   }
@@ -47,7 +53,9 @@ class BertEncoder {
   /// for read(), which is working memory afterwards.
   void backward(BertTape<T>& tape, GradientTarget<T> target, MatrixRef<T> dhidden) const {
     const PackedBatch& batch = tape.batch;
-    stack_.backward({&batch, ReadRows::all}, {&batch, read_}, tape.frames, tape.again, target,
+    const AdapterRoutes* const routes = tape.routes.all();
+    stack_.backward({&batch, ReadRows::all, routes, routes},
+                    {&batch, read_, routes, tape.routes.last()}, tape.frames, tape.again, target,
                     dhidden, [&](ConstMatrixRef<T> x, MatrixRef<T> dx) {
                       embeddings_.backward(batch, x, tape.frames, target, dx);
                     });

@@ -98,16 +98,16 @@ class BertLayer {
     const MatrixRef<T> active = tape == nullptr ? inner : take(inner.rows(), inner.cols());
 
     const ConstMatrixRef<T> xq = query_input(x, rows, scratch);
-    qkv_.forward(xq, x, tape, q, k, v);
+    qkv_.forward(xq, x, tape, q, k, v, rows.query_routes, rows.routes);
     attend(q, k, v, rows, tape, context);
-    attention_output_.forward(context, tape, h);
+    attention_output_.forward(context, tape, h, rows.query_routes);
     drop(attention_dropout_, tape, h);
     if (attention_bottleneck_) attention_bottleneck_->forward(h, tape);
     add_to<T>(xq, h);
     attention_norm_.forward(h, tape, first_sum);
-    intermediate_.forward(h, tape, inner);
+    intermediate_.forward(h, tape, inner, rows.query_routes);
     activate<T>(activation_, inner, active);
-    output_.forward(active, tape, y);
+    output_.forward(active, tape, y, rows.query_routes);
     if (tape != nullptr) tape->newest().allow_copies();  // backward computes `active` again
     drop(output_dropout_, tape, y);
     if (output_bottleneck_) output_bottleneck_->forward(y, tape);

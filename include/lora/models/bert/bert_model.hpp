@@ -8,6 +8,7 @@
 #include "lora/models/bert/bert_pooler.hpp"
 #include "lora/models/bert/bert_source.hpp"
 #include "lora/models/common/adapted_model.hpp"
+#include "lora/models/common/text_routes.hpp"
 #include "lora/nn/mean_pooling.hpp"
 
 namespace lora::models {
@@ -42,6 +43,14 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
     copy(result, hidden, "BertModel::forward");
   }
 
+  /// Computes a mixed batch: each text with the adapter that `routes` name for it, or none. They
+  /// are bound (AdapterRegistry::bind), so that all layers have the adapters of one moment. Throws
+  /// StateError if they are not, ShapeError unless they are of as many texts, and as above.
+  void forward(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> hidden) const {
+    Scratch scratch;
+    copy(routed(batch, routes, "BertModel::forward", scratch), hidden, "BertModel::forward");
+  }
+
   /// Packs the batch and does the same. Throws ShapeError also for a batch whose parts do not fit.
   void forward(const text::TokenBatch& batch, Output<T> hidden) const {
     forward(PackedBatch(batch), hidden);
@@ -51,11 +60,19 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   void forward(const text::TokenBatch& batch, BertTape<T>& tape, Output<T> hidden) const {
     tape.clear();
     tape.batch.assign(batch);
-    Scratch scratch;
-    const MatrixRef<T> result = encoder_.forward(tape.batch, ReadRows::all, &tape, scratch);
-    copy(result, hidden, "BertModel::forward");
-    // So that the tape holds a forward also where nothing trains.
-    static_cast<void>(tape.frames.push(this, "BertModel", result.rows()));
+    run_forward(tape, hidden);
+  }
+
+  /// Does the same of a mixed batch: backward adds to the gradients of every adapter that texts are
+  /// routed to, which AdapterRegistry::parameters lists.
+  void forward(const text::TokenBatch& batch, const AdapterRoutes& routes, BertTape<T>& tape,
+               Output<T> hidden) const {
+    tape.clear();
+    tape.batch.assign(batch);
+    require_text_routes(routes, tape.batch.sequences().size(), "BertModel::forward");
+    const AdapterRoutes rows = row_routes(routes, tape.batch.sequences());
+    tape.routes.assign(routes, rows, rows);
+    run_forward(tape, hidden);
   }
 
   /// Adds to the gradients of all that trains but the pooler, from dhidden (N, D). Throws
@@ -92,6 +109,12 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
     mean_pooling<T>(hidden, batch.sequences(), y);
   }
 
+  /// Does the same of a mixed batch; see forward.
+  void embed(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> y) const {
+    Scratch scratch;
+    mean_pooling<T>(routed(batch, routes, "BertModel::embed", scratch), batch.sequences(), y);
+  }
+
   /// Calls action(layer) with each LoRALinear that has an adapter.
   template <class Action>
   void for_each_adapted(const Action& action) {
@@ -106,6 +129,23 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   }
 
  private:
+  void run_forward(BertTape<T>& tape, const Output<T>& hidden) const {
+    Scratch scratch;
+    const MatrixRef<T> result = encoder_.forward(tape.batch, ReadRows::all, &tape, scratch,
+                                                 tape.routes.all(), tape.routes.last());
+    copy(result, hidden, "BertModel::forward");
+    // So that the tape holds a forward also where nothing trains.
+    static_cast<void>(tape.frames.push(this, "BertModel", result.rows()));
+  }
+
+  // The last hidden states of a mixed batch.
+  [[nodiscard]] MatrixRef<T> routed(const PackedBatch& batch, const AdapterRoutes& routes,
+                                    const char* where, Scratch& scratch) const {
+    require_text_routes(routes, batch.sequences().size(), where);
+    const AdapterRoutes rows = row_routes(routes, batch.sequences());
+    return encoder_.forward(batch, ReadRows::all, nullptr, scratch, &rows, &rows);
+  }
+
   static void copy(const MatrixRef<T>& from, const Output<T>& to, const char* where) {
     MatrixRef<T> out = to.shaped(from.rows(), from.cols(), where, "hidden");
     out = from;

@@ -30,9 +30,10 @@ class BertPooler {
   /// Takes the first rows (B, D) of the texts from their hidden states and computes what is pooled,
   /// (B, D); with a tape it keeps what backward needs.
   void forward(ConstMatrixRef<T> hidden, const Sequences& sequences, Tape<T>* tape,
-               MatrixRef<T> first, MatrixRef<T> pooled) const {
+               MatrixRef<T> first, MatrixRef<T> pooled,
+               const AdapterRoutes* routes = nullptr) const {
     first_token_pooling<T>(hidden, sequences, first);
-    dense_.forward(first, tape, pooled);
+    dense_.forward(first, tape, pooled, routes);
     tanh_activation<T>(pooled, pooled);
   }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lora/core/place.hpp"
@@ -16,6 +17,7 @@
 #include "lora/models/common/language_ends.hpp"
 #include "lora/models/common/layer_stack.hpp"
 #include "lora/models/common/new_tokens.hpp"
+#include "lora/models/common/text_routes.hpp"
 #include "lora/nn/language_model_loss.hpp"
 
 namespace lora::models {
@@ -67,6 +69,17 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     norm_.forward(run(batch, nullptr, scratch), nullptr, out);
   }
 
+  /// Computes a mixed batch: each text with the adapter that `routes` name for it, or none. They
+  /// are bound (AdapterRegistry::bind), so that all layers have the adapters of one moment. Throws
+  /// StateError if they are not, ShapeError unless they are of as many texts, and as above.
+  void forward(const CausalBatch& batch, const AdapterRoutes& routes, Output<T> hidden) const {
+    require_text_routes(routes, batch.sequences().size(), forward_place().call);
+    const AdapterRoutes rows = row_routes(routes, batch.sequences());
+    Scratch scratch;
+    const MatrixRef<T> out = hidden.shaped(batch.tokens(), features(), forward_place(), "hidden");
+    norm_.forward(run(batch, nullptr, scratch, &rows), nullptr, out);
+  }
+
   /// Computes the same with dropout, and keeps on the tape what backward needs.
   void forward(const CausalBatch& batch, CausalTape<T>& tape, Output<T> hidden) const {
     begin(batch, tape);
@@ -99,6 +112,15 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     ends_.with_head([&](const auto& head) { head.forward(hidden, logits); });
   }
 
+  /// Computes the logits of a mixed batch; see forward.
+  void logits(const CausalBatch& batch, const AdapterRoutes& routes, Output<T> logits) const {
+    Scratch scratch;
+    const MatrixRef<T> hidden = scratch.matrix<T>(batch.tokens(), features());
+    forward(batch, routes, hidden);
+    const AdapterRoutes rows = row_routes(routes, batch.sequences());
+    run_head(hidden, &rows, logits);
+  }
+
   /// Computes the loss of next tokens with dropout, and keeps on the tape what backward needs.
   /// `labels` stand beside the batch's tokens, as in transformers: each is predicted by the token
   /// before it, a text's first is not used, and ignored_label counts nothing. The gradients are
@@ -117,6 +139,22 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
                                        CausalTape<T>& tape, std::optional<Index> total,
                                        Gradients<T>& gradients) const {
     return run_loss(batch, labels, tape, total, gradients);
+  }
+
+  /// Does the same of a mixed batch: each text with the adapter that `routes` name for it, or none;
+  /// see forward. backward adds to the gradients of every adapter that texts are routed to, which
+  /// AdapterRegistry::parameters lists. Throws StateError for a head that is adapted too.
+  [[nodiscard]] LanguageModelLoss loss(const CausalBatch& batch, std::span<const int> labels,
+                                       const AdapterRoutes& routes, CausalTape<T>& tape,
+                                       std::optional<Index> total = {}) {
+    return run_loss(batch, labels, tape, total, GradientTarget<T>::own(), &routes);
+  }
+
+  /// Does the same, but adds to `gradients`, made from those parameters.
+  [[nodiscard]] LanguageModelLoss loss(const CausalBatch& batch, std::span<const int> labels,
+                                       const AdapterRoutes& routes, CausalTape<T>& tape,
+                                       std::optional<Index> total, Gradients<T>& gradients) const {
+    return run_loss(batch, labels, tape, total, gradients, &routes);
   }
 
   /// Computes the loss without dropout and without gradients, as for perplexity.
@@ -151,35 +189,16 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
   /// that the cache or the model does not have; the cache is then as it was.
   void next_logits(std::span<const int> ids, std::span<const int> counts, KVCache<T>& cache,
                    Output<T> logits) const {
-    const Place where = place("CausalDecoder::next_logits");
-    const NewTokens fresh{ids, counts};
-    check_cache(cache, where);
-    fresh.check(cache, vocab_size(), max_positions(), where);
-    Scratch scratch;
-    const Index n = fresh.rows();
-    auto* places = scratch.take<int>(n);
-    fresh.positions_in(cache, places);
-    const std::span<const int> positions(places, ids.size());
-    const MatrixRef<T> angles = scratch.matrix<T>(n, positions_.angle_features());
-    Index first = 0;
-    for (const int count : counts) {
-      turn(positions, first, count, angles);
-      first += count;
-    }
-    const std::array<MatrixRef<T>, 2> turns{scratch.matrix<T>(n, features()),
-                                            scratch.matrix<T>(n, features())};
-    ends_.embed(ids, nullptr, turns[0]);
-    positions_.forward(positions, nullptr, false, turns[0]);
-    std::size_t at = 0;
-    stack_.for_each_block([&](const Block& block, Index i) {
-      block.decode(turns[at % 2], angles, counts, cache, i, turns[(at + 1) % 2]);
-      ++at;
-    });
-    const MatrixRef<T> last = scratch.matrix<T>(fresh.texts(), features());
-    fresh.take_last<T>(turns[at % 2], last);
-    norm_.forward(last, nullptr, last);
-    ends_.with_head([&](const auto& head) { head.forward(last, logits); });
-    cache.commit(counts);
+    run_next(ids, counts, cache, nullptr, logits);
+  }
+
+  /// Does the same of texts with an adapter each, or none: `routes` are of as many texts as the
+  /// cache, and bound; see forward. A text's adapter stays the same from its first token on, or its
+  /// keys and values would be another's.
+  void next_logits(std::span<const int> ids, std::span<const int> counts, KVCache<T>& cache,
+                   const AdapterRoutes& routes, Output<T> logits) const {
+    require_text_routes(routes, static_cast<Index>(counts.size()), "CausalDecoder::next_logits");
+    run_next(ids, counts, cache, &routes, logits);
   }
 
   /// Calls action(layer) with each LoRALinear and LoRAEmbedding that has an adapter.
@@ -256,35 +275,49 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
 
   // Calls use(rows of the batch, rows that the last layer computes), with their rotary angles.
   template <class Use>
-  void with_rows(const CausalBatch& batch, const CausalTape<T>* chosen, const Use& use) const {
+  void with_rows(const CausalBatch& batch, const CausalTape<T>* chosen, const AdapterRoutes* routes,
+                 const Use& use) const {
     Scratch scratch;
     const Index d = positions_.angle_features();
     const Sequences& all = batch.sequences();
     const MatrixRef<T> angles = scratch.matrix<T>(all.rows(), d);
     for (Index b = 0; b < all.size(); ++b) turn(all.positions(), all[b].begin, all[b].rows, angles);
-    const DecoderRows<T> rows{
-        .keys = &all, .queries = &all, .angles = angles, .query_angles = angles};
+    if (chosen != nullptr && chosen->routes.all() != nullptr) routes = chosen->routes.all();
+    const DecoderRows<T> rows{.keys = &all,
+                              .queries = &all,
+                              .angles = angles,
+                              .query_angles = angles,
+                              .routes = routes,
+                              .query_routes = routes};
     if (chosen == nullptr || chosen->labelled.empty()) return use(rows, rows);
     const MatrixRef<T> some = scratch.matrix<T>(chosen->chosen.rows(), d);
     DecoderRows<T> last{.keys = &all,
                         .queries = &chosen->chosen,
                         .chosen = chosen->labelled,
                         .angles = angles,
-                        .query_angles = some};
+                        .query_angles = some,
+                        .routes = routes,
+                        .query_routes = chosen->routes.last()};
     last.take(angles, some);
     use(rows, last);
   }
 
+  [[nodiscard]] bool has_adapted_embedding() const {
+    return ends_.is_embedding_adapted() || positions_.is_adapted();
+  }
+
   // Computes the stack's result, memory of the tape or of `scratch`.
-  [[nodiscard]] MatrixRef<T> run(const CausalBatch& batch, CausalTape<T>* tape,
-                                 Scratch& scratch) const {
+  [[nodiscard]] MatrixRef<T> run(const CausalBatch& batch, CausalTape<T>* tape, Scratch& scratch,
+                                 const AdapterRoutes* routes = nullptr) const {
     batch.require(vocab_size(), max_positions(), forward_place());
+    if (routes != nullptr || (tape != nullptr && tape->routes.all() != nullptr))
+      require_frozen_embeddings(has_adapted_embedding(), forward_place().call);
     const MatrixRef<T> result = scratch.matrix<T>(
         tape != nullptr && !tape->labelled.empty() ? tape->chosen.rows() : batch.tokens(),
         features());
     Tape<T>* const frames = tape == nullptr ? nullptr : &tape->frames;
     Tape<T>* const again = tape == nullptr ? nullptr : &tape->again;
-    with_rows(batch, tape, [&](const DecoderRows<T>& all, const DecoderRows<T>& last) {
+    with_rows(batch, tape, routes, [&](const DecoderRows<T>& all, const DecoderRows<T>& last) {
       Scratch inner;
       copy(stack_.forward(all, last, frames, again, inner,
                           [&](MatrixRef<T> x) {
@@ -297,11 +330,71 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     return result;
   }
 
+  // Computes next_logits.
+  void run_next(std::span<const int> ids, std::span<const int> counts, KVCache<T>& cache,
+                const AdapterRoutes* routes, Output<T> logits) const {
+    const Place where = place("CausalDecoder::next_logits");
+    const NewTokens fresh{ids, counts};
+    check_cache(cache, where);
+    fresh.check(cache, vocab_size(), max_positions(), where);
+    std::optional<AdapterRoutes> rows, last_rows;
+    if (routes != nullptr) {
+      require_frozen_embeddings(has_adapted_embedding(), where.call);
+      rows = routes->expanded(counts);
+      std::vector<int> some(counts.begin(), counts.end());
+      for (int& count : some) count = std::min(count, 1);
+      last_rows = routes->expanded(some);
+    }
+    Scratch scratch;
+    const Index n = fresh.rows();
+    auto* places = scratch.take<int>(n);
+    fresh.positions_in(cache, places);
+    const std::span<const int> positions(places, ids.size());
+    const MatrixRef<T> angles = scratch.matrix<T>(n, positions_.angle_features());
+    Index first = 0;
+    for (const int count : counts) {
+      turn(positions, first, count, angles);
+      first += count;
+    }
+    const std::array<MatrixRef<T>, 2> turns{scratch.matrix<T>(n, features()),
+                                            scratch.matrix<T>(n, features())};
+    ends_.embed(ids, nullptr, turns[0]);
+    positions_.forward(positions, nullptr, false, turns[0]);
+    std::size_t at = 0;
+    stack_.for_each_block([&](const Block& block, Index i) {
+      block.decode(turns[at % 2], angles, counts, cache, i, turns[(at + 1) % 2],
+                   rows ? &*rows : nullptr);
+      ++at;
+    });
+    const MatrixRef<T> last = scratch.matrix<T>(fresh.texts(), features());
+    fresh.take_last<T>(turns[at % 2], last);
+    norm_.forward(last, nullptr, last);
+    run_head(last, last_rows ? &*last_rows : nullptr, logits);
+    cache.commit(counts);
+  }
+
+  void run_head(ConstMatrixRef<T> hidden, const AdapterRoutes* routes, Output<T> logits) const {
+    ends_.with_head([&]<class Head>(const Head& head) {
+      if constexpr (requires { head.forward(hidden, *routes, logits); })
+        if (routes != nullptr) return head.forward(hidden, *routes, logits);
+      head.forward(hidden, logits);
+    });
+  }
+
   [[nodiscard]] LanguageModelLoss run_loss(const CausalBatch& batch, std::span<const int> labels,
                                            CausalTape<T>& tape, std::optional<Index> total,
-                                           GradientTarget<T> target) const {
+                                           GradientTarget<T> target,
+                                           const AdapterRoutes* routes = nullptr) const {
+    if (routes != nullptr) check_routed_loss(batch, *routes);
     begin(batch, tape);
     tape.note_labels(labels, vocab_size(), total, place("CausalDecoder::loss"));
+    if (routes != nullptr) {
+      AdapterRoutes all = row_routes(*routes, tape.batch.sequences());
+      std::vector<int> is_chosen(static_cast<std::size_t>(batch.tokens()), 0);
+      for (const Index row : tape.labelled) is_chosen[static_cast<std::size_t>(row)] = 1;
+      AdapterRoutes last = sizes_.layers > 0 ? all.expanded(is_chosen) : all;
+      tape.routes.assign(*routes, std::move(all), std::move(last));
+    }
     if (sizes_.layers > 0)
       tape.chosen.set_selected(tape.batch.sequences(), tape.labelled);
     else
@@ -319,6 +412,18 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     });
     norm_.backward(hidden, dhidden, tape.frames, target, dhidden);
     return loss;
+  }
+
+  // The head's product is made part by part, each of which would need routes of its own.
+  void check_routed_loss(const CausalBatch& batch, const AdapterRoutes& routes) const {
+    constexpr const char* where = "CausalDecoder::loss";
+    require_text_routes(routes, batch.sequences().size(), where);
+    ends_.with_head([&](const auto& head) {
+      if constexpr (requires { head.adapters(); })
+        if (!head.adapters()->empty())
+          throw StateError(message(Place{where, head.name()},
+                                   ": the head has adapters, which mixed batches do not train"));
+    });
   }
 
   void backward_loss(CausalTape<T>& tape, GradientTarget<T> target) const {
@@ -343,13 +448,16 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
 
   void backward_stack(MatrixRef<T> d, CausalTape<T>& tape, GradientTarget<T> target) const {
     if (!stack_.trains()) return;
-    with_rows(tape.batch, &tape, [&](const DecoderRows<T>& all, const DecoderRows<T>& last) {
-      stack_.backward(
-          all, last, tape.frames, tape.again, target, d, [&](ConstMatrixRef<T>, MatrixRef<T> dx) {
-            positions_.backward(tape.batch.sequences().positions(), tape.frames, target, dx);
-            if (ends_.trains()) ends_.embed_backward(tape.batch.ids(), dx, tape.frames, target);
-          });
-    });
+    with_rows(tape.batch, &tape, nullptr,
+              [&](const DecoderRows<T>& all, const DecoderRows<T>& last) {
+                stack_.backward(all, last, tape.frames, tape.again, target, d,
+                                [&](ConstMatrixRef<T>, MatrixRef<T> dx) {
+                                  positions_.backward(tape.batch.sequences().positions(),
+                                                      tape.frames, target, dx);
+                                  if (ends_.trains())
+                                    ends_.embed_backward(tape.batch.ids(), dx, tape.frames, target);
+                                });
+              });
   }
 
   DecoderSizes sizes_;

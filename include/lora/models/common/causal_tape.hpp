@@ -8,6 +8,7 @@
 
 #include "lora/core/tape.hpp"
 #include "lora/models/common/causal_batch.hpp"
+#include "lora/models/common/tape_routes.hpp"
 #include "lora/nn/language_model_loss.hpp"
 
 namespace lora::models {
@@ -28,7 +29,10 @@ class CausalTape {
   [[nodiscard]] bool empty() const { return frames.empty(); }
 
   /// Forgets a forward without its backward. Keeps the memory.
-  void clear() { frames.clear(); }
+  void clear() {
+    frames.clear();
+    routes.clear();
+  }
 
   /// Returns the state that chooses the dropout masks, for checkpoints.
   [[nodiscard]] const typename Tape<T>::RandomState& random_state() const {
@@ -74,6 +78,7 @@ class CausalTape {
   Tape<T> frames;               // of all that backward passes
   Tape<T> again;                // of the one block that is computed again
   CausalBatch batch;            // of the forward
+  TapeRoutes routes;            // of a mixed one
   std::vector<int> next;        // the label of each row, its next token
   std::vector<int> labels;      // those of the labelled rows
   std::vector<Index> labelled;  // these rows

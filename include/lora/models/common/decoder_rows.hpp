@@ -6,6 +6,7 @@
 
 #include "lora/core/elementwise.hpp"
 #include "lora/core/scratch.hpp"
+#include "lora/layers/adapter_routes.hpp"
 #include "lora/nn/sequences.hpp"
 
 namespace lora::models {
@@ -20,6 +21,8 @@ struct DecoderRows {
   std::span<const Index> chosen = {};             ///< else, the queries' rows among the keys
   ConstMatrixRef<T> angles = {nullptr, 0, 0, 0};  ///< (N, D) of rotary positions, if there are
   ConstMatrixRef<T> query_angles = {nullptr, 0, 0, 0};  ///< (Q, D), likewise
+  const AdapterRoutes* routes = nullptr;                ///< of all rows, in a mixed batch
+  const AdapterRoutes* query_routes = nullptr;          ///< of the queries'
 
   /// Tells whether every token is computed: Q = N.
   [[nodiscard]] bool all() const { return queries == keys; }

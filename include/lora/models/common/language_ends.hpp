@@ -81,6 +81,9 @@ class LanguageEnds {
       std::construct_at(&frozen_, builder.weights.matrix(weight, vocab_size_, names.features));
   }
 
+  /// Tells whether the embedding has an adapter.
+  [[nodiscard]] bool is_embedding_adapted() const { return lora_.has_value(); }
+
   /// Tells whether embeddings train, so that backward is to be called.
   [[nodiscard]] bool trains() const {
     return lora_ || table_.size() > 0 || (shared_ && std::holds_alternative<Linear<T>>(head_));

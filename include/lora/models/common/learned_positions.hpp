@@ -27,6 +27,9 @@ class LearnedPositions {
   [[nodiscard]] Index angle_features() const { return 0; }
   void angles(std::span<const int>, MatrixRef<T>) const {}
 
+  /// Tells whether the table has an adapter.
+  [[nodiscard]] bool is_adapted() const { return table_.is_adapted(); }
+
   /// Tells whether the table trains.
   [[nodiscard]] bool trains() const { return table_.trains(); }
 

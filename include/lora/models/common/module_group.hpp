@@ -40,14 +40,18 @@ class ModuleGroup {
   }
 
   /// Computes y[p] (N, out_p) for x (N, in). With a tape with dropout, and it keeps what backward
-  /// needs; x may then be given to backward as a copy.
-  void forward(ConstMatrixRef<T> x, Tape<T>* tape, std::span<const MatrixRef<T>> y) const {
+  /// needs; x may then be given to backward as a copy. With routes each row with its adapter.
+  void forward(ConstMatrixRef<T> x, Tape<T>* tape, std::span<const MatrixRef<T>> y,
+               const AdapterRoutes* routes = nullptr) const {
     if (group_) {
-      tape == nullptr ? group_->forward(x, y) : group_->forward(x, *tape, y);
+      if (routes != nullptr)
+        tape == nullptr ? group_->forward(x, *routes, y) : group_->forward(x, *routes, *tape, y);
+      else
+        tape == nullptr ? group_->forward(x, y) : group_->forward(x, *tape, y);
       if (tape != nullptr) tape->newest().allow_copies();
     }
     for (std::size_t p = 0; p < separate_.size(); ++p) {
-      separate_[p].forward(x, tape, y[p]);
+      separate_[p].forward(x, tape, y[p], routes);
       if (tape != nullptr) tape->newest().allow_copies();
     }
   }

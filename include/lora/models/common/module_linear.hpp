@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -111,10 +112,17 @@ class ModuleLinear {
   ModuleLinear(ModelBuilder<T>& builder, const std::string& name, const LinearSizes& sizes)
       : layer_(make(builder, name, sizes)) {}
 
-  /// Computes y (N, out) for x (N, in); with a tape with dropout, and it keeps what backward needs.
-  void forward(ConstMatrixRef<T> x, Tape<T>* tape, Output<T> y) const {
+  /// Computes y (N, out) for x (N, in); with a tape with dropout, and it keeps what backward needs;
+  /// with routes each row with its adapter, but for a module that trains as a whole, which all rows
+  /// share.
+  void forward(ConstMatrixRef<T> x, Tape<T>* tape, Output<T> y,
+               const AdapterRoutes* routes = nullptr) const {
     std::visit(
         [&](const auto& layer) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(layer)>, Lora>)
+            if (routes != nullptr)
+              return tape == nullptr ? layer.forward(x, *routes, y)
+                                     : layer.forward(x, *routes, *tape, y);
           tape == nullptr ? layer.forward(x, y) : layer.forward(x, *tape, y);
         },
         layer_);
@@ -133,10 +141,11 @@ class ModuleLinear {
     std::visit([&](const auto& layer) { layer.backward(x, dy, tape, target); }, layer_);
   }
 
-  /// Tells whether backward looks at x: not where at most the bias trains.
+  /// Tells whether backward looks at x: not where at most the bias trains. An adapter that is not
+  /// active may be that of a mixed batch.
   [[nodiscard]] bool needs_input() const {
     const auto* lora = std::get_if<Lora>(&layer_);
-    return lora == nullptr || lora->has_adapter();
+    return lora == nullptr || !lora->adapters()->empty();
   }
 
   /// Adds what trains.

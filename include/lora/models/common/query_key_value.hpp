@@ -46,16 +46,20 @@ class QueryKeyValue {
 
   /// Computes q (Q, out) for xq (Q, D), and k and v (N, out) for x (N, D); xq is x but where
   /// queries are apart. With a tape with dropout, and it keeps what backward needs; there xq may be
-  /// given as a copy.
+  /// given as a copy. With routes each row of xq and of x with its adapter.
   void forward(ConstMatrixRef<T> xq, ConstMatrixRef<T> x, Tape<T>* tape, MatrixRef<T> q,
-               MatrixRef<T> k, MatrixRef<T> v) const {
+               MatrixRef<T> k, MatrixRef<T> v, const AdapterRoutes* q_routes = nullptr,
+               const AdapterRoutes* routes = nullptr) const {
     const std::array<MatrixRef<T>, parts> y{q, k, v};
     for (std::size_t p = 0; p < separate_.size(); ++p) {
-      separate_[p].forward(p == 0 ? xq : x, tape, y[p]);
+      separate_[p].forward(p == 0 ? xq : x, tape, y[p], p == 0 ? q_routes : routes);
       if (tape != nullptr && xq.data() != x.data() && p == 0) tape->newest().allow_copies();
     }
     if (!group_) return;
     const auto rest = std::span(y).subspan(separate_.size());
+    if (routes != nullptr)
+      return tape == nullptr ? group_->forward(x, *routes, rest)
+                             : group_->forward(x, *routes, *tape, rest);
     tape == nullptr ? group_->forward(x, rest) : group_->forward(x, *tape, rest);
   }
 

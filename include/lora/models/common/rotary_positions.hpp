@@ -19,6 +19,9 @@ class RotaryPositions {
   RotaryPositions(Index head_features, const RotaryConfig& config)
       : features_(head_features), rotary_(head_features, config) {}
 
+  /// Tells whether a table has an adapter: there is none.
+  [[nodiscard]] static constexpr bool is_adapted() { return false; }
+
   /// Returns the columns of the angles: D.
   [[nodiscard]] Index angle_features() const { return features_; }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "lora/layers/adapter_routes.hpp"
 #include "lora/models/common/packed_batch.hpp"
 
 namespace lora::models {
@@ -9,6 +10,8 @@ namespace lora::models {
 struct TokenRows {
   const PackedBatch* batch = nullptr;
   ReadRows read = ReadRows::all;
+  const AdapterRoutes* routes = nullptr;        ///< of the keys' rows in a mixed batch
+  const AdapterRoutes* query_routes = nullptr;  ///< of the queries'
 
   /// Tells whether every token is computed: Q = N.
   [[nodiscard]] bool all() const { return read == ReadRows::all; }

@@ -5,6 +5,7 @@
 
 #include "lora/core/tape.hpp"
 #include "lora/models/common/packed_batch.hpp"
+#include "lora/models/common/tape_routes.hpp"
 
 namespace lora::models {
 
@@ -24,7 +25,10 @@ class TokenTape {
   [[nodiscard]] bool empty() const { return frames.empty(); }
 
   /// Forgets a forward without its backward. Keeps the memory.
-  void clear() { frames.clear(); }
+  void clear() {
+    frames.clear();
+    routes.clear();
+  }
 
   /// Returns the state that chooses the dropout masks, for checkpoints.
   [[nodiscard]] const typename Tape<T>::RandomState& random_state() const {
@@ -44,6 +48,7 @@ class TokenTape {
   Tape<T> frames;     // of all that backward passes
   Tape<T> again;      // of the one block that is computed again
   PackedBatch batch;  // of the forward
+  TapeRoutes routes;  // of a mixed one
 };
 
 }  // namespace lora::models

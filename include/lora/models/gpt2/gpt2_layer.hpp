@@ -73,26 +73,27 @@ class GPT2Layer {
     const auto a = laid_out(rows, x.rows(), [&](Index n, Index m) {
       return frame == nullptr ? scratch.matrix<T>(n, m) : frame->keep(n, m);
     });
-    project(x, tape, a);
+    project(x, tape, a, rows.routes);
     const MatrixRef<T> k = part(a.qkv, 1), v = part(a.qkv, 2);
     if (!rows.all()) rows.take(part(a.qkv, 0), a.some_q);
     const ConstMatrixRef<T> q = queries(rows, a);
     tape == nullptr ? attention_.forward(q, k, v, *rows.queries, *rows.keys, a.context)
                     : attention_.forward(q, k, v, *rows.queries, *rows.keys, *tape, a.context);
-    finish(rows.taken(x, scratch), tape, a, y);
+    finish(rows.taken(x, scratch), tape, a, rows.query_routes, y);
   }
 
   /// Computes y (N, D) for new tokens whose predecessors lie in the cache's layer `i`, to which
   /// their keys and values are appended.
   void decode(ConstMatrixRef<T> x, ConstMatrixRef<T>, std::span<const int> counts,
-              KVCache<T>& cache, Index i, MatrixRef<T> y) const {
+              KVCache<T>& cache, Index i, MatrixRef<T> y,
+              const AdapterRoutes* routes = nullptr) const {
     Scratch scratch;
     const auto a =
         laid_out(Rows{}, x.rows(), [&](Index n, Index m) { return scratch.matrix<T>(n, m); });
-    project(x, nullptr, a);
+    project(x, nullptr, a, routes);
     cache.append(i, counts, part(a.qkv, 1), part(a.qkv, 2));
     attention_.forward(part(a.qkv, 0), cache, i, counts, a.context);
-    finish(x, nullptr, a, y);
+    finish(x, nullptr, a, routes, y);
   }
 
   /// Adds to the gradients of what trains and, unless dx is null, computes the gradient of x (N, D)
@@ -190,27 +191,28 @@ class GPT2Layer {
   }
 
   // Computes queries, keys and values of x.
-  void project(ConstMatrixRef<T> x, Tape<T>* tape, const GPT2LayerActivations<T>& a) const {
+  void project(ConstMatrixRef<T> x, Tape<T>* tape, const GPT2LayerActivations<T>& a,
+               const AdapterRoutes* routes) const {
     Scratch scratch;
     const MatrixRef<T> normed = scratch.matrix<T>(x.rows(), x.cols());
     attention_norm_.forward(x, tape, normed);
-    apply(qkv_, normed, tape, a.qkv);
+    apply(qkv_, normed, tape, routes, a.qkv);
   }
 
   // Computes y from attention's output; x is (Q, D) here.
   void finish(ConstMatrixRef<T> x, Tape<T>* tape, const GPT2LayerActivations<T>& a,
-              MatrixRef<T> y) const {
+              const AdapterRoutes* routes, MatrixRef<T> y) const {
     Scratch scratch;
-    attention_output_.forward(a.context, tape, a.middle);
+    attention_output_.forward(a.context, tape, a.middle, routes);
     drop(attention_dropout_, tape, a.middle);
     add_to<T>(x, a.middle);
     const MatrixRef<T> normed = scratch.matrix<T>(a.middle.rows(), a.middle.cols());
     middle_norm_.forward(a.middle, tape, normed);
-    apply(up_, normed, tape, a.inner);
+    apply(up_, normed, tape, routes, a.inner);
     const MatrixRef<T> active =
         tape == nullptr ? a.inner : scratch.matrix<T>(a.inner.rows(), a.inner.cols());
     activate<T>(activation_, a.inner, active);
-    apply(down_, active, tape, y);
+    apply(down_, active, tape, routes, y);
     drop(output_dropout_, tape, y);
     add_to<T>(a.middle, y);
   }
@@ -229,8 +231,8 @@ class GPT2Layer {
 
   // Computes y of x, which backward computes again.
   static void apply(const ModuleLinear<T, Frozen>& module, ConstMatrixRef<T> x, Tape<T>* tape,
-                    MatrixRef<T> y) {
-    module.forward(x, tape, y);
+                    const AdapterRoutes* routes, MatrixRef<T> y) {
+    module.forward(x, tape, y, routes);
     if (tape != nullptr) tape->newest().allow_copies();
   }
 

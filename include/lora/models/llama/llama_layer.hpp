@@ -95,21 +95,23 @@ class LlamaLayer {
     tape == nullptr
         ? attention_.forward(a.q, a.k, a.v, *rows.queries, *rows.keys, a.context)
         : attention_.forward(a.q, a.k, a.v, *rows.queries, *rows.keys, *tape, a.context);
-    finish(rows.taken(x, scratch), tape, a, y);
+    finish(rows.taken(x, scratch), tape, a, rows.query_routes, y);
   }
 
   /// Computes y (N, D) for new tokens whose predecessors lie in the cache's layer `i`, to which
   /// their keys and values are appended.
   void decode(ConstMatrixRef<T> x, ConstMatrixRef<T> angles, std::span<const int> counts,
-              KVCache<T>& cache, Index i, MatrixRef<T> y) const {
+              KVCache<T>& cache, Index i, MatrixRef<T> y,
+              const AdapterRoutes* routes = nullptr) const {
     Scratch scratch;
     const auto a =
         laid_out(x.rows(), x.rows(), [&](Index n, Index m) { return scratch.matrix<T>(n, m); });
-    const Rows rows{.angles = angles, .query_angles = angles};
+    const Rows rows{
+        .angles = angles, .query_angles = angles, .routes = routes, .query_routes = routes};
     project(x, rows, nullptr, a);
     cache.append(i, counts, a.k, a.v);
     attention_.forward(a.q, cache, i, counts, a.context);
-    finish(x, nullptr, a, y);
+    finish(x, nullptr, a, routes, y);
   }
 
   /// Adds to the gradients of what trains and, unless dx is null, computes the gradient of x (N, D)
@@ -241,10 +243,10 @@ class LlamaLayer {
                                         a.v};
     const std::span<const MatrixRef<T>> all(y);
     if (last_) {
-      queries_.forward(rows.taken(normed, scratch), tape, all.first(1));
-      keys_.forward(normed, tape, all.subspan(1));
+      queries_.forward(rows.taken(normed, scratch), tape, all.first(1), rows.query_routes);
+      keys_.forward(normed, tape, all.subspan(1), rows.routes);
     } else {
-      keys_.forward(normed, tape, all);
+      keys_.forward(normed, tape, all, rows.routes);
     }
     if (query_norm_) {
       query_norm_->forward(heads_of(a.raw_q), tape, heads_of(a.q));
@@ -256,17 +258,17 @@ class LlamaLayer {
 
   // Computes y from attention's output; x is (Q, D) here.
   void finish(ConstMatrixRef<T> x, Tape<T>* tape, const LlamaLayerActivations<T>& a,
-              MatrixRef<T> y) const {
+              const AdapterRoutes* routes, MatrixRef<T> y) const {
     Scratch scratch;
-    output_.forward(a.context, tape, a.middle);
+    output_.forward(a.context, tape, a.middle, routes);
     add_to<T>(x, a.middle);
     const MatrixRef<T> normed = scratch.matrix<T>(a.middle.rows(), a.middle.cols());
     middle_norm_.forward(a.middle, tape, normed);
-    gate_up_.forward(normed, tape, std::array<MatrixRef<T>, 2>{a.gate, a.up});
+    gate_up_.forward(normed, tape, std::array<MatrixRef<T>, 2>{a.gate, a.up}, routes);
     const MatrixRef<T> active =
         tape == nullptr ? a.gate : scratch.matrix<T>(a.gate.rows(), a.gate.cols());
     gated_activation<T>(activation_, a.gate, a.up, active);
-    down_.forward(active, tape, y);
+    down_.forward(active, tape, y, routes);
     if (tape != nullptr) tape->newest().allow_copies();  // backward computes `active` again
     add_to<T>(a.middle, y);
   }
