@@ -341,7 +341,8 @@ def make_adapter(case, options, edits):
     tuned = peft.get_peft_model(load(case), peft.LoraConfig(**settings))
     with torch.no_grad():
         for key, parameter in tuned.named_parameters():
-            if "lora_B" in key or (parameter.requires_grad and "lora" not in key):
+            started = "lora_B" in key or "lora_embedding_A" in key  # as zeros
+            if started or (parameter.requires_grad and "lora" not in key):
                 parameter.add_(0.2 * torch.randn_like(parameter))
     copies = {"save_embedding_layers": True} if case.name.endswith("copies") else {}
     tuned.save_pretrained(case / "adapter", **copies)

@@ -167,14 +167,14 @@ TEST_CASE("a LoRA embedding works over any storage whose rows can be read") {
 
 TEST_CASE("what does not fit a LoRA embedding is refused by name, before anything changes") {
   const DenseWeight<float> table(random_matrix<float>(20, 8, 1));
-  using Layer = LoRAEmbedding<float>;
-  check_throws<ConfigError>([&] { Layer(table, {.rank = 2, .train_bias = true}, 1); },
+  using Embedding = LoRAEmbedding<float>;
+  check_throws<ConfigError>([&] { Embedding(table, {.rank = 2, .train_bias = true}, 1); },
                             "LoRAEmbedding: train_bias is set, but an embedding has no bias");
-  check_throws<ConfigError>([&] { Layer(table, {.padding_idx = 20}); },
+  check_throws<ConfigError>([&] { Embedding(table, {.padding_idx = 20}); },
                             "padding_idx is 20, expected an entry in [0, 20)");
-  check_throws<ConfigError>([&] { Layer(table, {.scale = std::nan("")}); }, "scale is nan");
+  check_throws<ConfigError>([&] { Embedding(table, {.scale = std::nan("")}); }, "scale is nan");
 
-  Layer layer(table, {.rank = 2}, 1);
+  Embedding layer(table, {.rank = 2}, 1);
   layer.set_name("embed_tokens");
   std::vector<int> ids{3, 20};
   Matrix<float> y;
