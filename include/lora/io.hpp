@@ -59,6 +59,7 @@
 #include "lora/peft/register_adapter.hpp"
 #include "lora/peft/unicode_ranges.hpp"
 #include "lora/peft/values_writer.hpp"
+#include "lora/peft/weight_layout.hpp"
 
 #ifdef LORA_COMPILED
 #include "lora/compiled/io.hpp"

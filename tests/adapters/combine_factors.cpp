@@ -13,8 +13,6 @@ using namespace lora::test;
 
 namespace {
 
-using enum CombinationType;
-
 // The three adapters of make_golden_combine.py.
 struct GoldenTerms {
   Golden<double> golden{"combine_f64"};
@@ -41,6 +39,7 @@ std::vector<LowRankTerm<double>> terms_of(const std::vector<Matrix<double>>& fac
 }  // namespace
 
 TEST_CASE("every type makes what PEFT makes") {
+  using enum CombinationType;
   const GoldenTerms terms;
   const auto factors = [&](const std::string& name, const CombineOptions& options,
                            std::ptrdiff_t n) {
@@ -87,6 +86,7 @@ TEST_CASE("a clamp applies to the factors of svd") {
 }
 
 TEST_CASE("cat is the sum exactly, and svd of the sum of the ranks is too") {
+  using enum CombinationType;
   const GoldenTerms terms;
   Matrix<double> sum = Matrix<double>::Zero(7, 10);
   for (const auto& term : terms.all) sum += term.weight * term.scaling * term.b * term.a;
@@ -104,6 +104,7 @@ TEST_CASE("cat is the sum exactly, and svd of the sum of the ranks is too") {
 }
 
 TEST_CASE("the dare types draw by seed and substream, with the same bits for any threads") {
+  using enum CombinationType;
   const std::vector<Matrix<double>> factors{
       random_matrix<double>(4, 30, 1), random_matrix<double>(20, 4, 2),
       random_matrix<double>(4, 30, 3), random_matrix<double>(20, 4, 4)};
@@ -134,6 +135,7 @@ TEST_CASE("the dare types draw by seed and substream, with the same bits for any
 }
 
 TEST_CASE("ranks beyond the module's sizes are filled up with zeros") {
+  using enum CombinationType;
   const std::vector<Matrix<double>> factors{random_matrix<double>(5, 3, 1),
                                             random_matrix<double>(4, 5, 2)};
   for (const CombineOptions& options :
@@ -145,6 +147,7 @@ TEST_CASE("ranks beyond the module's sizes are filled up with zeros") {
 }
 
 TEST_CASE("terms that do not go together are refused by their place") {
+  using enum CombinationType;
   const Matrix<double> a = random_matrix<double>(2, 6, 1), b = random_matrix<double>(4, 2, 2);
   const Matrix<double> a3 = random_matrix<double>(3, 6, 1), b3 = random_matrix<double>(4, 3, 2);
   using Terms = std::vector<LowRankTerm<double>>;

@@ -10,8 +10,6 @@ using namespace lora::test;
 
 namespace {
 
-using enum CombinationType;
-
 AdapterValues<float> combined(const AdapterValues<float>& x, const AdapterValues<float>& y,
                               const CombineOptions& options = {}) {
   return combine_adapters<float>({{&x, 2, "x"}, {&y, -0.5, "y"}}, options);
@@ -28,7 +26,7 @@ TEST_CASE("updates add up module by module, whatever the ranks and scalings") {
   y.modules.emplace("block.fc", small_factors(3, 3, 3, 3, 11));
   y.config.target_modules = std::vector<std::string>{"q", "fc"};
   for (const CombineOptions& options :
-       {CombineOptions{.combination_type = cat}, CombineOptions{.svd_rank = 5}}) {
+       {CombineOptions{.combination_type = CombinationType::cat}, CombineOptions{.svd_rank = 5}}) {
     const auto sum = combined(x, y, options);
     REQUIRE(sum.modules.size() == 3);
     CHECK(largest_difference(
@@ -49,7 +47,9 @@ TEST_CASE("updates add up module by module, whatever the ranks and scalings") {
   }
   // The largest rank of all is that of each module, where nothing else is said.
   CHECK(combined(x, y).modules.at("block.v").config.rank == 3);
-  CHECK(combined(x, y, {.combination_type = cat}).modules.at("block.v").config.rank == 2);
+  CHECK(combined(x, y, {.combination_type = CombinationType::cat})
+            .modules.at("block.v")
+            .config.rank == 2);
 }
 
 TEST_CASE("target_modules are united where they can be, and listed otherwise") {
@@ -92,7 +92,7 @@ TEST_CASE("convolutions keep their kernels' shape") {
   auto& conv = x.modules.at("block.q");
   conv.a.shape = {2, 3, 1, 2};
   conv.b.shape = {4, 2, 1, 1};
-  const auto sum = combined(x, x, {.combination_type = cat});
+  const auto sum = combined(x, x, {.combination_type = CombinationType::cat});
   CHECK(sum.modules.at("block.q").a.shape == io::Shape{4, 3, 1, 2});
   CHECK(sum.modules.at("block.q").b.shape == io::Shape{4, 4, 1, 1});
   auto y = x;
@@ -113,7 +113,7 @@ TEST_CASE("adapters that do not go together are refused by module and name") {
   refused(
       ShapeError(""), [](auto& y) { y = small_adapter(3, 4, 3); },
       "combine_adapters: \"block.q\": combine_factors: the adapter \"y\" has rank 3, expected 2",
-      {.combination_type = linear});
+      {.combination_type = CombinationType::linear});
   refused(
       ShapeError(""), [](auto& y) { y.modules.at("block.v") = small_factors(5, 2, 7, 4, 1); },
       "\"block.v\" of \"y\" has factors of shapes (2, 7) and (5, 2), and of \"x\" (2, 6)");
@@ -138,7 +138,7 @@ TEST_CASE("adapters that do not go together are refused by module and name") {
       },
       "\"block.v\": combine_factors: B of the adapter \"y\" has a number that is not finite");
   refused(ConfigError(""), none, "combine_adapters: ties needs a density",
-          {.combination_type = ties});
+          {.combination_type = CombinationType::ties});
   check_throws<ConfigError>([] { static_cast<void>(combine_adapters<float>({})); },
                             "there is no adapter to combine");
   check_throws<ConfigError>([] { static_cast<void>(combine_adapters<float>({{}})); },

@@ -12,11 +12,9 @@ using namespace lora::test;
 
 namespace {
 
-namespace fs = std::filesystem;
-
 // A base model of two shards for small_adapter, whose names lack "model.".
-struct Base {
-  Base() {
+struct ShardedBase {
+  ShardedBase() {
     io::write_safetensors(directory / "model-1.safetensors",
                           {io::make_tensor("block.q.weight", q, io::DType::BF16),
                            io::make_tensor("block.q.bias", Matrix<float>::Zero(1, 4), {4})});
@@ -36,7 +34,7 @@ struct Base {
 }  // namespace
 
 TEST_CASE("a merged model has the base's shards, settings and dtypes") {
-  const Base base;
+  const ShardedBase base;
   auto adapter = small_adapter(2, 4, 1);
   adapter.others["block.q.base_layer.bias"] = {Matrix<float>::Ones(1, 4), {4}};
   adapter.others["head.weight"] = {Matrix<float>::Ones(2, 6), {2, 6}};
@@ -50,7 +48,7 @@ TEST_CASE("a merged model has the base's shards, settings and dtypes") {
   CHECK(report.replaced == std::vector<std::string>{"block.q.bias"});
   CHECK(report.added == std::vector<std::string>{"head.weight"});
   CHECK(read_whole(out / "merged" / "config.json") == "{}");
-  CHECK_FALSE(fs::exists(out / "merged" / "pytorch_model.bin"));
+  CHECK_FALSE(std::filesystem::exists(out / "merged" / "pytorch_model.bin"));
   io::ModelReader merged(out / "merged");
   CHECK(merged.tensors().at("block.v.weight") == "model-2.safetensors");
   CHECK(merged.tensors().at("head.weight") == "model-2.safetensors");
@@ -78,7 +76,7 @@ TEST_CASE("names with one more part in front, embeddings and (in, out) weights f
                           {io::make_tensor(stored, weight)});
     static_cast<void>(merge_adapter(directory / "base", adapter, directory / out));
     io::ModelReader merged(directory / out);
-    CHECK_FALSE(fs::exists(directory / out / "model.safetensors.index.json"));
+    CHECK_FALSE(std::filesystem::exists(directory / out / "model.safetensors.index.json"));
     CHECK(largest_difference(merged.read<float>(stored),
                              weight + adapter.modules.begin()->second.delta().transpose()) < 1e-6);
   };
@@ -86,21 +84,24 @@ TEST_CASE("names with one more part in front, embeddings and (in, out) weights f
   adapter.modules.emplace("transformer.h.c", small_factors(4, 2, 6, 4, 1));
   adapter.config.other["fan_in_fan_out"] = "true";
   check("h.c.weight", adapter, "shorter");
-  check("model.transformer.h.c.weight", adapter, "longer");
   adapter.config.other.clear();
+  io::write_file(directory / "base" / "config.json", R"({"model_type": "gpt2"})");
+  check("h.c.weight", adapter, "by_type");
+  check("model.transformer.h.c.weight", adapter, "longer");
+  std::filesystem::remove(directory / "base" / "config.json");
   adapter.modules.begin()->second.is_embedding = true;
   check("transformer.h.c.weight", adapter, "embedding");
 }
 
 TEST_CASE("an adapter of another model is refused, and nothing is written") {
-  const Base base;
+  const ShardedBase base;
   const TemporaryDirectory out;
   const auto refused = [&](auto error, const auto& change, const std::string& why) {
     auto adapter = small_adapter(2, 4, 1);
     change(adapter);
     check_throws<decltype(error)>(
         [&] { merge_adapter(base.directory.path(), adapter, out / "merged"); }, why);
-    CHECK(fs::is_empty(out.path()));
+    CHECK(std::filesystem::is_empty(out.path()));
   };
   refused(
       FileError(""),
@@ -123,7 +124,7 @@ TEST_CASE("an adapter of another model is refused, and nothing is written") {
   refused(
       FileError(""), [](auto& adapter) { adapter.modules.at("block.v").config.alpha = 1e39; },
       "block.v.weight");
-  fs::create_directory(out / "merged");
+  std::filesystem::create_directory(out / "merged");
   io::write_file(out / "merged" / "mine", "");
   check_throws<FileError>(
       [&] { merge_adapter(base.directory.path(), small_adapter(2, 4, 1), out / "merged"); },

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -16,15 +17,18 @@
 #include "lora/io/model_reader.hpp"
 #include "lora/io/same_numbers.hpp"
 #include "lora/peft/describe_values.hpp"
+#include "lora/peft/weight_layout.hpp"
 
 namespace lora::peft {
 
 /// The settings of extract_adapter.
 struct ExtractOptions {
-  RankChoice choice = {};       ///< of each module's update
-  bool embeddings = false;      ///< takes embeddings in, which are left out otherwise
-  bool fan_in_fan_out = false;  ///< weights of linear modules are (in, out), as GPT-2's Conv1D
-  std::string prefix = {};      ///< before the files' names: "transformer." of GPT-2's
+  RankChoice choice = {};   ///< of each module's update
+  bool embeddings = false;  ///< takes embeddings in, which are left out otherwise
+  /// Weights of linear modules other than lm_head are (in, out); has_transposed_weights of the base
+  /// when left out.
+  std::optional<bool> fan_in_fan_out = {};
+  std::string prefix = {};  ///< before the files' names: "transformer." of GPT-2's
   SvdOptions svd = {};
   /// Is told of each tensor before it is looked at: its name, place and the number of all.
   std::function<void(const std::string& name, std::size_t place, std::size_t count)> progress = {};
@@ -117,6 +121,7 @@ template <class T>
                               io::shape_text(first), ": the one was not tuned from the other"));
   }
 
+  const bool transposed = options.fan_in_fan_out.value_or(has_transposed_weights(base.directory()));
   ExtractedAdapter<T> result;
   std::size_t place = 0;
   for (const std::string& name : names) {
@@ -138,7 +143,8 @@ template <class T>
     ResizedFactors<T> made;
     try {
       made = approximate_update<T>(
-          detail::difference<T>(base, tuned, name, is_embedding || options.fan_in_fan_out),
+          detail::difference<T>(base, tuned, name,
+                                is_embedding || (transposed && !file_module.ends_with("lm_head"))),
           options.choice, options.svd);
     } catch (const ConfigError& error) {
       throw ConfigError(message(where, ": ", in_quotes(name), ": ", error.what()));
@@ -163,7 +169,7 @@ template <class T>
   PeftConfig& config = result.adapter.config;
   config.target_modules = std::move(targets);
   config.base_model_name_or_path = base.directory().string();
-  if (options.fan_in_fan_out) config.other["fan_in_fan_out"] = "true";
+  if (transposed) config.other["fan_in_fan_out"] = "true";
   describe_values(result.adapter);
   return result;
 }

@@ -17,6 +17,7 @@
 #include "lora/io/safetensors/safetensors_writer.hpp"
 #include "lora/kernels/product.hpp"
 #include "lora/peft/adapter_values.hpp"
+#include "lora/peft/weight_layout.hpp"
 
 namespace lora::peft {
 
@@ -42,7 +43,8 @@ class MergePlan {
  public:
   MergePlan(const io::ModelReader& base, const AdapterValues<T>& adapter) : base_(base) {
     const auto found = adapter.config.other.find("fan_in_fan_out");
-    fan_in_fan_out_ = found != adapter.config.other.end() && found->second == "true";
+    fan_in_fan_out_ = (found != adapter.config.other.end() && found->second == "true") ||
+                      has_transposed_weights(base.directory());
     for (const auto& [module, factors] : adapter.modules) {
       const std::string name = base_name(module + ".weight");
       if (name.empty())
@@ -74,7 +76,7 @@ class MergePlan {
     for (const auto& [name, factors] : updates) {
       const io::TensorView& view = base.tensor(name);
       const MatrixShape size(view.shape);
-      const bool turned = is_turned(*factors);
+      const bool turned = is_turned(*factors, size);
       const Index out = turned ? size.cols : size.rows, in = turned ? size.rows : size.cols;
       if (view.shape.size() < 2 || factors->b.value.rows() != out ||
           factors->a.value.cols() != in || factors->a.value.rows() != factors->b.value.cols())
@@ -101,7 +103,7 @@ class MergePlan {
     const double factor = weight * factors.config.scaling();
     const Matrix<double> a = factors.a.value.template cast<double>();
     const Matrix<double> b = factors.b.value.template cast<double>();
-    if (is_turned(factors))
+    if (is_turned(factors, size))
       add_product(MatrixRef<double>(sum), factor, a.transpose(), b.transpose());
     else
       add_product(MatrixRef<double>(sum), factor, b, a);
@@ -113,8 +115,13 @@ class MergePlan {
   std::map<std::string, const StoredTensor<T>*> added;
 
  private:
-  [[nodiscard]] bool is_turned(const LoRAFactors<T>& factors) const {
-    return factors.is_embedding || fan_in_fan_out_;
+  // A model with (in, out) weights has others too, as its head: their shapes tell, but for square
+  // ones.
+  [[nodiscard]] bool is_turned(const LoRAFactors<T>& factors, const MatrixShape& weight) const {
+    const bool fits =
+        factors.b.value.rows() == weight.rows && factors.a.value.cols() == weight.cols;
+    const bool is_square = weight.rows == weight.cols;
+    return factors.is_embedding || (fan_in_fan_out_ && !(fits && !is_square));
   }
 
   [[noreturn]] static void fail_shape(const std::string& name, const io::Shape& shape,

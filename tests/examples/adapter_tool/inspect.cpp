@@ -1,0 +1,42 @@
+#include "examples/adapter_tool/inspect.hpp"
+
+#include <lora/peft/values_writer.hpp>
+#include <sstream>
+
+#include "peft/small_adapter.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_directory.hpp"
+
+using namespace adaptertool;
+using namespace lora::test;
+
+TEST_CASE("an inspection says what an adapter is and what is odd about it") {
+  auto adapter = small_adapter(2, 4, 1);
+  const double norm = adapter.modules.at("block.q").delta().norm();
+  for (const int i : {1, 2})
+    adapter.modules.emplace(lora::message("other.", i, ".q"), small_factors(4, 2, 6, 4, 1));
+  adapter.modules.at("other.1.q").b.value.setZero();
+  adapter.modules.at("other.2.q").b.value *= 1000;
+  adapter.modules.at("block.v").config.rank = 7;
+  adapter.modules.at("block.v") = small_factors(5, 7, 6, 14, 1);
+  lora::peft::describe_values(adapter);
+  const TemporaryDirectory directory;
+  save_adapter(directory.path(), adapter);
+
+  const Inspection found = inspect(directory.path());
+  CHECK(found.modules.at("block.q").norm == Approx(norm));
+  CHECK(found.modules.at("block.q").used == 2);
+  CHECK(found.modules.at("block.q").parameters == 20);
+  REQUIRE(found.odd.size() == 3);
+  CHECK(found.odd[0] == "block.v has rank 7, more than its weight can have: 5");
+  CHECK(found.odd[1].find("other.1.q changes nothing") == 0);
+  CHECK(found.odd[2].find("other.2.q changes its weight ") == 0);
+
+  std::ostringstream kinds, all;
+  print(found, false, kinds);
+  print(found, true, all);
+  CHECK(kinds.str().find("q           3     2") != std::string::npos);
+  CHECK(kinds.str().find("modules      4 with") != std::string::npos);
+  CHECK(kinds.str().find("other.1.q  ") == std::string::npos);
+  CHECK(all.str().find("other.1.q  ") != std::string::npos);
+}
