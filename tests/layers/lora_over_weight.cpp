@@ -26,6 +26,9 @@ TEST_CASE("layers over a weight name their own kind in what they refuse") {
   check_throws<StateError>([&] { conv.unmerge(); },
                            "stem (LoRAConv2d::unmerge): the adapter is not merged");
   check_throws<ConfigError>([&] { conv.set_train_bias(true); }, "there is no bias");
+  check_throws<ConfigError>(
+      [&] { LoRAConv2d<float>(w, Window::square(3), {.rank = 2, .freeze_a = true}, 1); },
+      "LoRAConv2d: freeze_a is set, which only a LoRALinear can");
   CHECK(conv.trainable_parameters() == 2 * (18 + 4));
   CHECK(conv.total_parameters() == 4 * 18 + 2 * (18 + 4));
 }

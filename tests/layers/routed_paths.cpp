@@ -250,6 +250,12 @@ TEST_CASE("a mixed batch that cannot be computed is refused by name, and nothing
       },
       "encoder.query (LoRALinear::forward(x, routes, tape, y)): rows of a mixed batch cannot have "
       "an adapter with use_dora");
+  layer.add_adapter("fa", {.rank = 2, .freeze_a = true}, 9);
+  check_throws<ConfigError>(
+      [&] {
+        layer.forward(x, AdapterRoutes({"b", "fa", "b"}), tape, y);
+      },
+      "an adapter with freeze_a does not train in mixed batches");
   CHECK(same_bits(y, before));
   CHECK(tape.empty());
   check_throws<ConfigError>([&] { static_cast<void>(layer.parameters({"c"})); }, "\"c\"");

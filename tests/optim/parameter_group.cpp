@@ -20,6 +20,9 @@ TEST_CASE("a name belongs to the first group that it contains a part of") {
   CHECK(group_of({}, "q") == nullptr);
   const std::vector<ParameterGroup> all{{.name_contains = ""}};
   CHECK(group_of(all, "anything") == all.data());
+  const std::vector<ParameterGroup> whole{{.name_contains = "ln.weight", .whole_name = true}};
+  CHECK(group_of(whole, "ln.weight") == whole.data());
+  CHECK(group_of(whole, "h.0.ln.weight") == nullptr);
 }
 
 TEST_CASE("a group's numbers are checked") {

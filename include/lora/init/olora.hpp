@@ -15,7 +15,7 @@ namespace lora {
 ///
 ///     B = the first `rank` columns of Q,    A = the first rows of R,    base = W - s B A
 ///
-/// (Büyükakyüz, "OLoRA", 2024, arXiv 2406.01775; PEFT 0.21's init_lora_weights="olora"). As there,
+/// (Buyukakyuz, "OLoRA", 2024, arXiv 2406.01775; PEFT 0.21's init_lora_weights="olora"). As there,
 /// `scaling`, s, enters the base alone. It costs a decomposition of W's first columns and one
 /// product of W with B: far less than PiSSA.
 ///

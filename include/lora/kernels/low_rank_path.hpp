@@ -105,12 +105,13 @@ void gradient_of_xa(ConstMatrixRef<T> dy, ConstMatrixRef<T> b, MatrixRef<T> g) {
 }
 
 /// Adds the gradients of the masked path to da and dx: da += s g^T (x * mask),
-/// dx += (s g A) * mask, for g = dy B (N, R). A dx without data (0, 0) is left out.
+/// dx += (s g A) * mask, for g = dy B (N, R). A da or dx without data (0, 0) is left out; without a
+/// da, x is not read.
 template <class T>
 void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> a, ConstMatrixRef<T> g, T scaling,
               const DropoutMask& mask, MatrixRef<T> da, MatrixRef<T> dx) {
-  const Index n = x.rows(), in = x.cols();
-  const bool wants_dx = dx.size() > 0;
+  const Index n = g.rows(), in = a.cols();
+  const bool wants_da = da.size() > 0, wants_dx = dx.size() > 0;
   const Index tasks = (in + tile_cols - 1) / tile_cols;
   parallel_for(tasks, threads_for(tasks, cost_of(n, in, a.rows())), [&](Index task) {
     const Index col = task * tile_cols;
@@ -123,11 +124,12 @@ void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> a, ConstMatrixRef<T> g, T s
       MatrixRef<T> tile(memory, rows, cols, cols);
       for (Index i = 0; i < rows; ++i) {
         mask.fill(row + i, col, cols, mask_memory + i * cols);
+        if (!wants_da) continue;
         packets::transform(cols, memory + i * cols, detail::multiply, mask_memory + i * cols,
                            x.data() + (row + i) * x.outerStride() + col);
       }
       const auto g_rows = g.middleRows(row, rows);
-      add_product(da.middleCols(col, cols), scaling, g_rows.transpose(), tile);
+      if (wants_da) add_product(da.middleCols(col, cols), scaling, g_rows.transpose(), tile);
       if (!wants_dx) continue;
       tile.setZero();
       add_product(tile, scaling, g_rows, a.middleCols(col, cols));

@@ -122,15 +122,20 @@ class LoRAAdapter {
     magnitude_ = Parameter<T>(magnitude_.name, std::move(magnitude), {out_features()});
   }
 
-  /// Lists A, B and, if there are some, the magnitudes.
+  /// Lists A unless it is frozen, B and, if there are some, the magnitudes.
   [[nodiscard]] ParameterList<T> parameters() {
-    ParameterList<T> list{&a_, &b_};
+    ParameterList<T> list;
+    if (!config_.freeze_a) list.add(a_);
+    list.add(b_);
     if (has_magnitude()) list.add(magnitude_);
     return list;
   }
 
   /// Returns the number of scalars: rank (in + out), and out of DoRA.
   [[nodiscard]] Index size() const { return a_.size() + b_.size() + magnitude_.size(); }
+
+  /// Returns the number of scalars that train: rank out where A is frozen.
+  [[nodiscard]] Index trainable_size() const { return config_.freeze_a ? b_.size() : size(); }
 
   /// Returns the mask that x (N, in) has in the forward of this mask_step (see Tape), or nothing
   /// without dropout. A function of (seed, name, mask_step, element).

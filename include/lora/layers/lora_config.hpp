@@ -46,6 +46,7 @@ struct LoRAConfig {
   LoRAInit init = LoRAInit::kaiming;  ///< how A starts
   bool train_bias = false;            ///< trains the base bias too: PEFT's bias="lora_only"
   bool use_dora = false;              ///< trains the lengths of W + s B A's rows apart: DoRA
+  bool freeze_a = false;              ///< A stays as it starts, and backward needs no x: LoRA-FA
 
   /// Returns alpha, with its default of twice the rank.
   [[nodiscard]] double alpha_or_default() const {

@@ -54,6 +54,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
  public:
   using typename Base::Adapter;
   static constexpr const char* kind = "LoRALinear";
+  static constexpr bool can_freeze_a = true;
+  static constexpr bool takes_starts = MergeableWeight<Frozen, T>;
 
   /// Wraps `weight` (out, in) without an adapter: a frozen layer. `bias` is empty or (out). Throws
   /// ShapeError for a bias that does not fit.
@@ -81,8 +83,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   }
 
   /// Computes y (N, out) for x (N, in) with dropout, and leaves on the tape what backward needs:
-  /// drop(x) A^T (N, rank), and with DoRA z (N, out). x stays as it is until backward. Throws
-  /// ShapeError, and StateError while merged.
+  /// drop(x) A^T (N, rank), and with DoRA z (N, out). x stays as it is until backward, unless A is
+  /// frozen (config's freeze_a). Throws ShapeError, and StateError while merged.
   void forward(ConstMatrixRef<T> x, Tape<T>& tape, Output<T> y) const {
     const Place where{"LoRALinear::forward(x, tape, y)", this->name()};
     this->require_unmerged(where);
@@ -92,7 +94,7 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     dora::Gains<T> gains = this->dora_gains(used, false, where, scratch);
     const MatrixRef<T> out = checked_output(x, y, where);
     auto& frame = tape.push(this, this->name(), x.rows());
-    frame.note_input(x);
+    if (!freezes_a(used)) frame.note_input(x);
     if (used != nullptr) this->note_factors(*used->adapter, frame);
     frame.hold(adapters);
     const MatrixRef<T> xa = frame.keep(x.rows(), this->rank_of(used));
@@ -122,6 +124,7 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const Place where{"LoRALinear::forward(x, routes, tape, y)", this->name()};
     const auto adapters = this->routed_set(routes, where);
     RoutedPaths<T> paths = routed(*adapters, routes, x, where);
+    paths.for_each([&](const Entry& entry) { this->check_routed_training(*entry.adapter, where); });
     const MatrixRef<T> out = checked_output(x, y, where);
     auto& frame = tape.push(this, this->name(), x.rows());
     frame.note_input(x);
@@ -142,26 +145,38 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   /// same adapter, switched on or off, of the same scaling. Throws ShapeError and StateError,
   /// before anything changes.
   void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape, Output<T> dx) {
-    run_backward(x, dy, tape, GradientTarget<T>::own(), &dx);
+    run_backward(&x, dy, tape, GradientTarget<T>::own(), &dx);
   }
 
   /// Does the same without the gradient of x, as the first layer of a network needs: dy W is not
   /// computed at all.
   void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape) {
-    run_backward(x, dy, tape, GradientTarget<T>::own(), nullptr);
+    run_backward(&x, dy, tape, GradientTarget<T>::own(), nullptr);
+  }
+
+  /// Does the same without x, where A is frozen or there is no adapter: the gradient of A alone
+  /// would need it, so x may be gone or overwritten by now (Zhang et al., "LoRA-FA", 2023, arXiv
+  /// 2308.03303). Throws StateError, naming the layer, where A trains.
+  void backward(ConstMatrixRef<T> dy, Tape<T>& tape, Output<T> dx) {
+    run_backward(nullptr, dy, tape, GradientTarget<T>::own(), &dx);
+  }
+
+  /// Does the same without the gradient of x.
+  void backward(ConstMatrixRef<T> dy, Tape<T>& tape) {
+    run_backward(nullptr, dy, tape, GradientTarget<T>::own(), nullptr);
   }
 
   /// Does the same, but adds to `gradients`, a `Gradients<T>` made from parameters(): what threads
   /// that train one layer call, each with its own.
   void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
                 GradientTarget<T> gradients, Output<T> dx) const {
-    run_backward(x, dy, tape, gradients, &dx);
+    run_backward(&x, dy, tape, gradients, &dx);
   }
 
   /// Does the same without the gradient of x.
   void backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
                 GradientTarget<T> gradients) const {
-    run_backward(x, dy, tape, gradients, nullptr);
+    run_backward(&x, dy, tape, gradients, nullptr);
   }
 
   // ---- Merging ----
@@ -288,24 +303,34 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
       frozen_passes::forward<T>(weight_, x, this->bias_row(), joins_y(used, xa), y);
   }
 
-  void run_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
+  [[nodiscard]] static bool freezes_a(const Entry* used) {
+    return used != nullptr && !Base::trains_a(used);
+  }
+
+  // x is null where the caller has none any more.
+  void run_backward(const ConstMatrixRef<T>* given_x, ConstMatrixRef<T> dy, Tape<T>& tape,
                     GradientTarget<T> target, const Output<T>* dx) const {
     const Place where{"LoRALinear::backward", this->name()};
     this->require_unmerged(where);
-    require_cols(x, in_features(), where, "x", "in_features");
+    const ConstMatrixRef<T> x =
+        given_x != nullptr ? *given_x : ConstMatrixRef<T>(nullptr, dy.rows(), 0, 0);
+    if (given_x != nullptr) require_cols(x, in_features(), where, "x", "in_features");
     require_shape(dy, x.rows(), out_features(), where, "dy", "N", "out_features");
     auto& frame = tape.top(this, dy.rows(), where);
     if (frame.held_count() > 1) return run_routed_backward(x, dy, tape, frame, target, dx, where);
     const auto adapters = this->adapters();
     Base::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
     const Entry* const used = this->in_use(*adapters, where);
-    if (used != nullptr) {
-      frame.require_input(x, where);
-      this->require_factors(*used->adapter, frame, 1, where);
-    }
+    const bool with_a = Base::trains_a(used);
+    if (with_a && given_x == nullptr)
+      throw StateError(message(where,
+                               ": the gradient of A needs x: pass it, or freeze A with the "
+                               "adapter's freeze_a"));
+    if (with_a) frame.require_input(x, where);
+    if (used != nullptr) this->require_factors(*used->adapter, frame, with_a ? 1 : 0, where);
     const bool with_bias = this->trains_bias(*adapters);
     const MatrixRef<T> none(nullptr, 0, 0, 0);
-    MatrixRef<T> da = used != nullptr ? target.of(used->adapter->a()) : none;
+    MatrixRef<T> da = with_a ? target.of(used->adapter->a()) : none;
     const MatrixRef<T> db = used != nullptr ? target.of(used->adapter->b()) : none;
     const bool with_dora = this->uses_dora(used);
     const MatrixRef<T> dm = with_dora ? target.of(used->adapter->magnitude()) : none;
@@ -318,7 +343,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     Scratch scratch;
     const ConstMatrixRef<T> dz = dora::backward<T>(dy, frame, with_dora ? 1 : 0, dm, scratch);
     MatrixRef<T> g = scratch.matrix<T>(dy.rows(), this->rank_of(used));  // dz B
-    if (used != nullptr) low_rank_path::gradient_of_xa<T>(dz, used->adapter->b().value, g);
+    if (with_a || (used != nullptr && dx != nullptr))
+      low_rank_path::gradient_of_xa<T>(dz, used->adapter->b().value, g);
     const auto mask = mask_of(used, frame.mask_step());
     // A mask stands between s g A and dx; without one both come in one pass.
     const bool mixes = mask && with_dora;
@@ -328,7 +354,7 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
       frozen_passes::backward<T>(weight_, dz, joins_dx(used, g.leftCols(mask ? 0 : g.cols())), out);
     if (used != nullptr) {
       const T s = static_cast<T>(used->scaling());
-      if (mask)
+      if (mask && (with_a || (dx != nullptr && !mixes)))
         low_rank_path::backward<T>(x, used->adapter->a().value, g, s, *mask, da,
                                    mixes ? none : out);
       const low_rank_path::Gradients<T> path{g, dz, xa, s, da.leftCols(mask ? 0 : da.cols()), db};

@@ -126,6 +126,10 @@ class LoRALinearGroup {
     constexpr const char* call = "LoRALinearGroup::forward(x, routes, tape, y)";
     check_outputs(x, y, call);
     Routed routed(*this, x, routes, call);
+    for (std::size_t p = 0; p < size(); ++p)
+      routed.paths[p]->for_each([&](const Entry& entry) {
+        parts_[p].check_routed_training(*entry.adapter, Place{call, parts_[p].name()});
+      });
     const auto out = shaped(x, y, call);
     auto& frame = tape.push(this, parts_.front().name(), x.rows());
     frame.note_input(x);
@@ -321,7 +325,10 @@ class LoRALinearGroup {
         frame.require_input(x, where);
         Part::require_factors(*used.entries[p]->adapter, frame, mark, where);
         mark += Part::factor_marks(*used.entries[p]->adapter);
-        targets[p].a.emplace(target.of(used.entries[p]->adapter->a()));
+        if (Part::trains_a(used.entries[p]))
+          targets[p].a.emplace(target.of(used.entries[p]->adapter->a()));
+        else
+          targets[p].a.emplace(MatrixRef<T>(nullptr, 0, 0, 0));
         targets[p].b.emplace(target.of(used.entries[p]->adapter->b()));
         if (Part::uses_dora(used.entries[p]))
           targets[p].magnitude.emplace(target.of(used.entries[p]->adapter->magnitude()));
@@ -383,7 +390,7 @@ class LoRALinearGroup {
       if (entry == nullptr) continue;
       const T s = static_cast<T>(entry->scaling());
       MatrixRef<T> da = *targets[p].a;
-      if (mask)
+      if (mask && (out || da.size() > 0))
         low_rank_path::backward<T>(x, entry->adapter->a().value, own_g, s, *mask, da,
                                    out && !mixes ? *out : none);
       std::construct_at(&paths[count++], low_rank_path::Gradients<T>{

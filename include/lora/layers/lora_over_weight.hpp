@@ -40,7 +40,8 @@ concept WouldLoseTheUpdate = FrozenWeight<Frozen, T> && !MergeableWeight<Frozen,
 /// (out_features), merging the adapter into W, and what trains.
 ///
 /// `Layer` derives from this and has `kind`, make_adapter(config, seed), and ordered_a(adapter,
-/// scratch), which is A with its columns in the order of W's.
+/// scratch), which is A with its columns in the order of W's. It may have can_freeze_a, and
+/// takes_starts, which says that start_from may change W.
 template <class Layer, class T, class Frozen>
 requires FrozenWeight<Frozen, T>
 class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
@@ -114,6 +115,8 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   /// Throws what start_from would throw for a start that fits; messages begin with `where`.
   template <class Where>
   void require_splittable(const Where& where) const requires MergeableWeight<Frozen, T> {
+    if constexpr (!requires { requires Layer::takes_starts; })
+      throw ConfigError(message(where, ": ", Layer::kind, " cannot give part of its weight away"));
     if (merged()) throw StateError(message(where, ": the adapter is merged: unmerge() first"));
     const auto adapters = this->adapters();
     const Entry& active = Owner::require_active(*adapters, where);
@@ -242,7 +245,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   [[nodiscard]] Index trainable_parameters() const {
     const auto adapters = this->adapters();
     const Entry* const active = adapters->active();
-    return (active != nullptr ? active->adapter->size() : 0) +
+    return (active != nullptr ? active->adapter->trainable_size() : 0) +
            (trains_bias(*adapters) ? out_features() : 0);
   }
 
@@ -285,6 +288,9 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     validate(config, where);
     if (config.train_bias && !has_bias())
       throw ConfigError(message(where, ": train_bias is set, but the layer has no bias"));
+    if constexpr (!requires { Layer::can_freeze_a; })
+      if (config.freeze_a)
+        throw ConfigError(message(where, ": freeze_a is set, which only a LoRALinear can"));
   }
 
   template <class Where>
@@ -373,12 +379,26 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
                                 "which scales the frozen weight's part too"));
   }
 
+  // The same of one that trains there.
+  template <class Where>
+  void check_routed_training(const Adapter& adapter, const Where& where) const {
+    if (adapter.config().freeze_a)
+      throw ConfigError(message(where,
+                                ": an adapter with freeze_a does not train in mixed batches, "
+                                "which compute the gradients of both factors"));
+  }
+
   // Whether the bias trains in a mixed batch.
   [[nodiscard]] bool trains_bias(const RoutedPaths<T>& paths) const {
     bool trains = train_bias_;
     paths.for_each(
         [&](const Entry& entry) { trains = trains || entry.adapter->config().train_bias; });
     return trains && has_bias();
+  }
+
+  // Whether backward computes the gradient of A, for which alone it needs x.
+  [[nodiscard]] static bool trains_a(const Entry* used) {
+    return used != nullptr && !used->adapter->config().freeze_a;
   }
 
   [[nodiscard]] static Index rank_of(const Entry* used) {

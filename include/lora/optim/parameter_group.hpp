@@ -18,6 +18,7 @@ struct ParameterGroup {
   double learning_rate_ratio = 1;           ///< times the optimizer's learning rate
   std::optional<double> weight_decay = {};  ///< instead of the optimizer's
   bool may_match_nothing = false;           ///< as a group for biases, where a model may have none
+  bool whole_name = false;                  ///< name_contains is the whole name of one parameter
 
   friend bool operator==(const ParameterGroup&, const ParameterGroup&) = default;
 };
@@ -26,7 +27,9 @@ struct ParameterGroup {
 [[nodiscard]] inline const ParameterGroup* group_of(std::span<const ParameterGroup> groups,
                                                     std::string_view name) {
   for (const ParameterGroup& group : groups)
-    if (name.find(group.name_contains) != std::string_view::npos) return &group;
+    if (group.whole_name ? name == group.name_contains
+                         : name.find(group.name_contains) != std::string_view::npos)
+      return &group;
   return nullptr;
 }
 

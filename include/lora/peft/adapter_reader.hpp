@@ -55,6 +55,8 @@ class AdapterLoader {
     };
     auto tensors = layer.tensors(adapter.config);
     adapter.config.train_bias = std::any_of(tensors.begin(), tensors.end(), is_bias);
+    adapter.config.freeze_a =
+        layer.config().freeze_a;  // how it trains here, of which no file tells
     layer.check_replace(adapter.config);
     const auto in_file = [&](const AdapterTensor<T>& tensor) {
       return weights_.contains(layer.name() + tensor.suffix);

@@ -13,6 +13,7 @@ namespace detail {
   for (const ParameterGroup& group : groups) {
     list.push_back({group.name_contains, group.learning_rate_ratio, nullptr});
     if (group.weight_decay) list.back()[2] = *group.weight_decay;
+    if (group.whole_name) list.back().push_back("whole name");
   }
   return list;
 }
