@@ -17,7 +17,7 @@ TEST_CASE("what was trained over a changed weight becomes an adapter for W itsel
         .rank = 3, .alpha = 4, .dropout = 0.1, .use_rslora = rslora, .train_bias = true};
     LoRALinear<double> layer(DenseWeight<double>(w), config, 1, bias);
     layer.set_name("fc");
-    const auto initial = rslora ? start_olora(layer) : start_pissa(layer);
+    const auto initial = start_olora(layer);
     layer.lora_A().value += random_matrix<double>(3, 8, 3);
     layer.lora_B().value += random_matrix<double>(5, 3, 4);
 
@@ -47,7 +47,7 @@ TEST_CASE("only what was trained over a changed weight is converted") {
   const StartFactors<float> zeros{Matrix<float>::Zero(3, 8), Matrix<float>::Zero(5, 3)};
   check_throws<ConfigError>([&] { PlainAdapter<float>(layer, zeros); },
                             "fc (PlainAdapter): the adapter's start is kaiming");
-  start_pissa(layer);
+  start_olora(layer);
   const StartFactors<float> other{Matrix<float>::Zero(2, 8), Matrix<float>::Zero(5, 2)};
   check_throws<ShapeError>([&] { PlainAdapter<float>(layer, other); },
                            "fc (PlainAdapter): initial.a is (2, 8)");

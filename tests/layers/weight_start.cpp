@@ -1,7 +1,9 @@
 #include <lora/layers/weight_start.hpp>
 
+#include <lora/frozen/half_weight.hpp>
 #include <lora/frozen/mapped_weight.hpp>
 #include <lora/frozen/packed_weight.hpp>
+#include <lora/layers/lora_conv2d.hpp>
 
 #include "support/random_matrix.hpp"
 #include "support/throws.hpp"
@@ -117,4 +119,19 @@ TEST_CASE("an adapter that has part of the weight stays with it") {
                            "add_adapter: the adapter began with olora, so it belongs to a changed");
   layer.merge();
   CHECK(largest_difference(std::move(layer).unload().weight.dense(), w) < 1e-6);
+}
+
+TEST_CASE("layers of any kind start from their weights, or say that they cannot") {
+  const Matrix<float> w = random_matrix<float>(4, 18, 1);
+  LoRALinear<float> linear(DenseWeight<float>(w), {.rank = 2}, 1);
+  LoRAConv2d<float> conv(w, Window::square(3), {.rank = 2}, 1);
+  LoRALinear<float, HalfWeight<float>> half(HalfWeight<float>(w), {.rank = 2}, 1);
+  conv.set_name("stem");
+  const auto initial = start_olora(AdaptedLayerRef<float>(linear));
+  CHECK(same_bits(linear.lora_B().value, initial.b));
+  CHECK(linear.config().init == LoRAInit::olora);
+  check_throws<ConfigError>([&] { start_olora(AdaptedLayerRef<float>(conv)); },
+                            "stem (start_olora): a layer of this kind");
+  check_throws<ConfigError>([&] { start_olora(AdaptedLayerRef<float>(half)); },
+                            "start_olora: a layer of this kind, or over such a storage");
 }

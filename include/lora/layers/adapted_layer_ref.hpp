@@ -13,7 +13,9 @@
 
 #include "lora/core/matrix.hpp"
 #include "lora/core/parameter_list.hpp"
+#include "lora/core/place.hpp"
 #include "lora/core/printable.hpp"
+#include "lora/init/split_start.hpp"
 #include "lora/layers/adapter_tensor.hpp"
 #include "lora/layers/lora_config.hpp"
 
@@ -161,7 +163,18 @@ class AdaptedLayerRef : public AdaptedLayerView<T> {
             [](void* self) -> ParameterList<T> { return static_cast<Layer*>(self)->parameters(); }),
         replace_([](void* self, const LoRAConfig& config, std::vector<Matrix<T>> values) {
           detail::replace_adapter(*static_cast<Layer*>(self), config, std::move(values));
-        }) {}
+        }) {
+    if constexpr (requires { requires Layer::takes_starts; }) {
+      whole_weight_ = [](const void* self, const Place& where) -> Matrix<T> {
+        const Layer& each = *static_cast<const Layer*>(self);
+        each.require_splittable(where);
+        return each.weight().dense();
+      };
+      start_from_ = [](void* self, SplitStart<T> start, LoRAInit init) {
+        static_cast<Layer*>(self)->start_from(std::move(start), init);
+      };
+    }
+  }
 
   /// Lists what trains.
   [[nodiscard]] ParameterList<T> parameters() const { return parameters_(layer_); }
@@ -171,10 +184,29 @@ class AdaptedLayerRef : public AdaptedLayerView<T> {
     replace_(layer_, config, std::move(values));
   }
 
+  /// Returns W (out, in), for a start that takes part of it into the adapter. Throws, naming
+  /// `where`, what the layer's start_from would throw, and ConfigError for a layer that has none: a
+  /// convolution, a weight in codes.
+  [[nodiscard]] Matrix<T> whole_weight(const Place& where) const {
+    if (whole_weight_ == nullptr)
+      throw ConfigError(message(where,
+                                ": a layer of this kind, or over such a storage, cannot "
+                                "give part of its weight to the adapter"));
+    return whole_weight_(layer_, where);
+  }
+
+  /// Takes a start that was made of whole_weight: see LoRAOverWeight::start_from.
+  void start_from(SplitStart<T> start, LoRAInit init) const {
+    if (start_from_ == nullptr) static_cast<void>(whole_weight({"start_from", this->name()}));
+    start_from_(layer_, std::move(start), init);
+  }
+
  private:
   void* layer_;
   ParameterList<T> (*parameters_)(void*);
   void (*replace_)(void*, const LoRAConfig&, std::vector<Matrix<T>>);
+  Matrix<T> (*whole_weight_)(const void*, const Place&) = nullptr;
+  void (*start_from_)(void*, SplitStart<T>, LoRAInit) = nullptr;
 };
 
 /// A group of layers that are computed together: part(p) is the p-th.

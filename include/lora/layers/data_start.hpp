@@ -1,9 +1,12 @@
 #pragma once
 
+#include <type_traits>
+
 #include "lora/core/matrix.hpp"
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/init/corda.hpp"
 #include "lora/init/lora_ga.hpp"
+#include "lora/layers/adapted_layer_ref.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_linear.hpp"
 #include "lora/layers/weight_start.hpp"
@@ -16,10 +19,11 @@ namespace lora {
 ///     CordaCovariance<float> inputs(layer.in_features());
 ///     for (...) inputs.add(x);  // x (N, in) of each sample, as the layer gets it
 ///     const auto initial = start_corda(layer, inputs.mean(), CordaMethod::kpm);
-template <class T, class Frozen>
-requires MergeableWeight<Frozen, T> StartFactors<T> start_corda(
-    LoRALinear<T, Frozen>& layer, const Matrix<T>& covariance,
-    CordaMethod method = CordaMethod::ipm, const SvdOptions& options = {.exact = true}) {
+template <class T>
+StartFactors<T> start_corda(const AdaptedLayerRef<T>& layer,
+                            const Matrix<std::type_identity_t<T>>& covariance,
+                            CordaMethod method = CordaMethod::ipm,
+                            const SvdOptions& options = {.exact = true}) {
   return start_by(layer, LoRAInit::corda, "start_corda",
                   [&](ConstMatrixRef<T> weight, Index rank, double scaling) {
                     return corda<T>(weight, rank, scaling, covariance, method, options);
@@ -32,13 +36,27 @@ requires MergeableWeight<Frozen, T> StartFactors<T> start_corda(
 ///     WeightGradient<float> mean(layer.out_features(), layer.in_features());
 ///     for (...) mean.add(x, dy);  // of the layer's backward, for some batches
 ///     const auto initial = start_lora_ga(layer, mean.mean());
-template <class T, class Frozen>
-requires MergeableWeight<Frozen, T> StartFactors<T> start_lora_ga(
-    LoRALinear<T, Frozen>& layer, const Matrix<T>& gradient, const LoRAGAOptions& options = {}) {
+template <class T>
+StartFactors<T> start_lora_ga(const AdaptedLayerRef<T>& layer,
+                              const Matrix<std::type_identity_t<T>>& gradient,
+                              const LoRAGAOptions& options = {}) {
   return start_by(layer, LoRAInit::lora_ga, "start_lora_ga",
                   [&](ConstMatrixRef<T> weight, Index rank, double scaling) {
                     return lora_ga<T>(weight, rank, scaling, gradient, options);
                   });
+}
+
+/// Do the same for one layer.
+template <class T, class Frozen>
+requires MergeableWeight<Frozen, T> StartFactors<T> start_corda(
+    LoRALinear<T, Frozen>& layer, const Matrix<T>& covariance,
+    CordaMethod method = CordaMethod::ipm, const SvdOptions& options = {.exact = true}) {
+  return start_corda(AdaptedLayerRef<T>(layer), covariance, method, options);
+}
+template <class T, class Frozen>
+requires MergeableWeight<Frozen, T> StartFactors<T> start_lora_ga(
+    LoRALinear<T, Frozen>& layer, const Matrix<T>& gradient, const LoRAGAOptions& options = {}) {
+  return start_lora_ga(AdaptedLayerRef<T>(layer), gradient, options);
 }
 
 }  // namespace lora
