@@ -65,16 +65,16 @@ TEST_CASE("a start that the layer cannot take is refused, and nothing has change
     CHECK(same_bits(layer.weight().dense(), before));
     if (layer.has_adapter()) CHECK(layer.config().init == LoRAInit::kaiming);
   };
-  using Layer = LoRALinear<float>;
+  using Dense = LoRALinear<float>;
   const LoRAConfig config{.rank = 2};
   const auto dense = [&] { return DenseWeight<float>(w); };
-  refuses(ConfigError(""), Layer(dense(), {.rank = 5}, 1), "fc: pissa: rank is 5, expected 1 to 4");
-  refuses(ConfigError(""), Layer(dense(), {.rank = 2, .alpha = 0}, 1), "fc: pissa: scaling is 0");
-  refuses(StateError(""), Layer(dense()), "fc (start_pissa): no adapter is active");
+  refuses(ConfigError(""), Dense(dense(), {.rank = 5}, 1), "fc: pissa: rank is 5, expected 1 to 4");
+  refuses(ConfigError(""), Dense(dense(), {.rank = 2, .alpha = 0}, 1), "fc: pissa: scaling is 0");
+  refuses(StateError(""), Dense(dense()), "fc (start_pissa): no adapter is active");
   refuses(StateError(""),
           LoRALinear<float, MappedWeight<float>>(MappedWeight<float>(w.data(), 4, 6), config, 1),
           "fc (start_pissa): the frozen weight's memory is read-only");
-  Layer merged(dense(), config, 1), two(dense(), config, 1), scaled(dense(), config, 1);
+  Dense merged(dense(), config, 1), two(dense(), config, 1), scaled(dense(), config, 1);
   merged.merge();
   refuses(StateError(""), merged, "fc (start_pissa): the adapter is merged");
   two.add_adapter("other", config, 2);
