@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <lora/layers/lora_linear.hpp>
+#include <lora/layers/weight_start.hpp>
 
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"
@@ -210,4 +211,20 @@ TEST_CASE("eight threads serve while adapters come and go, and none sees half a 
   stop = true;
   for (std::thread& reader : readers) reader.join();
   CHECK(wrong == 0);
+}
+
+TEST_CASE(
+    "a layer whose adapter holds a part of its weight is not managed, nor are its rows routed") {
+  LoRALinear<float> layer(DenseWeight<float>(random_matrix<float>(6, 5, 1)), {.rank = 2}, 1);
+  layer.set_name("query");
+  start_olora(layer);
+  AdapterRegistry<float> registry;
+  check_throws<ConfigError>([&] { registry.manage(layer); },
+                            "query (AdapterRegistry::manage): the adapter \"default\" began with "
+                            "olora: a part of the weight is in it");
+  Matrix<float> y;
+  const Matrix<float> x = random_matrix<float>(1, 5, 2);
+  check_throws<StateError>(
+      [&] { layer.forward(x, AdapterRoutes({"__base__"}), y); },
+      "query (LoRALinear::forward(x, routes, y)): the adapter began with olora");
 }

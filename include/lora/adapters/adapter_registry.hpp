@@ -7,6 +7,7 @@
 #include <shared_mutex>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "lora/core/error.hpp"
 #include "lora/core/number_checks.hpp"
 #include "lora/core/parameter_list.hpp"
+#include "lora/core/place.hpp"
 #include "lora/core/printable.hpp"
 #include "lora/layers/adapter_routes.hpp"
 #include "lora/layers/adapter_set.hpp"
@@ -62,28 +64,16 @@ class AdapterRegistry {
   AdapterRegistry& operator=(const AdapterRegistry&) = delete;
 
   /// Takes a layer in: a LoRALinear or LoRAConv2d, with its adapters. Throws ConfigError for a
-  /// layer without a name, and one whose name another has.
+  /// layer without a name, one whose name another has, a layer of another kind, whose adapters are
+  /// not exchanged here (an embedding), and one with an adapter that holds a part of its weight (of
+  /// PiSSA, OLoRA ...), without which it would not be its base.
   template <class Layer>
   void manage(Layer& layer) {
-    const std::unique_lock lock(mutex_);
-    if (layer.name().empty())
-      throw ConfigError("AdapterRegistry::manage: the layer has no name: set_name gives it one");
-    if (find(layer.name()) != nullptr)
-      throw ConfigError(message("AdapterRegistry::manage: there are two layers called ",
-                                in_quotes(layer.name())));
-    parts_.push_back({&layer, layer.name(),
-                      [](const void* self) { return static_cast<const Layer*>(self)->adapters(); },
-                      [](const void* self, const Adapter& adapter) {
-                        static_cast<const Layer*>(self)->check_add(adapter);
-                      },
-                      [](const void* self) { return static_cast<const Layer*>(self)->merged(); },
-                      [](void* self, std::shared_ptr<const Set> set) {
-                        static_cast<Layer*>(self)->publish(std::move(set));
-                      },
-                      [](void* self, const std::string& name) {
-                        return static_cast<Layer*>(self)->parameters({name});
-                      }});
-    snapshot_ = nullptr;
+    if constexpr (!std::is_same_v<typename Layer::Adapter, Adapter>)
+      throw ConfigError(message(Place{"AdapterRegistry::manage", layer.name()},
+                                ": the adapters of a ", Layer::kind, " are not exchanged here"));
+    else
+      take(layer);
   }
 
   /// Lists the names of all adapters, sorted.
@@ -209,6 +199,35 @@ class AdapterRegistry {
   void bind(AdapterRoutes& routes) const { routes.bind(snapshot()); }
 
  private:
+  template <class Layer>
+  void take(Layer& layer) {
+    const std::unique_lock lock(mutex_);
+    if (layer.name().empty())
+      throw ConfigError("AdapterRegistry::manage: the layer has no name: set_name gives it one");
+    if (find(layer.name()) != nullptr)
+      throw ConfigError(message("AdapterRegistry::manage: there are two layers called ",
+                                in_quotes(layer.name())));
+    const auto own = layer.adapters();
+    for (const auto& entry : own->entries())
+      if (const LoRAInit init = entry.adapter->config().init; changes_base(init))
+        throw ConfigError(message(Place{"AdapterRegistry::manage", layer.name()}, ": the adapter ",
+                                  in_quotes(entry.name), " began with ", name_of(init),
+                                  ": a part of the weight is in it, and the layer needs it"));
+    parts_.push_back({&layer, layer.name(),
+                      [](const void* self) { return static_cast<const Layer*>(self)->adapters(); },
+                      [](const void* self, const Adapter& adapter) {
+                        static_cast<const Layer*>(self)->check_add(adapter);
+                      },
+                      [](const void* self) { return static_cast<const Layer*>(self)->merged(); },
+                      [](void* self, std::shared_ptr<const Set> set) {
+                        static_cast<Layer*>(self)->publish(std::move(set));
+                      },
+                      [](void* self, const std::string& name) {
+                        return static_cast<Layer*>(self)->parameters({name});
+                      }});
+    snapshot_ = nullptr;
+  }
+
   static constexpr const char* combined = "__combined__";
 
   // A layer of any kind.

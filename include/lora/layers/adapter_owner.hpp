@@ -247,6 +247,16 @@ class AdapterOwner {
     });
   }
 
+  /// Throws StateError, naming `where`, where an adapter holds a part of the weight: without it the
+  /// layer would not be its base.
+  template <class Where>
+  static void require_whole_weight(const Set& set, const Where& where) {
+    for (const auto& entry : set.entries())
+      if (const LoRAInit init = entry.adapter->config().init; changes_base(init))
+        throw StateError(message(where, ": the adapter began with ", name_of(init),
+                                 ": a part of the weight is in it, and the layer needs it"));
+  }
+
   /// Throws StateError, naming `where`, while merged.
   template <class Where>
   void require_unmerged(const Where& where) const {
@@ -288,13 +298,6 @@ class AdapterOwner {
     adapter.set_name(name_);
     layer().complete(adapter);
     set.replace(std::make_shared<Adapter>(std::move(adapter)));
-  }
-
-  static void require_whole_weight(const Set& set, const std::string& where) {
-    for (const auto& entry : set.entries())
-      if (const LoRAInit init = entry.adapter->config().init; changes_base(init))
-        throw StateError(message(where, ": the adapter began with ", name_of(init),
-                                 ": a part of the weight is in it, and the layer needs it"));
   }
 
   static void require_same_weight(const LoRAConfig& now, const LoRAConfig& next,

@@ -352,6 +352,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
                                                       const Where& where) const {
     require_unmerged_for_routes(where);
     auto own = this->adapters();
+    Owner::require_whole_weight(*own, where);
     if (routes.snapshot() == nullptr) return own;
     if (auto found = routes.snapshot()->find(&layer()))
       return std::static_pointer_cast<const Set>(std::move(found));

@@ -36,7 +36,8 @@ struct DoublingBlock {
     y = 2 * rows.taken(x, scratch);
   }
   static void decode(ConstMatrixRef<double> x, ConstMatrixRef<double>, std::span<const int> counts,
-                     KVCache<double>& cache, Index i, MatrixRef<double> y) {
+                     KVCache<double>& cache, Index i, MatrixRef<double> y,
+                     const AdapterRoutes* = nullptr) {
     cache.append(i, counts, x, x);
     y = 2 * x;
   }

@@ -37,14 +37,16 @@ void add_adapters(Model& model, AdapterRegistry<float>& registry) {
   std::uint64_t seed = 1;
   model.for_each_adapted([&](auto& layer) {
     registry.manage(layer);
-    const auto adapter = [&](Index rank) {
-      ++seed;
-      return LoRAAdapter<float>({.rank = rank},
-                                random_matrix<float>(rank, layer.in_features(), seed),
-                                random_matrix<float>(layer.out_features(), rank, 100 + seed));
-    };
-    one.emplace(layer.name(), adapter(3));
-    if (seed % 3 == 0) two.emplace(layer.name(), adapter(1));
+    if constexpr (requires { layer.in_features(); }) {
+      const auto adapter = [&](Index rank) {
+        ++seed;
+        return LoRAAdapter<float>({.rank = rank},
+                                  random_matrix<float>(rank, layer.in_features(), seed),
+                                  random_matrix<float>(layer.out_features(), rank, 100 + seed));
+      };
+      one.emplace(layer.name(), adapter(3));
+      if (seed % 3 == 0) two.emplace(layer.name(), adapter(1));
+    }
   });
   registry.add("one", std::move(one));
   registry.add("two", std::move(two));
@@ -83,6 +85,31 @@ TEST_CASE("each text of a mixed batch through BERT is what it is alone with its 
   registry.bind(fewer);
   check_throws<ShapeError>([&] { model.forward(batch, fewer, y); },
                            "the routes are of 1 texts, expected the 4 of the batch");
+}
+
+TEST_CASE("a model whose embeddings have adapters computes no mixed batch") {
+  BertClassifier<float, BertTask::sequence_classification> model(
+      LORA_GOLDEN_DIR "/bert/tiny", {.tuning = lora_of({"query", "word_embeddings"}, "SEQ_CLS")});
+  AdapterRegistry<float> registry;
+  model.for_each_adapted([&](auto& layer) {
+    if constexpr (requires { layer.in_features(); })
+      registry.manage(layer);
+    else
+      check_throws<ConfigError>([&] { registry.manage(layer); },
+                                "bert.embeddings.word_embeddings (AdapterRegistry::manage): the "
+                                "adapters of a LoRAEmbedding are not exchanged here");
+  });
+  AdapterRoutes routes({"__base__"});
+  registry.bind(routes);
+  Matrix<int> ids(1, 3);
+  ids << 2, 5, 3;
+  const Matrix<int> types = Matrix<int>::Zero(1, 3), mask = Matrix<int>::Ones(1, 3);
+  Matrix<float> y;
+  check_throws<StateError>(
+      [&] {
+        model.forward(PackedBatch(text::TokenBatch{ids, types, mask}), routes, y);
+      },
+      "an embedding has adapters, which mixed batches do not route");
 }
 
 TEMPLATE_TEST_CASE("each text of a mixed batch through a decoder is what it is alone", "",
