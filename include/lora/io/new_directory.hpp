@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <random>
 #include <system_error>
-#include <utility>
 
 #include "lora/core/error.hpp"
 #include "lora/io/directory.hpp"
@@ -17,7 +16,7 @@ class NewDirectory {
  public:
   /// Makes the directory to write into. Throws FileError where `target` is there already and is not
   /// an empty directory, or nothing can be made beside it.
-  explicit NewDirectory(std::filesystem::path target) : target_(without_slash(std::move(target))) {
+  explicit NewDirectory(const std::filesystem::path& target) : target_(without_slash(target)) {
     std::error_code error;
     const bool is_there = std::filesystem::exists(target_, error);
     if (is_there && !(std::filesystem::is_directory(target_, error) &&
@@ -53,7 +52,7 @@ class NewDirectory {
   }
 
  private:
-  static std::filesystem::path without_slash(std::filesystem::path path) {
+  static std::filesystem::path without_slash(const std::filesystem::path& path) {
     return path.has_filename() ? path : path.parent_path();
   }
 

@@ -63,7 +63,7 @@ void add_transposed_square(const TransposedOperands<T, Stored, Load>& from, Inde
                            Index first, Index last, MatrixRef<T>& dx) {
   namespace ei = Eigen::internal;
   constexpr Index width = Simd<T>::width, columns = TileShape<T>::columns, count = Rows * Inputs;
-  constexpr Index line = Index(64 / sizeof(Stored));
+  constexpr auto line = static_cast<Index>(64 / sizeof(Stored));
   Packet<T> sums[count];
   unroll<count>([&](Index i)
                     __attribute__((always_inline)) { sums[i] = ei::pset1<Packet<T>>(T(0)); });

@@ -25,19 +25,17 @@ class AdapterSnapshot {
 
   /// Ends the making of it.
   void finish() {
-    std::sort(sets_.begin(), sets_.end(), [](const Part& a, const Part& b) {
-      return std::less<const void*>()(a.layer, b.layer);
-    });
+    std::sort(sets_.begin(), sets_.end(),
+              [](const Part& a, const Part& b) { return std::less<>()(a.layer, b.layer); });
     std::sort(names_.begin(), names_.end());
     names_.erase(std::unique(names_.begin(), names_.end()), names_.end());
   }
 
   /// Returns the set of the layer at this address, or null.
   [[nodiscard]] std::shared_ptr<const void> find(const void* layer) const {
-    const auto found = std::lower_bound(sets_.begin(), sets_.end(), layer,
-                                        [](const Part& part, const void* address) {
-                                          return std::less<const void*>()(part.layer, address);
-                                        });
+    const auto found = std::lower_bound(
+        sets_.begin(), sets_.end(), layer,
+        [](const Part& part, const void* address) { return std::less<>()(part.layer, address); });
     return found == sets_.end() || found->layer != layer ? nullptr : found->set;
   }
 
