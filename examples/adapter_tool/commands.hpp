@@ -54,8 +54,7 @@ inline bool run_inspect(const Options& options, std::ostream& out) {
 /// whether all is well; throws what read_adapter throws.
 inline bool run_verify(const Options& options, std::ostream& out) {
   const Inspection found = inspect(options.adapters.at(0));
-  bool good = !found.modules.empty();
-  for (const auto& [name, report] : found.modules) good = good && report.is_finite;
+  bool good = !found.modules.empty() && found.is_finite;
   for (const std::string& what : found.odd) out << "odd: " << lora::printable(what) << '\n';
   if (!options.base.empty()) {
     lora::io::ModelReader base(options.base);

@@ -35,6 +35,7 @@ struct Inspection {
   lora::peft::AdapterValues<float> adapter;
   std::map<std::string, ModuleReport> modules;
   std::vector<std::string> odd;
+  bool is_finite = true;  ///< whether all numbers of all tensors are
 };
 
 namespace detail {
@@ -43,6 +44,10 @@ namespace detail {
   const auto &a = factors.a.value, &b = factors.b.value;
   ModuleReport report{factors.config.rank, factors.config.scaling(), a.size() + b.size()};
   report.is_finite = lora::all_finite<float>(a) && lora::all_finite<float>(b);
+  if (factors.magnitude) {
+    report.parameters += factors.magnitude->value.size();
+    report.is_finite = report.is_finite && lora::all_finite<float>(factors.magnitude->value);
+  }
   if (!report.is_finite || a.rows() != b.cols()) return report;
   const lora::LowRankSvd svd = lora::low_rank_svd<float>(b, a);
   const double scale = std::abs(report.scaling);
@@ -72,6 +77,8 @@ namespace detail {
       found.odd.push_back(name + " has numbers that are not finite");
     } else if (report.scaling == 0) {
       found.odd.push_back(name + " is scaled by 0");
+    } else if (report.norm == 0 && factors.magnitude) {
+      found.odd.push_back(name + " has an update of zero: it changes magnitudes alone");
     } else if (report.norm == 0) {
       found.odd.push_back(name + " changes nothing: its B A is zero, as before training");
     } else {
@@ -81,6 +88,13 @@ namespace detail {
       found.odd.push_back(lora::message(name, " has rank ", report.rank,
                                         ", more than its weight can have: ", most));
   }
+  for (const auto& [name, report] : found.modules)
+    found.is_finite = found.is_finite && report.is_finite;
+  for (const auto& [name, tensor] : found.adapter.others)
+    if (!lora::all_finite<float>(tensor.value)) {
+      found.is_finite = false;
+      found.odd.push_back(name + " has numbers that are not finite");
+    }
   if (found.modules.empty()) found.odd.push_back("it adapts no module");
   if (norms.empty()) return found;
   const double usual = detail::median(norms);

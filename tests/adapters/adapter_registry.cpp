@@ -119,8 +119,9 @@ TEST_CASE("one adapter or the weighted sum of several is active") {
   check_throws<ConfigError>([&] { chain.registry.activate("four"); }, "no adapter called \"four\"");
   CHECK(chain.rows({"__active__"}) == std::vector<float>{9});
   chain.registry.activate("three");
+  chain.layers[0]->set_scale(3);
   chain.registry.replace("three", Chain::modules(1));
-  CHECK(chain.rows({"__active__"}) == std::vector<float>{8});
+  CHECK(chain.rows({"__active__"}) == std::vector<float>{16});  // the factor stays: (1 + 3) 2 2
   chain.registry.remove("three");
   CHECK(chain.rows({"__active__"}) == std::vector<float>{1});
   chain.registry.activate("two");
@@ -211,6 +212,23 @@ TEST_CASE("eight threads serve while adapters come and go, and none sees half a 
   stop = true;
   for (std::thread& reader : readers) reader.join();
   CHECK(wrong == 0);
+}
+
+TEST_CASE("adapters with magnitudes and those of changed weights are not registered") {
+  Chain chain;
+  AdapterRegistry<float>::Modules modules;
+  modules.emplace("first",
+                  LoRAAdapter<float>(features, features, {.rank = 1, .use_dora = true}, 1));
+  check_throws<ConfigError>([&] { chain.registry.add("x", std::move(modules)); },
+                            "the adapter \"x\" of \"first\" has use_dora, which is not built here");
+  LoRALinear<float> other(DenseWeight<float>(random_matrix<float>(features, features, 1)),
+                          {.rank = 1}, 1);
+  start_olora(other);
+  modules = {};
+  modules.emplace("first", other.adapter());
+  check_throws<StateError>([&] { chain.registry.add("x", std::move(modules)); },
+                           "first (LoRALinear::add_adapter): the adapter began with olora");
+  CHECK(chain.registry.names().empty());
 }
 
 TEST_CASE(

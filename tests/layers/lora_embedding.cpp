@@ -170,6 +170,10 @@ TEST_CASE("what does not fit a LoRA embedding is refused by name, before anythin
   using Embedding = LoRAEmbedding<float>;
   check_throws<ConfigError>([&] { Embedding(table, {.rank = 2, .train_bias = true}, 1); },
                             "LoRAEmbedding: train_bias is set, but an embedding has no bias");
+  check_throws<ConfigError>([&] { Embedding(table, {.rank = 2, .use_dora = true}, 1); },
+                            "use_dora is set, which is not built for embeddings");
+  check_throws<ConfigError>([&] { Embedding(table, {.rank = 2, .freeze_a = true}, 1); },
+                            "freeze_a is set, which only linear layers have");
   check_throws<ConfigError>([&] { Embedding(table, {.padding_idx = 20}); },
                             "padding_idx is 20, expected an entry in [0, 20)");
   check_throws<ConfigError>([&] { Embedding(table, {.scale = std::nan("")}); }, "scale is nan");

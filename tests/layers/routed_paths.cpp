@@ -256,6 +256,12 @@ TEST_CASE("a mixed batch that cannot be computed is refused by name, and nothing
         layer.forward(x, AdapterRoutes({"b", "fa", "b"}), tape, y);
       },
       "an adapter with freeze_a does not train in mixed batches");
+  layer.set_adapter("a");
+  check_throws<ConfigError>(
+      [&] {
+        layer.forward(x, AdapterRoutes({"a", "__active__", "b"}), tape, y);
+      },
+      "are one adapter: train it under one name");
   CHECK(same_bits(y, before));
   CHECK(tape.empty());
   check_throws<ConfigError>([&] { static_cast<void>(layer.parameters({"c"})); }, "\"c\"");

@@ -56,6 +56,24 @@ TEST_CASE("a layer starts from its weight in every storage that can be written")
   check_starts(MappedWeight<float>::writable(turned.data(), 9, 12, Layout::column_major));
 }
 
+TEST_CASE("DoRA's norms after a start are those of the weight that is left") {
+  LoRALinear<double> layer(DenseWeight<double>(random_matrix<double>(7, 5, 1)),
+                           {.rank = 2, .use_dora = true}, 1);
+  const Matrix<double> x = random_matrix<double>(3, 5, 2);
+  start_pissa(layer);
+  const double s = layer.scaling();
+  layer.lora_B().value *= 1.5;
+  Matrix<double> y;
+  layer.forward(x, y);
+  const Matrix<double> sum =
+      layer.weight().dense() + s * layer.lora_B().value * layer.lora_A().value;
+  const Matrix<double> gain =
+      layer.lora_magnitude().value.cwiseQuotient(sum.rowwise().norm().transpose());
+  CHECK(largest_difference(y, (x * sum.transpose() * gain.row(0).asDiagonal()).eval()) < 1e-12);
+  check_throws<StateError>([&] { static_cast<void>(std::move(layer).unload()); },
+                           "LoRALinear::unload: the adapter began with pissa");
+}
+
 TEST_CASE("a start that the layer cannot take is refused, and nothing has changed") {
   const Matrix<float> w = random_matrix<float>(4, 6, 1);
   const auto refuses = [&]<class Error>(Error, auto layer, const std::string& part) {

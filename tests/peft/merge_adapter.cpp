@@ -60,6 +60,11 @@ TEST_CASE("a merged model has the base's shards, settings and dtypes") {
   CHECK(merged.read<float>("block.q.bias").isOnes(0));
 
   // Taken out again.
+  check_throws<ConfigError>(
+      [&] {
+        static_cast<void>(merge_adapter(out / "merged", adapter, out / "again", {.weight = -1}));
+      },
+      "tensors that are stored whole, as \"block.q.base_layer.bias\", cannot be weighted");
   adapter.others.clear();
   static_cast<void>(merge_adapter(out / "merged", adapter, out / "again", {.weight = -1}));
   io::ModelReader again(out / "again");
@@ -91,6 +96,31 @@ TEST_CASE("names with one more part in front, embeddings and (in, out) weights f
   std::filesystem::remove(directory / "base" / "config.json");
   adapter.modules.begin()->second.is_embedding = true;
   check("transformer.h.c.weight", adapter, "embedding");
+  io::write_file(directory / "base" / "config.json", R"({"architectures": ["GPT2LMHeadModel"]})");
+  check_throws<FileError>([&] { check("transformer.h.c.weight", adapter, "tied"); },
+                          "\"transformer.h.c.weight\" is the head too");
+}
+
+TEST_CASE("with DoRA a merged weight's outputs have the lengths of the magnitudes") {
+  const ShardedBase base;
+  const TemporaryDirectory out;
+  auto adapter = small_adapter(2, 4, 1);
+  adapter.config.use_dora = true;
+  for (auto& [name, factors] : adapter.modules) {
+    const Index rows = factors.b.value.rows();
+    factors.magnitude = StoredTensor<float>{Matrix<float>::Constant(1, rows, 2), {rows}};
+  }
+  const auto merge = [&](const std::string& name, const MergeOptions& options) {
+    static_cast<void>(merge_adapter(base.directory.path(), adapter, out / name, options));
+  };
+  merge("merged", {});
+  io::ModelReader merged(out / "merged");
+  const Matrix<float> sum = base.v + adapter.modules.at("block.v").delta();
+  const Matrix<float> expected = 2 * sum.rowwise().norm().cwiseInverse().asDiagonal() * sum;
+  CHECK(largest_difference(merged.read<float>("block.v.weight"), expected) < 1e-6);
+  check_throws<ConfigError>([&] { merge("half", {.weight = 0.5}); }, "magnitudes");
+  adapter.modules.at("block.v").magnitude->value.resize(1, 4);
+  check_throws<ShapeError>([&] { merge("other", {}); }, "the adapter's magnitudes are of shape");
 }
 
 TEST_CASE("an adapter of another model is refused, and nothing is written") {

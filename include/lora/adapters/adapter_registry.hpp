@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
@@ -89,7 +90,8 @@ class AdapterRegistry {
   }
 
   /// Adds an adapter to the layers that `modules` names. None becomes active by it. Throws
-  /// ConfigError for a name that is taken, no modules, and a module that no layer has; ShapeError
+  /// ConfigError for a name that is taken, no modules, a module that no layer has, and an adapter
+  /// with use_dora; ShapeError
   /// for factors that do not fit, naming the layer; StateError while a layer is merged.
   void add(const std::string& name, Modules modules) {
     const std::unique_lock lock(mutex_);
@@ -103,11 +105,13 @@ class AdapterRegistry {
     const std::unique_lock lock(mutex_);
     std::vector<Set> sets = current();
     require_there(sets, name, "AdapterRegistry::replace");
-    const std::vector<bool> active = take_out(sets, name);
+    const auto active = take_out(sets, name);
     sets = with(name, std::move(modules), std::move(sets), "AdapterRegistry::replace");
     for (std::size_t i = 0; i < sets.size(); ++i)
-      if (active[i] && sets[i].find(name) != nullptr)
+      if (active[i] && sets[i].find(name) != nullptr) {
         sets[i].activate(name, "AdapterRegistry::replace");
+        sets[i].set_factor(*active[i]);
+      }
     commit(std::move(sets));
   }
 
@@ -152,8 +156,13 @@ class AdapterRegistry {
       }
       StackedAdapter<T> stack;
       for (const Weighted& each : several)
-        if (const auto* entry = sets[i].find(each.name))
+        if (const auto* entry = sets[i].find(each.name)) {
+          if (entry->adapter->config().use_dora)
+            throw ConfigError(message(where, ": ", in_quotes(each.name), " of ",
+                                      in_quotes(parts_[i].name),
+                                      " has use_dora, whose updates are not summed"));
           stack.add(*entry->adapter, each.weight * entry->scaling());
+        }
       if (stack.empty()) continue;
       Adapter adapter = std::move(stack).adapter();
       adapter.set_name(parts_[i].name);
@@ -280,11 +289,15 @@ class AdapterRegistry {
     throw ConfigError(message(where, ": there is no adapter called ", in_quotes(name)));
   }
 
-  // Returns in which sets it was active.
-  static std::vector<bool> take_out(std::vector<Set>& sets, const std::string& name) {
-    std::vector<bool> was_active;
+  // Returns in which sets it was active, and set_scale's factor there.
+  static std::vector<std::optional<double>> take_out(std::vector<Set>& sets,
+                                                     const std::string& name) {
+    std::vector<std::optional<double>> was_active;
     for (Set& set : sets) {
-      was_active.push_back(set.active() != nullptr && set.active()->name == name);
+      const auto* const active = set.active();
+      was_active.push_back(active != nullptr && active->name == name
+                               ? std::optional<double>(active->factor)
+                               : std::nullopt);
       if (set.find(name) != nullptr) set.remove(name, "AdapterRegistry");
     }
     return was_active;
@@ -299,6 +312,9 @@ class AdapterRegistry {
       if (part == nullptr)
         throw ConfigError(message(where, ": the adapter ", in_quotes(name), " has factors for ",
                                   in_quotes(module), ", which is no layer of the registry"));
+      if (adapter.config().use_dora)
+        throw ConfigError(message(where, ": the adapter ", in_quotes(name), " of ",
+                                  in_quotes(module), " has use_dora, which is not built here"));
       part->check_add(part->layer, adapter);
       adapter.set_name(module);
       Set& set = sets[static_cast<std::size_t>(part - parts_.data())];

@@ -31,6 +31,10 @@ namespace lora::io {
 ///     set_values<float>(parameters, checkpoint.parameters);
 ///     tape.set_random_state(checkpoint.tapes.at(0));
 ///
+/// What does not train is not among `parameters`: where A is frozen (LoRA-FA) or a start has
+/// changed the weights (PiSSA ...), make the layers from the same seed or the same start before
+/// this.
+///
 /// A Schedule is a function of the step, and a shuffle of the epoch: the counters restore them.
 template <class T>
 struct Checkpoint {

@@ -179,6 +179,9 @@ class AdapterOwner {
     layer().check_adapter(adapter.config(), where);
     layer().check_shape(adapter, where);
     if (!adapters()->empty()) require_own_bias(adapter.config(), where);
+    if (const LoRAInit init = adapter.config().init; changes_base(init))
+      throw StateError(message(where, ": the adapter began with ", name_of(init),
+                               ": it belongs to a layer whose weight was changed with it"));
   }
 
   /// Replaces the whole set by one that was made from adapters(), whose new adapters passed

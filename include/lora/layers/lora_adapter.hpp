@@ -134,8 +134,8 @@ class LoRAAdapter {
   /// Returns the number of scalars: rank (in + out), and out of DoRA.
   [[nodiscard]] Index size() const { return a_.size() + b_.size() + magnitude_.size(); }
 
-  /// Returns the number of scalars that train: rank out where A is frozen.
-  [[nodiscard]] Index trainable_size() const { return config_.freeze_a ? b_.size() : size(); }
+  /// Returns the number of scalars that train: all but A's where that is frozen.
+  [[nodiscard]] Index trainable_size() const { return size() - (config_.freeze_a ? a_.size() : 0); }
 
   /// Returns the mask that x (N, in) has in the forward of this mask_step (see Tape), or nothing
   /// without dropout. A function of (seed, name, mask_step, element).

@@ -125,6 +125,7 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const auto adapters = this->routed_set(routes, where);
     RoutedPaths<T> paths = routed(*adapters, routes, x, where);
     paths.for_each([&](const Entry& entry) { this->check_routed_training(*entry.adapter, where); });
+    paths.require_distinct(where);
     const MatrixRef<T> out = checked_output(x, y, where);
     auto& frame = tape.push(this, this->name(), x.rows());
     frame.note_input(x);
@@ -226,7 +227,12 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   /// (PEFT's merge_and_unload) the weight has the adapter in it. The layer is used up:
   ///
   ///     auto [weight, bias] = std::move(layer).unload();
+  ///
+  /// Throws StateError, and is as it was, where an adapter that is not merged holds a part of the
+  /// weight (PiSSA ...).
   [[nodiscard]] Unloaded unload() && {
+    if (!this->merged())
+      Base::require_whole_weight(*this->adapters(), Place{"LoRALinear::unload", this->name()});
     return {std::move(weight_), Vector<T>(bias_.value.reshaped())};
   }
 

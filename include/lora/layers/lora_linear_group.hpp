@@ -126,10 +126,12 @@ class LoRALinearGroup {
     constexpr const char* call = "LoRALinearGroup::forward(x, routes, tape, y)";
     check_outputs(x, y, call);
     Routed routed(*this, x, routes, call);
-    for (std::size_t p = 0; p < size(); ++p)
-      routed.paths[p]->for_each([&](const Entry& entry) {
-        parts_[p].check_routed_training(*entry.adapter, Place{call, parts_[p].name()});
-      });
+    for (std::size_t p = 0; p < size(); ++p) {
+      const Place of_part{call, parts_[p].name()};
+      routed.paths[p]->for_each(
+          [&](const Entry& entry) { parts_[p].check_routed_training(*entry.adapter, of_part); });
+      routed.paths[p]->require_distinct(of_part);
+    }
     const auto out = shaped(x, y, call);
     auto& frame = tape.push(this, parts_.front().name(), x.rows());
     frame.note_input(x);

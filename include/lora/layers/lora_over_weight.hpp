@@ -109,6 +109,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     config.init = init;
     Adapter adapter(config, std::move(start.a), std::move(start.b), this->adapter().seed());
     weight_.assign(start.base);
+    norms_ = DoraNorms<T>();  // which remembers the old W
     this->replace_with_weight(std::move(adapter));
   }
 

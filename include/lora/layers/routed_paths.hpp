@@ -60,6 +60,19 @@ class RoutedPaths {
       if (entry != nullptr) use(*entry);
   }
 
+  /// Throws ConfigError, naming `where`, where two of the names are one adapter, as that of
+  /// active_adapters may be: rows of both would train it at the same time.
+  template <class Where>
+  void require_distinct(const Where& where) const {
+    for (std::size_t g = 0; g < entries_.size(); ++g)
+      for (std::size_t h = 0; h < g; ++h)
+        if (entries_[g] != nullptr && entries_[h] != nullptr &&
+            entries_[g]->adapter == entries_[h]->adapter)
+          throw ConfigError(message(where, ": ", in_quotes(layout_.names[h]), " and ",
+                                    in_quotes(layout_.names[g]),
+                                    " are one adapter: train it under one name"));
+  }
+
   /// Makes the paths that kernels take, with dropout masks of this step, if any, and, if there is a
   /// target, with where gradients go. Throws what that throws.
   void make_paths(std::optional<std::uint64_t> mask_step,

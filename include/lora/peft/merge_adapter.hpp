@@ -50,6 +50,11 @@ class MergePlan {
       if (name.empty())
         throw FileError(message("merge_adapter: ", base.directory().string(), " has no weight of ",
                                 in_quotes(module)));
+      if (factors.is_embedding && has_language_head(base.directory()) && !has_head(base))
+        throw FileError(message("merge_adapter: ", in_quotes(name), " is the head too, to which ",
+                                in_quotes(module),
+                                "'s update does not belong: store the head as "
+                                "lm_head.weight first, and set tie_word_embeddings to false"));
       if (!updates.emplace(name, &factors).second)
         throw FileError(message("merge_adapter: two modules of the adapter would be added to ",
                                 in_quotes(name)));
@@ -83,6 +88,10 @@ class MergePlan {
         fail_shape(name, view.shape,
                    "the adapter's factors are A " + io::shape_text(factors->a.shape) + " and B " +
                        io::shape_text(factors->b.shape));
+      if (factors->magnitude && factors->magnitude->value.size() != out)
+        fail_shape(
+            name, view.shape,
+            "the adapter's magnitudes are of shape " + io::shape_text(factors->magnitude->shape));
       if (!io::is_floating(view.dtype))
         throw FileError(message("merge_adapter: ", in_quotes(name), " is of ",
                                 io::name_of(view.dtype),
@@ -94,7 +103,8 @@ class MergePlan {
                    "the adapter stores it as " + io::shape_text(tensor->shape));
   }
 
-  /// Returns W + weight scaling B A in the order of W's elements.
+  /// Returns W + weight scaling B A in the order of W's elements, with DoRA at the lengths m: each
+  /// output's elements times m / their norm. Throws FileError for a length of nothing.
   [[nodiscard]] Matrix<double> merged(io::ModelReader& base, const std::string& name,
                                       double weight) const {
     const LoRAFactors<T>& factors = *updates.at(name);
@@ -107,6 +117,21 @@ class MergePlan {
       add_product(MatrixRef<double>(sum), factor, a.transpose(), b.transpose());
     else
       add_product(MatrixRef<double>(sum), factor, b, a);
+    if (factors.magnitude) {
+      const bool turned = is_turned(factors, size);
+      for (Index o = 0; o < factors.magnitude->value.size(); ++o) {
+        const auto m = static_cast<double>(factors.magnitude->value.data()[o]);
+        const double norm = turned ? sum.col(o).norm() : sum.row(o).norm();
+        if (norm == 0 && m != 0)
+          throw FileError(message("merge_adapter: output ", o, " of ", in_quotes(name),
+                                  " is zero, and cannot have the magnitude ", m));
+        const double gain = norm == 0 ? 0 : m / norm;
+        if (turned)
+          sum.col(o) *= gain;
+        else
+          sum.row(o) *= gain;
+      }
+    }
     return sum;
   }
 
@@ -115,6 +140,13 @@ class MergePlan {
   std::map<std::string, const StoredTensor<T>*> added;
 
  private:
+  // A model without a head of its own has the embedding's.
+  [[nodiscard]] static bool has_head(const io::ModelReader& base) {
+    const auto& tensors = base.tensors();
+    return std::any_of(tensors.begin(), tensors.end(),
+                       [](const auto& tensor) { return tensor.first.ends_with("lm_head.weight"); });
+  }
+
   // A model with (in, out) weights has others too, as its head: their shapes tell, but for square
   // ones.
   [[nodiscard]] bool is_turned(const LoRAFactors<T>& factors, const MatrixShape& weight) const {
@@ -174,19 +206,33 @@ inline void copy_beside_weights(const std::filesystem::path& from,
 }  // namespace detail
 
 /// Writes the model in the directory `base` with an adapter merged into it to the directory `out`:
-/// W + weight * scaling * B A, summed in double and rounded once to W's dtype, with modules that
-/// are stored whole and trained biases in their places, and the other files of the base
-/// (config.json, tokenizers) copied. Shards are those of the base. Tensor by tensor: the largest
-/// one is what is in memory. `out` appears when all of it is written, or not at all.
+/// W + weight * scaling * B A (with DoRA its outputs at their lengths), summed in double and
+/// rounded once to W's dtype, with modules that are stored whole and trained biases in their
+/// places, and the other files of the base (config.json, tokenizers) copied. Shards are those of
+/// the base. Tensor by tensor: the largest one is what is in memory. `out` appears when all of it
+/// is written, or not at all.
 ///
 /// A module's weight is found by its name, with or without one leading part ("transformer.").
 /// Throws FileError where the base lacks it or is quantised, where `out` is there already and not
 /// empty, for a sum outside of the dtype's range, and whatever is wrong with the files; ShapeError
-/// for other shapes, as of another model and of grouped convolutions.
+/// for other shapes, as of another model and of grouped convolutions; ConfigError for a weight
+/// other than 1 of what cannot be weighted, and for an adapter of a changed base.
 template <class T>
 MergeReport merge_adapter(const std::filesystem::path& base, const AdapterValues<T>& adapter,
                           const std::filesystem::path& out, const MergeOptions& options = {}) {
   require_finite(options.weight, "merge_adapter", "weight");
+  if (options.weight != 1) {
+    if (adapter.config.use_dora)
+      throw ConfigError("merge_adapter: weight is not 1, and magnitudes cannot be weighted");
+    if (!adapter.others.empty())
+      throw ConfigError(
+          message("merge_adapter: weight is not 1, and tensors that are stored whole, "
+                  "as ",
+                  in_quotes(adapter.others.begin()->first), ", cannot be weighted"));
+  }
+  if (const LoRAInit init = start_of(adapter.config.init_lora_weights); changes_base(init))
+    throw ConfigError(message("merge_adapter: the adapter began with ", name_of(init),
+                              ": it belongs to a changed weight"));
   io::ModelReader reader(base);
   const detail::MergePlan<T> plan(reader, adapter);
   plan.require_shapes(reader);
