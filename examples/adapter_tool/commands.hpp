@@ -50,8 +50,8 @@ inline bool run_inspect(const Options& options, std::ostream& out) {
   return true;
 }
 
-/// Looks for what would spoil an adapter's use, with a base model for whether it fits that. Returns
-/// whether all is well; throws what read_adapter throws.
+/// Looks for what would spoil an adapter's use and, where a base model is named, whether it fits
+/// that. Returns whether all is well; throws what read_adapter throws.
 inline bool run_verify(const Options& options, std::ostream& out) {
   const Inspection found = inspect(options.adapters.at(0));
   bool good = !found.modules.empty() && found.is_finite;

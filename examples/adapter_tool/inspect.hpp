@@ -65,8 +65,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// Reads an adapter and looks at it. Numbers that are not finite are odd, not an error. Throws
-/// FileError for what cannot be read.
+/// Reads an adapter and examines it. Numbers that are not finite are noted as odd, not an error.
+/// Throws FileError for what cannot be read.
 [[nodiscard]] inline Inspection inspect(const std::filesystem::path& directory) {
   Inspection found{lora::peft::read_adapter<float>(directory, {.allow_not_finite = true}), {}, {}};
   std::vector<double> norms;

@@ -35,15 +35,15 @@ namespace lora {
 ///     registry.bind(routes);
 ///     model.forward(batch, routes, hidden);
 ///
-/// A batch that is bound computes with the adapters of that moment in all layers, whatever changes
-/// while it runs, and keeps them alive; what is deleted is freed when the last such batch and its
-/// routes are gone.
+/// A batch whose routes are bound computes with the adapters of that moment in all layers, whatever
+/// changes while it runs, and keeps them alive; what is deleted is freed when the last such batch
+/// and its routes are gone.
 ///
 /// **Which calls may run at once.** All but `manage`, which comes before the others. Each change is
-/// seen as a whole or not at all by `bind` and `snapshot`; a forward without routes looks at each
-/// layer as it comes and may see a change half. The layers outlive the registry and stay where they
-/// are, and their adapters are added and deleted by it alone while others use it. Every change that
-/// throws leaves all layers as they were.
+/// seen as a whole or not at all by `bind` and `snapshot`; a forward without routes looks at one
+/// layer after the other and may see half of a change. The layers outlive the registry and stay
+/// where they are; while other threads use it, nothing else adds or deletes their adapters. A
+/// change that throws leaves all layers as they were.
 template <class T>
 class AdapterRegistry {
  public:
@@ -51,10 +51,10 @@ class AdapterRegistry {
   using Adapter = LoRAAdapter<T>;
   using Set = AdapterSet<Adapter>;
 
-  /// Adapters of one name by the layer's.
+  /// What one adapter has for each layer, by the layer's name.
   using Modules = std::map<std::string, Adapter>;
 
-  /// An adapter and what its update is multiplied by.
+  /// An adapter's name, and what its update is multiplied by.
   struct Weighted {
     std::string name;
     double weight = 1;
@@ -64,10 +64,10 @@ class AdapterRegistry {
   AdapterRegistry(const AdapterRegistry&) = delete;
   AdapterRegistry& operator=(const AdapterRegistry&) = delete;
 
-  /// Takes a layer in: a LoRALinear or LoRAConv2d, with its adapters. Throws ConfigError for a
-  /// layer without a name, one whose name another has, a layer of another kind, whose adapters are
-  /// not exchanged here (an embedding), and one with an adapter that holds a part of its weight (of
-  /// PiSSA, OLoRA ...), without which it would not be its base.
+  /// Takes a layer in with the adapters that it has: a LoRALinear or a convolution. Throws
+  /// ConfigError for a layer without a name or with the name of another, for one of another kind
+  /// (an embedding), whose adapters are not exchanged here, and for one with an adapter that holds
+  /// a part of the weight (of PiSSA, OLoRA ...), without which the layer would not be its base.
   template <class Layer>
   void manage(Layer& layer) {
     if constexpr (!std::is_same_v<typename Layer::Adapter, Adapter>)
@@ -125,15 +125,15 @@ class AdapterRegistry {
     commit(std::move(sets));
   }
 
-  /// Makes the adapter called `name` the active one in every layer: the default, for forwards
-  /// without routes and for rows of active_adapters. Layers that do not have it compute their
-  /// frozen weights. Throws ConfigError if there is none, StateError while a layer is merged.
+  /// Makes the adapter called `name` the active one in every layer: forwards without routes compute
+  /// with it, and so do rows that are routed to active_adapters. Layers that do not have it compute
+  /// their frozen weights. Throws ConfigError if there is none, StateError while a layer is merged.
   void activate(const std::string& name) { activate(std::vector<Weighted>{{name, 1}}); }
 
-  /// Makes several active, whose weighted updates are summed: sum of weight s B A. Of more than one
-  /// it makes one adapter of their ranks together, from their values at this moment: it is what
-  /// serves, not what trains. Throws as above, and ConfigError for a name that comes twice and a
-  /// weight that is not finite.
+  /// Makes several active at once: layers add sum_i weight_i s_i B_i A_i. Unless it is one adapter
+  /// of weight 1, their values at this moment are copied into one adapter that has their ranks
+  /// together; that one is to serve, not to train. Throws as above, and ConfigError for a name that
+  /// comes twice and a weight that is not finite.
   void activate(const std::vector<Weighted>& several) {
     const std::unique_lock lock(mutex_);
     constexpr const char* where = "AdapterRegistry::activate";
@@ -176,7 +176,7 @@ class AdapterRegistry {
   void deactivate() { activate(std::vector<Weighted>{}); }
 
   /// Lists what trains in mixed batches that are routed to the adapter called `name`: its factors
-  /// in every layer that has it, and biases that train. Throws ConfigError if there is none.
+  /// in every layer that has it, and the biases that train. Throws ConfigError if no layer has it.
   [[nodiscard]] ParameterList<T> parameters(const std::string& name) const {
     const std::shared_lock lock(mutex_);
     ParameterList<T> all;
@@ -204,7 +204,7 @@ class AdapterRegistry {
   }
 
   /// Lets `routes` compute with the adapters as they are now. Throws ConfigError for a name that no
-  /// layer has, as of one that was removed.
+  /// layer has, for example of an adapter that was removed.
   void bind(AdapterRoutes& routes) const { routes.bind(snapshot()); }
 
  private:

@@ -10,11 +10,11 @@
 
 namespace lora {
 
-/// Returns factors B = U S (out, rank) and A = V^T (rank, in) close to `update` (out, in), of the
-/// rank that `choice` makes of its singular values, which low_rank_factors finds. For an energy it
-/// looks for 16 of them, then for twice as many until they have it. The error is measured, not
-/// estimated. The same bits for any number of threads. Throws ConfigError for a choice or `svd` out
-/// of range and for numbers that are not finite or too large for sums of their products.
+/// Returns factors B = U S (out, rank) and A = V^T (rank, in) with B A close to `update` (out, in).
+/// low_rank_factors finds the singular values, of which `choice` says how many are kept; for an
+/// energy it looks for 16 of them, then for twice as many until they have it. The error is
+/// measured, not estimated. The same bits for any number of threads. Throws ConfigError for a
+/// choice or `svd` out of range and for numbers that are not finite, or whose squares' sum is not.
 template <class T>
 [[nodiscard]] ResizedFactors<T> approximate_update(ConstMatrixRef<T> update,
                                                    const RankChoice& choice,

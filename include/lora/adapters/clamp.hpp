@@ -8,10 +8,10 @@
 
 namespace lora {
 
-/// Moves the elements of A and B that are outside of [-h, h] to its ends, where h is the
-/// `quantile`, in (0, 1], of all elements of both together, interpolated as NumPy does: svd_clamp
-/// of PEFT's add_weighted_adapter. Throws ConfigError for a quantile out of range or where h is
-/// negative, which would make all elements one number.
+/// Moves the elements of A and B that lie outside of [-h, h] to its ends: svd_clamp of PEFT's
+/// add_weighted_adapter. h is the `quantile`, in (0, 1], of all elements of both together,
+/// interpolated as NumPy does. Throws ConfigError for a quantile out of range, and for a negative
+/// h, which would make all elements one number.
 template <class T>
 void clamp_to_quantile(FactorPair<T>& factors, double quantile) {
   if (!(quantile > 0 && quantile <= 1))

@@ -26,7 +26,7 @@ template <class T>
 struct LowRankTerm {
   ConstMatrixRef<T> a;         ///< (rank, in)
   ConstMatrixRef<T> b;         ///< (out, rank)
-  double scaling = 1;          ///< alpha / rank
+  double scaling = 1;          ///< alpha / rank, or alpha / sqrt(rank)
   double weight = 1;           ///< of the combination; negative ones subtract
   std::string_view name = {};  ///< for messages
 };
@@ -105,17 +105,17 @@ template <class T>
 
 /// Combines the updates of one module, each weight_i scaling_i B_i A_i, into one pair A, B whose
 /// product is the result, as PEFT 0.21.2's add_weighted_adapter does for each layer; the scaling of
-/// the new adapter is 1. The ranks: cat their sum, the svd types svd_rank (or the largest, with
-/// zeros beyond min(out, in)), all others their common one. `substream` selects the random numbers
-/// of the dare types, so that modules differ: see substream_of.
+/// the new adapter is 1. Its rank is the sum of all ranks for cat, svd_rank for the svd types (or
+/// the largest, with zeros beyond min(out, in)), and the common rank for all others. `substream`
+/// selects the random numbers of the dare types, so that modules differ: substream_of.
 ///
-/// svd never forms the (out, in) sum; ties_svd and what else prunes updates keeps one a term. Where
-/// PEFT treats an adapter that is alone as linear, whatever was asked for, it is pruned or
-/// approximated here as several are. The same bits for any number of threads.
+/// svd never forms the (out, in) sum; the other svd types keep one (out, in) matrix for each term.
+/// A single term is pruned or approximated as several are; PEFT treats an adapter that is alone as
+/// linear, whatever was asked for. The same bits for any number of threads.
 ///
-/// Throws ConfigError for options out of range, of no use to the type or missing, for no terms and
-/// for numbers that are not finite, and ShapeError for terms of unequal (out, in), or ranks where
-/// the type needs equal ones.
+/// Throws ConfigError for options that are out of range, missing, or of no use to the type, if
+/// there are no terms, and for numbers that are not finite; ShapeError for terms of unequal (out,
+/// in), or of unequal ranks where the type needs equal ones.
 template <class T>
 [[nodiscard]] FactorPair<T> combine_factors(const std::vector<LowRankTerm<T>>& terms,
                                             const CombineOptions& options = {},

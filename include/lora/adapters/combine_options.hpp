@@ -15,10 +15,14 @@
 namespace lora {
 
 /// How adapters become one, by PEFT's names. With c_i = weight_i scaling_i:
-/// `cat` and `svd` make the sum of c_i B_i A_i, as it is and as its best approximation of a rank.
-/// `linear` adds A's and B's, each times sqrt(|c_i|): fast, but B A then has the products B_i A_j
-/// too. `ties`, `dare_linear`, `dare_ties` and `magnitude_prune` treat A's and B's so after pruning
-/// them, and those with `_svd` the updates scaling_i B_i A_i, whose best approximation they return.
+///
+/// - `cat` and `svd` make the sum of c_i B_i A_i, exactly or as its best approximation of a rank.
+/// - `linear` adds the A's and the B's, each times sqrt(|c_i|) (A with the sign of c_i): fast, but
+///   B A then has the products B_i A_j too.
+/// - `magnitude_prune` and `dare_linear` do as `linear` after pruning, by magnitude or at random.
+/// - `ties` and `dare_ties` prune likewise, and add by majority_sign_sum.
+/// - Those with `_svd` do so with the whole updates scaling_i B_i A_i, weighted by weight_i, and
+///   return the best approximation of the result.
 enum class CombinationType {
   cat,
   linear,

@@ -27,8 +27,8 @@ struct LowRankSvd {
     return pair;
   }
 
-  /// Returns the Frobenius norm of what the singular values behind the first `rank` add up to: the
-  /// distance of the best approximation of that rank. `rank` may exceed their number.
+  /// Returns the root of the sum of the squares of all singular values after the first `rank`: the
+  /// distance (Frobenius) of the best approximation of that rank. `rank` may exceed their number.
   [[nodiscard]] double tail_norm(Index rank) const {
     return s.tail(s.size() - std::min(rank, s.size())).norm();
   }

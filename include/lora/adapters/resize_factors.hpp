@@ -8,8 +8,8 @@
 
 namespace lora {
 
-/// How many singular values of an update are kept: `rank` of them, or as few as have `energy`, a
-/// share of the sum of their squares, but then at most `rank` where both are given.
+/// How many singular values of an update are kept: `rank` of them, or as few as have the share
+/// `energy` of the sum of all squares. Where both are given, as few as have it, but at most `rank`.
 struct RankChoice {
   std::optional<Index> rank = {};     ///< at least 1
   std::optional<double> energy = {};  ///< in (0, 1]
@@ -26,10 +26,10 @@ void validate(const RankChoice& choice, const Where& where) {
     throw ConfigError(message(where, ": energy is ", *choice.energy, ", expected 0 < energy <= 1"));
 }
 
-/// Returns the rank that `choice` makes of singular values, largest first, of an update whose
-/// squares sum up to `energy`, those of singular values that are not given included: at least 1,
-/// and without a choice of energy the given rank even where it exceeds their number. Throws as
-/// validate.
+/// Returns how many of an update's singular values `choice` keeps: at least 1, and, where it names
+/// no energy, its rank even if there are fewer. `values` are the largest of them, the largest
+/// first; `energy` is the sum of the squares of all, also of those that are not in `values`. Throws
+/// as validate.
 [[nodiscard]] inline Index chosen_rank(const RankChoice& choice, const Eigen::VectorXd& values,
                                        double energy) {
   validate(choice, "chosen_rank");
@@ -44,7 +44,7 @@ void validate(const RankChoice& choice, const Where& where) {
   return std::max<Index>(rank, 1);
 }
 
-/// Does the same for all singular values of an update.
+/// Does the same where `values` are all singular values of the update.
 [[nodiscard]] inline Index chosen_rank(const RankChoice& choice, const Eigen::VectorXd& values) {
   return chosen_rank(choice, values, values.squaredNorm());
 }
@@ -60,10 +60,11 @@ struct ResizedFactors {
   [[nodiscard]] double relative_error() const { return norm > 0 ? error / norm : 0; }
 };
 
-/// Returns the best approximation, by its singular values, of B A (out, in) from B (out, rank) and
-/// A (rank, in) with the rank that `choice` makes of them, without forming the product. The new
-/// B = U S and A = V^T, as PEFT's; zeros where more is asked for than there is. Throws ConfigError
-/// for a choice out of range and numbers that are not finite, ShapeError for unfitting factors.
+/// Returns the best approximation of the update B A (out, in) with the rank that `choice` makes of
+/// its singular values, from B (out, rank) and A (rank, in) without forming the product. The new
+/// factors are B = U S and A = V^T, as PEFT's, with zeros where a larger rank is asked for than
+/// there is. Throws ConfigError for a choice out of range and numbers that are not finite,
+/// ShapeError for factors that do not fit together.
 template <class T>
 [[nodiscard]] ResizedFactors<T> resize_factors(ConstMatrixRef<T> b, ConstMatrixRef<T> a,
                                                const RankChoice& choice) {

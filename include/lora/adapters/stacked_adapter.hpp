@@ -15,8 +15,8 @@ namespace lora {
 template <class T>
 class StackedAdapter {
  public:
-  /// Adds an adapter whose update B A is multiplied by `weight`. Throws ShapeError for another
-  /// layer's.
+  /// Adds an adapter whose update B A is multiplied by `weight`, without its own scaling. Throws
+  /// ShapeError unless it is of the same (out, in) as those before.
   void add(const LoRAAdapter<T>& adapter, double weight) {
     const auto &a = adapter.a().value, &b = adapter.b().value;
     if (!empty()) {

@@ -40,8 +40,8 @@ template <class T>
 
 /// Returns, for each element, the sum of weights[i] tensors[i] over those tensors whose element has
 /// the sign that `sign` elects, divided by their number: TIES-merging's election and disjoint merge
-/// (Yadav et al., 2023), as PEFT has them: the weights have no part in the election, a tie elects
-/// plus, and where no tensor has the elected sign there is a zero. Throws as weighted_sum.
+/// (Yadav et al., 2023). As in PEFT the weights have no part in the election, a tie elects plus,
+/// and an element is zero where no tensor has the elected sign. Throws as weighted_sum.
 template <class T>
 [[nodiscard]] Matrix<T> majority_sign_sum(const std::vector<Matrix<T>>& tensors,
                                           const std::vector<double>& weights, MajoritySign sign) {

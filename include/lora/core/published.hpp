@@ -47,7 +47,7 @@ class Published {
     value_.swap(next);
   }
 
-  /// Publishes `next` in the value's place, for a caller who has the changes for itself. What was
+  /// Publishes `next` in the value's place; nobody else may change the value meanwhile. What was
   /// there is freed afterwards, not while readers wait.
   void replace(std::shared_ptr<const Value> next) noexcept {
     const std::lock_guard lock(reading_);

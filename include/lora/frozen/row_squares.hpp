@@ -36,9 +36,9 @@ void column_squares(const Right& right, Index depth, Index column, Index count, 
 
 }  // namespace detail
 
-/// Computes the sums of the squares of each row of `weight` (out, in), `out` numbers, in one
-/// reading of it. A storage that gives panels is read panel by panel and never lies in memory as a
-/// whole. The same bits for any number of threads.
+/// Computes the sum of the squares of each row of `weight` (out, in), `out` numbers, and reads it
+/// once. A storage that gives panels is read panel by panel; of others a dense copy is made. The
+/// same bits for any number of threads.
 template <class T, class Frozen>
 requires FrozenWeight<Frozen, T>
 void row_squares(const Frozen& weight, double* squares) {

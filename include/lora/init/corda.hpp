@@ -16,15 +16,15 @@ namespace lora {
 
 /// Which of W's directions CorDA gives to the adapter.
 enum class CordaMethod {
-  ipm,  ///< those that matter most for the samples: "instruction previewed", for one task
-  kpm,  ///< those that matter least: "knowledge preserved", what the samples need stays frozen
+  ipm,  ///< those that matter most for the samples, which are of the task: "instruction previewed"
+  kpm,  ///< those that matter least, so that what the samples need stays: "knowledge preserved"
 };
 
 /// The covariance of a layer's inputs over samples, for CorDA:
 ///
 ///     C = mean over samples of X^T X,    X divided by the absolute value of its largest number
 ///
-/// Memory is a matrix (in, in). Not for several threads at once.
+/// It takes the memory of a matrix (in, in). Not for several threads at once.
 template <class T>
 class CordaCovariance {
  public:
@@ -63,15 +63,16 @@ class CordaCovariance {
 
 /// Starts with W's directions that some inputs need most or least (Yang et al., "CorDA", 2024,
 /// arXiv 2406.05223; PEFT 0.21's init_lora_weights="corda"). With C the `covariance` (in, in) of
-/// the inputs, damped by 0.01 of the mean of its diagonal or more until its inverse is exact to
-/// 0.05,
+/// the inputs, damped by 0.01 of the mean of its diagonal, or more where its inverse is not exact
+/// to 0.05 then,
 ///
 ///     W C = U S V^T,    B = U sqrt(S / s),    A = sqrt(S / s) V^T C^-1,    base = W - s B A
 ///
-/// of the `rank` first triples (ipm) or last ones (kpm). The decomposition is the whole one, or by
-/// `options` for ipm. The same bits for any number of threads. Throws ConfigError for a rank that
-/// is not from 1 to min(out, in), options out of range, a scaling s that is 0 or not finite, a
-/// number of W or C that is not finite, and a C of no use; ShapeError for a C of another shape.
+/// of the `rank` first triples (ipm) or last ones (kpm); s is `scaling`. The decomposition is the
+/// whole one; for ipm `options` may ask for the search. The same bits for any number of threads.
+/// Throws ConfigError for a rank that is not from 1 to min(out, in), options out of range, a
+/// scaling that is 0 or not finite, a number of W or C that is not finite, and a C whose diagonal
+/// has no positive mean or that cannot be inverted; ShapeError for a C of another shape.
 template <class T>
 [[nodiscard]] SplitStart<T> corda(ConstMatrixRef<T> weight, Index rank, double scaling,
                                   std::type_identity_t<ConstMatrixRef<T>> covariance,

@@ -16,8 +16,9 @@ namespace lora {
 ///
 ///     [S V; X - m; sqrt(n seen / (seen + n)) (mean - m)] = U' S' V'^T
 ///
-/// of which the largest directions are kept. Memory is `components` rows and those of one batch.
-/// Not for several threads at once.
+/// where `seen` rows came before, with the mean `mean`, and S V is what was found in them. The main
+/// directions of the result are kept. It takes the memory of `components` rows, and of one batch
+/// while that is added. Not for several threads at once.
 template <class T>
 class IncrementalPca {
  public:
@@ -82,8 +83,8 @@ class IncrementalPca {
   /// Returns the number of rows so far.
   [[nodiscard]] Index samples() const { return samples_; }
 
-  /// Returns the directions as rows of length 1, the main one first: (components, features), or
-  /// fewer rows where there were fewer.
+  /// Returns the directions as rows of length 1, the main one first: (components, features), with
+  /// fewer rows while too few were added.
   [[nodiscard]] const Matrix<T>& components() const { return components_; }
 
   /// Returns the singular value of each direction.

@@ -21,7 +21,7 @@ enum class LoRAGADirection {
   ArB2r,   ///< A the first R, B the others: PEFT's default
   A2rBr,   ///< A the others, B the first R
   ArBr,    ///< A the second, fourth ..., B the first, third ...
-  random,  ///< the same R for both, by chance
+  random,  ///< R of them at random, the same for both
 };
 
 /// How LoRA-GA scales the factors.
@@ -73,11 +73,11 @@ class WeightGradient {
 /// full fine-tuning would (Wang, Yu and Li, "LoRA-GA", 2024, arXiv 2407.05000; PEFT 0.21's
 /// init_lora_weights="lora_ga"). Of the 2 `rank` main triples of G = U S V^T
 ///
-///     A = V^T of some of them,    B = U S of some, scaled,    base = W - s B A
+///     A = V^T of `rank` of them,    B = U S of `rank` of them, scaled,    base = W - s B A
 ///
-/// s is `scaling`. The same bits for any number of threads. Throws ConfigError for a rank whose
-/// double is not from 2 to min(out, in), options out of range, a scaling that is not finite (or 0
-/// with gd_scale), a number of W or G that is not finite, and a G of fewer than 2 `rank`
+/// where s is `scaling`. The same bits for any number of threads. Throws ConfigError for a rank
+/// that is not from 1 to min(out, in) / 2, options out of range, a scaling that is not finite (or
+/// is 0 with gd_scale), a number of W or G that is not finite, and a G of fewer than 2 `rank`
 /// directions; ShapeError for a G of another shape.
 template <class T>
 [[nodiscard]] SplitStart<T> lora_ga(ConstMatrixRef<T> weight, Index rank, double scaling,

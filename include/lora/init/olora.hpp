@@ -16,8 +16,8 @@ namespace lora {
 ///     B = the first `rank` columns of Q,    A = the first rows of R,    base = W - s B A
 ///
 /// (Buyukakyuz, "OLoRA", 2024, arXiv 2406.01775; PEFT 0.21's init_lora_weights="olora"). As there,
-/// `scaling`, s, enters the base alone. It costs a decomposition of W's first columns and one
-/// product of W with B: far less than PiSSA.
+/// s, which is `scaling`, enters the base alone. It costs a decomposition of W's first columns and
+/// one product of W with B: far less than PiSSA.
 ///
 /// The same bits for any number of threads. Throws ConfigError for a rank that is not from 1 to
 /// min(out, in), a scaling that is not finite, and a number of W that is not, naming its place.

@@ -18,13 +18,13 @@ struct OrthogonalNoise {
   Matrix<T> of_output;  ///< (rank / 2, out)
 };
 
-/// Makes A (rank, in) and B (out, rank) that are both random, of B A = 0:
+/// Makes A (rank, in) and B (out, rank) that are both random and for which B A = 0:
 ///
 ///     A = (of_input Q_even)^T / 10,    B = of_output^T Q_odd / 10
 ///
 /// where Q is the orthonormal factor of `mixing`, Q_even its rows 0, 2, ... and Q_odd its rows 1,
 /// 3, ... (PEFT 0.21's init_lora_weights="orthogonal"). Throws ConfigError for a rank that is odd
-/// or below 2, ShapeError for noise that does not fit together.
+/// or below 2, ShapeError for noise whose shapes do not fit together.
 template <class T>
 [[nodiscard]] StartFactors<T> orthogonal(const OrthogonalNoise<T>& noise) {
   const Index rank = noise.mixing.rows(), half = rank / 2;
@@ -49,7 +49,8 @@ template <class T>
   return {a.template cast<T>(), b.template cast<T>()};
 }
 
-/// Does the same with noise drawn from `random`, for a weight (out, in).
+/// Does the same with noise drawn from `random`, for a weight (out, in). Throws ConfigError for a
+/// rank that is odd or below 2.
 template <class T>
 [[nodiscard]] StartFactors<T> orthogonal(Index out, Index in, Index rank, const Random& random) {
   if (rank < 2 || rank % 2 != 0)

@@ -6,11 +6,11 @@
 
 namespace lora {
 
-/// Moves W's main directions into the adapter, so that it is these that train (Meng, Wang and
-/// Zhang, "PiSSA", 2024, arXiv 2404.02948; PEFT 0.21's init_lora_weights="pissa"). With W = U S
-/// V^T:
+/// Moves W's main directions into the adapter, so that these train (Meng, Wang and Zhang, "PiSSA",
+/// 2024, arXiv 2404.02948; PEFT 0.21's init_lora_weights="pissa"). Of the `rank` largest triples of
+/// W = U S V^T:
 ///
-///     B = U sqrt(S / s),    A = sqrt(S / s) V^T,    base = W - s B A,    of the `rank` largest S
+///     B = U sqrt(S / s),    A = sqrt(S / s) V^T,    base = W - s B A
 ///
 /// W is (out, in), s is `scaling`, that of the adapter. The default is the whole decomposition; the
 /// fast form, PEFT's "pissa_niter_N", is the randomised search:

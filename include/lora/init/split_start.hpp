@@ -13,8 +13,8 @@ namespace lora {
 ///
 ///     base + s B A = W
 ///
-/// The adapter belongs to this base. Over W itself, the base of a file that others have, it adds
-/// the part a second time: PlainAdapter makes an adapter for W of it.
+/// The adapter belongs to this base. Beside W itself, as others have it in a file, it would add
+/// that part a second time: PlainAdapter makes an adapter for W out of it.
 template <class T>
 struct SplitStart : StartFactors<T> {
   Matrix<T> base;  ///< W - s B A (out, in)

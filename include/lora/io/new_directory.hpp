@@ -9,13 +9,13 @@
 
 namespace lora::io {
 
-/// A directory that appears with all its files at once: they are written into one of another name
-/// beside it, which commit() renames. Without commit() that one is removed; a process that is
-/// killed leaves it behind.
+/// A directory that appears with all its files at once: they are written into a directory of
+/// another name beside it, which commit() renames. The destructor removes it if commit() was not
+/// called; a process that is killed leaves it behind.
 class NewDirectory {
  public:
-  /// Makes the directory to write into. Throws FileError where `target` is there already and is not
-  /// an empty directory, or nothing can be made beside it.
+  /// Makes the directory to write into. Throws FileError if `target` is there already and is not an
+  /// empty directory, or if nothing can be made beside it.
   explicit NewDirectory(const std::filesystem::path& target) : target_(without_slash(target)) {
     std::error_code error;
     const bool is_there = std::filesystem::exists(target_, error);
@@ -41,7 +41,7 @@ class NewDirectory {
   /// Returns the directory to write into.
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
-  /// Gives the directory its name; call it once, last. Throws FileError.
+  /// Gives the directory its name; call it once, when all is written. Throws FileError.
   void commit() {
     std::error_code error;
     std::filesystem::rename(path_, target_, error);

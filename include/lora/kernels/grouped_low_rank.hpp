@@ -19,12 +19,12 @@
 
 /// The low-rank paths of a batch whose rows belong to groups, each with factors of its own. What is
 /// computed for a group is what its rows would have in a batch of their own, dropout masks
-/// included. The factors are read once for each band of rows, where they lie; no row of a group has
-/// to be another's neighbour. Every function gives the same bits for any number of threads, and a
+/// included. The factors are read where they lie, once for each band of rows; the rows of a group
+/// need not be neighbours. Every function gives the same bits for any number of threads, and a
 /// second call of the same shapes allocates nothing.
 ///
-/// xa and g are (places, the largest rank): row i is that of the groups' place i, of which the
-/// group's rank counts.
+/// xa and g are (places, the largest rank): row i belongs to place i of the groups, and
+/// only its first columns count, as many as the group's rank.
 namespace lora::grouped_low_rank {
 
 /// One group's path and where its gradients go. Without rows in `a` it adds nothing.

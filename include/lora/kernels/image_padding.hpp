@@ -14,7 +14,7 @@
 /// them needs no padding.
 namespace lora::kernels {
 
-/// Tells whether the window's images are to be padded: with zeros kernels do without.
+/// Tells whether the window's images are to be padded: kernels need no pixels for zeros.
 [[nodiscard]] inline bool pads_with_pixels(const Window& window) {
   return window.padding_mode != PaddingMode::zeros &&
          (window.padding_height > 0 || window.padding_width > 0);

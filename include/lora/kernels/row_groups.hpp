@@ -10,8 +10,7 @@
 namespace lora {
 
 /// Some rows of a matrix, sorted into groups: a permutation of them in which the rows of a group
-/// are neighbours. Rows of no group are left out. A value, which says nothing of what the groups
-/// are.
+/// are neighbours. Rows of no group are left out. A value; what the groups stand for is its user's.
 ///
 /// A place is a number in the permutation, a row one of the matrix.
 class RowGroups {
@@ -23,10 +22,10 @@ class RowGroups {
     Index count = 0;
   };
 
-  /// The rows of a band, which is what a task computes: a whole number of the kernels' tiles.
+  /// The rows of a band, the part of a group that a task computes: whole tiles of the kernels.
   static constexpr Index band_rows = 16;
 
-  /// Forgets all groups; a matrix of `rows` rows is to be sorted. Keeps the memory.
+  /// Forgets all groups, to sort a matrix of `rows` rows. Keeps the memory.
   void clear(Index rows) {
     rows_ = rows;
     order_.clear();
@@ -45,7 +44,7 @@ class RowGroups {
     groups_.back().count += count;
   }
 
-  /// Cuts the groups into bands: after the last one.
+  /// Cuts the groups into bands; call it after the last `add`.
   void finish() {
     for (const Run& group : groups_)
       for (Index i = 0; i < group.count; i += band_rows)

@@ -7,8 +7,8 @@
 namespace lora::kernels {
 
 /// Adds alpha * sum over k < depth of a[k * a_step] b[k * stride + j] to c[j] for j < count: one
-/// row of a product whose right side is small enough to stay in the cache, of any depth. What
-/// add_one_row_product does for large ones.
+/// row of a product, of any depth, whose right side is small enough to stay in the cache;
+/// add_one_row_product is for large ones.
 template <class T>
 void add_scaled_rows(const T* a, Index a_step, Index depth, T alpha, const T* b, Index stride,
                      Index count, T* c) {

@@ -15,8 +15,8 @@ namespace lora::kernels {
 
 namespace detail {
 
-/// The numbers of dx that are computed at a time, as many as a packet has: `rows` rows of `inputs`
-/// inputs each. A packet of partial sums for each stays in a register.
+/// How dx is computed: as many of its numbers at a time as a packet has, some inputs of at most
+/// `most` rows. A packet of partial sums for each of them stays in a register.
 template <class T>
 struct TransposedRows {
   static constexpr Index most = Simd<T>::width < 8 ? Simd<T>::width : 8;

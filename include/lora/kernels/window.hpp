@@ -13,9 +13,10 @@ enum class PaddingMode {
   circular,   ///< the image again, from its other side
 };
 
-/// The window of a convolution or a pooling: its size, the pixels between two of its places, and
-/// the pixels around the image that count as zeros (as less than all others, in a pooling) or, of a
-/// convolution, as padding_mode says; and the pixels from one of its elements to the next.
+/// The window of a convolution or a pooling: its size (kernel), the pixels from one of its places
+/// to the next (stride) and from one of its elements to the next (dilation), and the pixels around
+/// the image (padding). Those are what padding_mode says; in a pooling they are less than all
+/// others.
 struct Window {
   Index kernel_height = 1;
   Index kernel_width = 1;
@@ -36,7 +37,7 @@ struct Window {
   /// Returns the number of its pixels.
   [[nodiscard]] Index taps() const { return kernel_height * kernel_width; }
 
-  /// Returns the rows and columns of pixels from its first to its last.
+  /// Returns the rows, or columns, of pixels that it spans from its first to its last.
   [[nodiscard]] Index height() const { return dilation_height * (kernel_height - 1) + 1; }
   [[nodiscard]] Index width() const { return dilation_width * (kernel_width - 1) + 1; }
 

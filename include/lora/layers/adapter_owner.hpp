@@ -78,7 +78,8 @@ class AdapterOwner {
 
   /// Adds a new adapter drawn from `seed`. The first adapter of a layer becomes the active one;
   /// later ones wait for set_adapter. Throws ConfigError for settings out of range and a name that
-  /// is taken, StateError while merged.
+  /// is empty, taken or reserved for routes; StateError while merged, and where an adapter of the
+  /// layer, or this one, began with part of the weight (see LoRAInit).
   void add_adapter(std::string name, const LoRAConfig& config, std::uint64_t seed) {
     const std::string where = at("add_adapter");
     layer().check_adapter(config, where);
@@ -138,7 +139,7 @@ class AdapterOwner {
 
   /// Sets the active adapter's scaling to `factor` times alpha / rank (PEFT's set_scale): 0
   /// silences it, 1 is as trained. Throws ConfigError for a factor that is not finite, StateError
-  /// while merged, without an active adapter, and, unless it is 1, as unset_adapter does.
+  /// while merged, without an active adapter, and, unless the factor is 1, as unset_adapter does.
   void set_scale(double factor) {
     change("set_scale", [&](Set& set, const std::string& where) {
       require_finite(factor, where, "factor");
@@ -150,9 +151,8 @@ class AdapterOwner {
 
   /// Replaces the active adapter by `adapter`, under the same name and with the factor of
   /// set_scale: what loading does; the rank may change. Throws ConfigError, ShapeError, and
-  /// StateError while merged, without an active adapter, and where one of the two adapters began
-  /// with part of the weight (see LoRAInit) and the other did not, or with another part; then
-  /// nothing has changed.
+  /// StateError while merged, without an active adapter, and unless both adapters began with the
+  /// same part of the weight (see LoRAInit) or both with none; then nothing has changed.
   void replace_adapter(Adapter adapter) {
     change("replace_adapter", [&](Set& set, const std::string& where) {
       require_same_weight(require_active(set, where).adapter->config(), adapter.config(), where);
@@ -170,9 +170,10 @@ class AdapterOwner {
     layer().check_adapter(config, where);
   }
 
-  // ---- For who changes several layers at once: see AdapterRegistry ----
+  // ---- For whoever changes several layers at once: see AdapterRegistry ----
 
-  /// Throws what add_adapter would throw for `adapter` under a name that is free.
+  /// Throws what add_adapter would throw for `adapter` under a name that is free, but does not ask
+  /// whether it began with part of the weight.
   void check_add(const Adapter& adapter) const {
     const std::string where = at("add_adapter");
     require_unmerged(where);
@@ -250,8 +251,8 @@ class AdapterOwner {
     });
   }
 
-  /// Throws StateError, naming `where`, where an adapter holds a part of the weight: without it the
-  /// layer would not be its base.
+  /// Throws StateError, naming `where`, if an adapter holds a part of the weight: without that the
+  /// layer would not compute what its base does.
   template <class Where>
   static void require_whole_weight(const Set& set, const Where& where) {
     for (const auto& entry : set.entries())

@@ -18,17 +18,17 @@
 
 namespace lora {
 
-/// Which adapter each row of a batch is computed with: a mixed batch (PEFT's adapter_names). Rows
-/// of one adapter need not be neighbours; those of `base_adapter`, "__base__", have none, and those
-/// of `active_adapters`, "__active__", the one that is active in the layer, if any.
+/// The adapter that each row of a batch is computed with: a mixed batch (PEFT's adapter_names).
+/// Rows of one adapter need not be neighbours. Rows of `base_adapter`, "__base__", have none, and
+/// those of `active_adapters`, "__active__", have the one that is active in the layer, if any.
 ///
 ///     const AdapterRoutes routes({"french", "german", "__base__", "french"});
 ///     layer.forward(x, routes, y);
 ///
 /// A layer looks the names up in its own adapters when it computes, and throws ConfigError for one
-/// that it does not have. Routes that are bound to a snapshot of a model's layers have the adapters
-/// of that moment in all of them; a layer without one of the names then adds nothing for its rows,
-/// and a name that no layer has was refused by `bind`.
+/// that it does not have. With routes that are bound to a snapshot, all layers of a model compute
+/// with the adapters of that moment; a layer that lacks one of the names then adds nothing to its
+/// rows, and `bind` refuses a name that no layer has.
 ///
 /// A value that is cheap to copy. Const members may be called by several threads at once.
 class AdapterRoutes {
@@ -45,15 +45,15 @@ class AdapterRoutes {
   /// Routes one row to each name. Throws ConfigError for an empty one.
   explicit AdapterRoutes(const std::vector<std::string>& rows) { assign(rows); }
 
-  /// Routes sequences, that lie one after the other in the batch: lengths[i] rows to names[i].
+  /// Routes sequences that lie one after the other in the batch: lengths[i] rows to names[i].
   /// Throws ShapeError unless there are as many lengths as names, of at least 0 each, and
   /// ConfigError for an empty name.
   AdapterRoutes(const std::vector<std::string>& names, std::span<const int> lengths) {
     assign(names, lengths);
   }
 
-  /// Routes another batch, one row to each name, and binds to nothing. The third call of
-  /// the same shapes allocates nothing, unless a copy or a tape keeps what was there. Throws
+  /// Routes another batch, one row to each name, bound to nothing. From the third call of the same
+  /// shapes on it allocates nothing, unless a copy or a tape keeps what was there. Throws
   /// ConfigError for an empty name, and then nothing has changed.
   void assign(const std::vector<std::string>& rows) {
     build(rows, [](std::size_t) { return 1; });
@@ -86,8 +86,8 @@ class AdapterRoutes {
     snapshot_ = std::move(snapshot);
   }
 
-  /// Returns the routes of a batch with lengths[i] rows, one after the other, for each row i of
-  /// this one: of tokens, where this routes texts. They are bound to the same snapshot. Throws
+  /// Returns the routes of a batch that has lengths[i] rows, one after the other, for row i of this
+  /// one: of tokens, where this routes texts. They are bound to the same snapshot. Throws
   /// ShapeError unless there are as many lengths as rows, of at least 0 each.
   [[nodiscard]] AdapterRoutes expanded(std::span<const int> lengths) const {
     if (static_cast<Index>(lengths.size()) != rows())

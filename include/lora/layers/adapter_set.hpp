@@ -14,10 +14,10 @@
 
 namespace lora {
 
-/// The name by which rows of a mixed batch go without an adapter, as in PEFT; no adapter has it.
+/// The name for rows of a mixed batch that go without an adapter, as in PEFT; no adapter has it.
 inline constexpr const char* base_adapter = "__base__";
 
-/// The name by which rows of a mixed batch go with each layer's active adapter, if it has one.
+/// The name for rows of a mixed batch that go with each layer's active adapter, if it has one.
 inline constexpr const char* active_adapters = "__active__";
 
 /// The adapters of one layer by name, and what a forward uses of them: the active one, if any and
@@ -66,8 +66,8 @@ class AdapterSet {
   /// Returns what a forward uses: the active adapter unless switched off, or null.
   [[nodiscard]] const Entry* in_use() const { return enabled_ ? active() : nullptr; }
 
-  /// Adds an adapter; the first of a set becomes active. Throws ConfigError, naming `where`, for an
-  /// empty name, one that routes have (base_adapter, active_adapters), and one that is taken.
+  /// Adds an adapter; the first of a set becomes active. Throws ConfigError, naming `where`, for a
+  /// name that is empty, reserved for routes (base_adapter, active_adapters), or taken.
   template <class Where>
   void add(std::string name, std::shared_ptr<Adapter> adapter, const Where& where) {
     if (name.empty()) throw ConfigError(message(where, ": an adapter needs a name"));

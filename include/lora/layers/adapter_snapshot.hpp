@@ -20,10 +20,10 @@ class AdapterSnapshot {
     sets_.push_back({layer, std::move(set)});
   }
 
-  /// Notes that the layers have an adapter called `name`, one of them at least.
+  /// Notes that at least one of the layers has an adapter called `name`.
   void add_name(std::string name) { names_.push_back(std::move(name)); }
 
-  /// Ends the making of it.
+  /// Sorts what was noted; call it once, before the first `find`, `names` or `has`.
   void finish() {
     std::sort(sets_.begin(), sets_.end(),
               [](const Part& a, const Part& b) { return std::less<>()(a.layer, b.layer); });

@@ -17,8 +17,8 @@ struct AdapterTensor {
   const Parameter<T>* parameter;  ///< has the elements, in the same order, as a matrix
 };
 
-/// The suffix of the magnitudes of DoRA, as PEFT writes it; one with ".weight" behind it is the
-/// same.
+/// The suffix of DoRA's magnitudes, as PEFT writes it; readers take one with ".weight" behind it
+/// for the same.
 inline constexpr const char* magnitude_suffix = ".lora_magnitude_vector";
 
 /// The rows and columns of the matrix that has a tensor's elements: (first, all others), or (1, n)

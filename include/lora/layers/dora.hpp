@@ -13,13 +13,13 @@
 #include "lora/frozen/frozen_passes.hpp"
 #include "lora/random/dropout_mask.hpp"
 
-/// What DoRA (Liu et al., "DoRA: Weight-Decomposed Low-Rank Adaptation", 2024; PEFT 0.21's
-/// use_dora) makes of a LoRA layer: each row of W + s B A gets a length m_o of its own.
+/// What DoRA (Liu et al., "DoRA: Weight-Decomposed Low-Rank Adaptation", 2024, arXiv 2402.09353;
+/// PEFT 0.21's use_dora) makes of a LoRA layer: row o of W + s B A gets a length m_o of its own.
 ///
 ///     z = x (W + s B A)^T,  y = b + g z,  g = m / n,  n_o = ||w_o + s b_o A||
 ///
 /// n is a constant in backward, as the paper's section 4.3 proposes and PEFT does. With dropout,
-/// which is of all that the adapter changes (PEFT's formula):
+/// which here acts on all that the adapter changes (PEFT's formula):
 ///
 ///     z = drop(x) (W + s B A)^T,  y = b + (x - drop(x)) W^T + g z
 namespace lora::dora {
@@ -40,9 +40,9 @@ struct Gains {
   [[nodiscard]] const T* inverse_norm() const { return rows.data() + rows.outerStride(); }
 };
 
-/// Turns norms n (out) at `rows`'s second row into gains of the magnitudes m (out). Throws
-/// StateError, naming `where`, for a row of norm 0 with a magnitude, which has no direction; one
-/// whose magnitude is 0 as well, as of a new adapter over a weight with rows of zeros, stays 0.
+/// Turns the norms n (out) in the second row of `rows` (2, out) into Gains with the magnitudes m
+/// (out). Throws StateError, naming `where`, for an output of norm 0 whose magnitude is not,
+/// because it has no direction. Where both are 0, as in a new adapter over a row of zeros, g is 0.
 template <class T, class Where>
 void to_gains(const T* m, MatrixRef<T> rows, const Where& where) {
   for (Index o = 0; o < rows.cols(); ++o) {
@@ -57,7 +57,7 @@ void to_gains(const T* m, MatrixRef<T> rows, const Where& where) {
   }
 }
 
-/// Computes y = bias + g z, for z (N, out), which y may be; bias (out) or null.
+/// Computes y = bias + g z (N, out). z (N, out) may be y; bias is (out) or null.
 template <class T>
 void scale_outputs(ConstMatrixRef<T> z, const T* gain, const T* bias, MatrixRef<T> y) {
   const Packet<T> zero = Eigen::internal::pset1<Packet<T>>(T(0));
@@ -81,7 +81,7 @@ void scale_outputs(ConstMatrixRef<T> z, const T* gain, const T* bias, MatrixRef<
   });
 }
 
-/// Adds g z to y.
+/// Adds g z to y, both (N, out).
 template <class T>
 void add_scaled(ConstMatrixRef<T> z, const T* gain, MatrixRef<T> y) {
   for_each_row(y.rows(), y.cols(), 4, [&](Index i) {
@@ -143,9 +143,9 @@ void add_magnitude_gradient(ConstMatrixRef<T> dy, ConstMatrixRef<T> z, const T* 
 }
 
 /// Adds the gradient of the magnitudes to dm (1, out) and returns that of z, g dy (N, out), in
-/// memory of `scratch`: what LoRA's backward takes for dy. The gains and z are what Gains::keep
-/// left on the tape, kept(first) and the next. With a `first` of 0 there is no DoRA, and the result
-/// is dy.
+/// memory of `scratch`: LoRA's backward takes it in the place of dy. The gains and z are what
+/// Gains::keep left on the tape, kept(first) and kept(first + 1). A `first` of 0 says that there is
+/// no DoRA, and the result is dy.
 template <class T>
 [[nodiscard]] ConstMatrixRef<T> backward(ConstMatrixRef<T> dy, typename Tape<T>::Frame& frame,
                                          std::size_t first, MatrixRef<T> dm, Scratch& scratch) {

@@ -21,11 +21,10 @@ namespace lora {
 ///
 ///     n_o = ||w_o + s b_o A||,   n_o^2 = ||w_o||^2 + 2 s b_o (A w_o) + s^2 b_o (A A^T) b_o^T
 ///
-/// so that they cost a product of W with `rank` rows. Where B A all but cancels a row, the row is
-/// formed. What is known of W is kept as long as nobody else may write W: the squares of its rows,
-/// and the norms of the last factors for which `recall` was called, which are told by a checksum of
-/// all their bits. Weights in borrowed memory that an adapter can be merged into are read again
-/// every time.
+/// which costs a product of W with `rank` rows. Where B A all but cancels a row, the row is formed.
+/// The sums of squares of W's rows are kept, and so are the norms of the last factors for which
+/// `recall` was called, which it knows again by a checksum of all their bits. Neither is kept where
+/// others may write W: borrowed memory that an adapter can be merged into is read every time.
 ///
 /// Const members may be called by several threads at once and give the same bits for any number of
 /// threads. `compute` allocates nothing from its second call on, nor does `recall` of the same
@@ -35,7 +34,7 @@ class DoraNorms {
  public:
   DoraNorms() : squares_(std::vector<double>()), last_(Last()) {}
 
-  /// Computes the norms n (out) for a (R, in), in the order of W, and b (out, R).
+  /// Computes the norms n (out) for a (R, in), its columns in the order of W's, and b (out, R).
   template <class Frozen>
   void compute(const Frozen& weight, ConstMatrixRef<T> a, ConstMatrixRef<T> b, T s, T* n) const {
     if (!may_keep(weight)) {

@@ -18,7 +18,7 @@ namespace lora {
 
 /// The settings of EvaStarts; the words are those of PEFT's EvaConfig.
 struct EvaOptions {
-  double rho = 2;              ///< a layer's rank becomes at most rho times its own; 1: stays
+  double rho = 2;              ///< a layer's rank grows to at most rho times its own; at least 1
   bool whiten = false;         ///< divides each direction by the root of its singular value
   bool adjust_scaling = true;  ///< alpha grows with the rank, so that the scaling stays
   SvdOptions svd = {};
@@ -34,21 +34,21 @@ struct EvaStart {
 /// Starts of adapters by the data that they will see (Paischer et al., "Explained Variance
 /// Adaptation", 2024, arXiv 2410.07170; PEFT 0.21's init_lora_weights="eva"). A of each layer
 /// begins with the main directions of its inputs, and the ranks go where they explain most: of the
-/// directions of all layers those of the largest share in their layer's variance, as many as the
-/// layers' ranks sum up to. The base model stays as it is.
+/// directions of all layers, those with the largest share in their layer's variance are taken, as
+/// many as the layers' ranks sum up to. The base model stays as it is.
 ///
 ///     EvaStarts<float> eva({layer0.config(), layer1.config()}, {768, 3072});
 ///     while (!eva.converged()) { eva.add(0, x0); eva.add(1, x1); }  // x (N, in) of each layer
 ///     const auto starts = eva.finish();
 ///     start_eva(layer0, starts[0]);
 ///
-/// x should be without the rows of padding, and of labels that do not count. Not for several
-/// threads at once, except for different layers.
+/// x should be without the rows of padding and those whose labels do not count. Not for several
+/// threads at once, except that each may `add` to another layer.
 template <class T>
 class EvaStarts {
  public:
   /// Begins for layers of these settings and in_features. Throws ConfigError for settings or
-  /// options out of range, rho below 1 too, and lists that do not go together.
+  /// options out of range (rho below 1 too), and for lists of unequal lengths.
   EvaStarts(std::vector<LoRAConfig> configs, const std::vector<Index>& in_features,
             const EvaOptions& options = {})
       : configs_(std::move(configs)), options_(options) {

@@ -25,8 +25,8 @@ namespace lora {
 /// is saved, loaded and exchanged; it knows nothing of the frozen weight beside it. Its settings
 /// and shapes are fixed: another rank is another adapter.
 ///
-/// Magnitudes start as the norms of the rows of W + s B A, so a layer gives them to an adapter with
-/// DoRA that comes without.
+/// Magnitudes start as the norms of the rows of W + s B A, so the layer that an adapter with DoRA
+/// is added to gives it those if it has none.
 template <class T>
 class LoRAAdapter {
   static_assert(require_trainable_scalar<T>());
@@ -34,8 +34,9 @@ class LoRAAdapter {
  public:
   using Scalar = T;
 
-  /// Makes the factors for a weight (out, in) as config.init says: A random, and B zero or B A = 0.
-  /// Throws ConfigError for settings out of range and for a start that a seed is not enough for.
+  /// Makes the factors for a weight (out, in) as config.init says: A random, and B zero or such
+  /// that B A = 0. Throws ConfigError for settings out of range and a start that needs more than
+  /// a seed.
   LoRAAdapter(Index out_features, Index in_features, const LoRAConfig& config, std::uint64_t seed)
       : LoRAAdapter(config, zeros(config.rank, in_features), zeros(out_features, config.rank),
                     seed) {
@@ -105,7 +106,7 @@ class LoRAAdapter {
   [[nodiscard]] Parameter<T>& b() { return b_; }
   [[nodiscard]] const Parameter<T>& b() const { return b_; }
 
-  /// Returns the magnitudes m (1, out) of DoRA; empty without it, and before a layer gave some.
+  /// Returns the magnitudes m (1, out) of DoRA; empty without it, and until a layer has given some.
   [[nodiscard]] Parameter<T>& magnitude() { return magnitude_; }
   [[nodiscard]] const Parameter<T>& magnitude() const { return magnitude_; }
 

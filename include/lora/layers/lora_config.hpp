@@ -10,14 +10,14 @@
 
 namespace lora {
 
-/// How A and B start. The first three need nothing but a seed. The others are of W or of data: the
-/// functions that make them set this, and a new adapter of theirs cannot be drawn. After `pissa`
-/// and those behind it the weight beside the adapter is not W any more, but W - s B A at the start.
-/// Either way training starts from the base model.
+/// How A and B start. The first three need nothing but a seed. The others are made of W or of data:
+/// the functions that make them set this, and no new adapter can be drawn with it. With `pissa` and
+/// all after it the weight beside the adapter is no longer W, but W - s B A of the start. Whichever
+/// it is, training starts from what the base model computes.
 enum class LoRAInit {
   kaiming,     ///< A uniform on (-1/sqrt(in), 1/sqrt(in)), B zero: PEFT's init_lora_weights=True
   gaussian,    ///< A normal with standard deviation 1/rank, B zero: PEFT's "gaussian"
-  orthogonal,  ///< A and B random, of B A = 0: see orthogonal(); the rank is even
+  orthogonal,  ///< A and B random with B A = 0: see orthogonal(); the rank is even
   eva,         ///< A the main directions of the inputs, B zero: see EvaStarts
   pissa,       ///< W's main directions: see start_pissa
   fast_pissa,  ///< the same by the randomised search: PEFT's "pissa_niter_N"
@@ -43,7 +43,7 @@ struct LoRAConfig {
   std::optional<double> alpha = {};   ///< any finite number; 2 * rank when left out
   double dropout = 0;                 ///< in [0, 1): of the low-rank path's input, in training
   bool use_rslora = false;            ///< scaling alpha / sqrt(rank) instead of alpha / rank
-  LoRAInit init = LoRAInit::kaiming;  ///< how A starts
+  LoRAInit init = LoRAInit::kaiming;  ///< how A and B start
   bool train_bias = false;            ///< trains the base bias too: PEFT's bias="lora_only"
   bool use_dora = false;              ///< trains the lengths of W + s B A's rows apart: DoRA
   bool freeze_a = false;              ///< A stays as it starts, and backward needs no x: LoRA-FA

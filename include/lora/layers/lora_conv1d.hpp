@@ -16,8 +16,8 @@
 
 namespace lora {
 
-/// The size of a batch of sequences that lie as a matrix (sequences * length, channels): one row a
-/// place, the sequences after one another.
+/// The size of a batch of sequences that lie as a matrix (sequences * length, channels): one row
+/// for each place, one sequence after the other.
 struct SequenceShape {
   Index sequences = 1;
   Index length = 1;
@@ -46,12 +46,12 @@ struct Window1d {
 };
 
 /// A frozen convolution along sequences with a set of trainable low-rank updates (PEFT 0.21's
-/// lora.Conv1d over torch.nn.Conv1d; GPT-2's Conv1D is a linear layer): a LoRAConv2d over images of
-/// one row, which messages speak of, with its formulas, verbs and promises.
+/// lora.Conv1d over torch.nn.Conv1d; GPT-2's Conv1D is a linear layer). It is a LoRAConv2d over
+/// images of one row, with its formulas, verbs and promises; error messages speak of such images.
 ///
-/// x is (places, in_channels), one row a place, where PyTorch has (N, channels, length); y (places,
-/// out_channels). W is (out_channels, in_channels, kernel); in files A is (rank, in_channels,
-/// kernel) and B (out_channels, rank, 1).
+/// x is (places, in_channels), one row for each place, where PyTorch has (N, channels, length); y
+/// is (places, out_channels). W is (out_channels, in_channels, kernel); in files A is (rank,
+/// in_channels, kernel) and B (out_channels, rank, 1).
 template <class T, class Frozen = PackedWeight<T>>
 requires PanelWeight<Frozen, T>
 class LoRAConv1d : public LoRAConv2d<T, Frozen> {

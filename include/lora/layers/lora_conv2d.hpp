@@ -51,9 +51,9 @@ namespace lora {
 ///
 /// in_features() is in_channels * height * width, the elements of a patch. A sees the patches that
 /// W sees, dilated and padded as the window says, so that merging changes nothing. (PEFT 0.21.2
-/// gives A neither: over a dilation it mostly fails, and an adapter that it trained over a
-/// padding_mode other than zeros saw zeros at the border, where it computes something else here.)
-/// Groups are not built.
+/// gives A neither. Over a dilation it mostly fails; over a padding_mode other than zeros its A
+/// sees zeros outside of the image, so that an adapter from there computes something else here at
+/// the border.) Groups and mixed batches are not built.
 ///
 /// Which calls may run at once: see AdapterOwner. Threads that train one layer at the same time
 /// have a tape and Gradients each and call the const backward. A second call of the same shapes

@@ -30,9 +30,9 @@
 
 namespace lora {
 
-/// What an embedding does beside looking up rows.
+/// What an embedding does besides looking up rows.
 struct EmbeddingSettings {
-  double scale = 1;                       ///< of every result: Gemma's sqrt(features)
+  double scale = 1;                       ///< of every result, as Gemma's sqrt(features)
   std::optional<Index> padding_idx = {};  ///< PyTorch's: an entry whose column of A gets no
                                           ///< gradient; see LoRAEmbedding
 };
@@ -43,13 +43,13 @@ struct EmbeddingSettings {
 ///     y[n] = scale (E[id] + s A^T[id] B^T)
 ///
 /// E (entries, features) is the table in any storage whose rows can be read; A (rank, entries)
-/// starts at zero and B (features, rank) standard normal, the other way round from a LoRALinear.
+/// starts at zero and B (features, rank) standard normal, the reverse of a LoRALinear.
 /// s = alpha / rank or alpha / sqrt(rank). As in PEFT there is no dropout, whatever the settings
-/// say, and the entry padding_idx has an update as all others have: its column of A only gets no
-/// gradient, while B's gradient counts its tokens.
+/// say, and the entry padding_idx has an update like all others: its column of A gets no gradient,
+/// but its tokens count in B's.
 ///
 /// A head that is tied to E keeps E: an adapter does not reach it (PEFT without
-/// ensure_weight_tying), but merge() changes the table itself, and so a head over the same memory.
+/// ensure_weight_tying). merge() changes the table itself, and so a head over the same memory.
 ///
 /// Which calls may run at once: see AdapterOwner. Threads that train one layer at the same time
 /// have a tape and Gradients each and call the const backward. A second call of the same shapes
@@ -148,8 +148,8 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   using Owner::replace_adapter;
 
   /// Replaces the active adapter by one of these settings and values, one for each of
-  /// adapter_tensors(config). Throws ShapeError for another number of them, and as the one that
-  /// takes an adapter.
+  /// adapter_tensors(config). Throws ShapeError for another number of them, and what the
+  /// replace_adapter that takes an adapter throws.
   void replace_adapter(const LoRAConfig& config, std::vector<Matrix<T>> values) {
     this->check_replace(config);
     const std::string where = this->at("replace_adapter");
@@ -164,7 +164,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   // ---- Merging ----
 
   /// Adds s A^T B^T to the table in place, after which forward only looks rows up. Whatever else
-  /// reads this memory, as a tied head, sees the sum too. Throws StateError if merged already,
+  /// reads this memory, such as a tied head, sees the sum too. Throws StateError if merged already,
   /// without an adapter that is switched on, or if the memory is read-only.
   void merge(MergeMode mode = MergeMode::reversible) requires MergeableWeight<Frozen, T> {
     const std::string where = this->at("merge");

@@ -102,11 +102,12 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     run_forward(x, used, mask_of(used, frame.mask_step()), xa, gains, z, out);
   }
 
-  /// Computes a mixed batch: each row of x (N, in) with the adapter that `routes` names for it, of
-  /// whatever rank and scaling, or with none; the layer's active adapter means nothing to it. W is
-  /// passed once for all rows. While adapters are switched off every row has none. Throws
-  /// ShapeError, ConfigError for an adapter that the layer does not have (see AdapterRoutes), and
-  /// StateError while merged.
+  /// Computes y (N, out) of a mixed batch: each row of x (N, in) with the adapter that `routes`
+  /// names for it, of whatever rank and scaling, or with none. One pass over W serves all rows.
+  /// Whether an adapter is active does not matter, but for rows of active_adapters; while adapters
+  /// are switched off, no row has one. Throws ShapeError, ConfigError for an adapter with DoRA or
+  /// one that the layer does not have (see AdapterRoutes), and StateError while merged or where an
+  /// adapter of the layer began with part of the weight (see LoRAInit).
   void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, Output<T> y) const {
     const Place where{"LoRALinear::forward(x, routes, y)", this->name()};
     const auto adapters = this->routed_set(routes, where);
@@ -117,9 +118,10 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     run_forward(x, paths, scratch.matrix<T>(paths.groups().places(), paths.rank()), out);
   }
 
-  /// Computes a mixed batch with dropout, and leaves on the tape what backward needs, which then
-  /// adds to the gradients of every adapter that rows are routed to: masks and gradients are those
-  /// of batches of their own. Throws as above.
+  /// Computes a mixed batch with dropout, and leaves on the tape what backward needs. backward then
+  /// adds to the gradients of every adapter that rows are routed to. Masks and gradients are those
+  /// that the rows of each adapter would have in a batch of their own. Throws as above, and
+  /// ConfigError for an adapter with freeze_a.
   void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, Tape<T>& tape, Output<T> y) const {
     const Place where{"LoRALinear::forward(x, routes, tape, y)", this->name()};
     const auto adapters = this->routed_set(routes, where);
@@ -141,7 +143,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   ///     g = dy B,  dB += s dy^T (drop(x) A^T),  dA += s g^T drop(x),
   ///     dx = dy W + (s g A) * mask
   ///
-  /// With DoRA, dy diag(m / n) stands for dy here, but where the mask is 0, and dm_o sums dy z / n.
+  /// With DoRA, dz = dy diag(m / n) takes the place of dy here, dm_o += sum over rows of dy z / n,
+  /// and with dropout dx = (1 - mask) * (dy W) + mask * (dz W + s g A).
   /// x is the forward's, dy (N, out), dx (N, in). The layer must be as it was in that forward: the
   /// same adapter, switched on or off, of the same scaling. Throws ShapeError and StateError,
   /// before anything changes.

@@ -106,9 +106,9 @@ class LoRALinearGroup {
     run_forward(x, used, frame.mask_step(), xa, gains, z, out);
   }
 
-  /// Computes a mixed batch; see LoRALinear. Every part has the adapters that the routes name, or,
-  /// where they are bound to a snapshot, adds nothing for those that it lacks. Throws ShapeError,
-  /// ConfigError and StateError as the parts do.
+  /// Computes a mixed batch; see LoRALinear. Every part has the adapters that the routes name or,
+  /// where they are bound to a snapshot, adds nothing to the rows of those that it lacks. Throws
+  /// ShapeError, ConfigError and StateError as the parts do.
   void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, OutputList<T> y) const {
     constexpr const char* call = "LoRALinearGroup::forward(x, routes, y)";
     check_outputs(x, y, call);

@@ -113,7 +113,8 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     this->replace_with_weight(std::move(adapter));
   }
 
-  /// Throws what start_from would throw for a start that fits; messages begin with `where`.
+  /// Throws what start_from would throw for a start that fits, and ConfigError for a layer of a
+  /// kind that has no starts; messages begin with `where`.
   template <class Where>
   void require_splittable(const Where& where) const requires MergeableWeight<Frozen, T> {
     if constexpr (!requires { requires Layer::takes_starts; })
@@ -224,8 +225,8 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   }
 
   /// Lists what trains in mixed batches that are routed to these adapters: their A and B, and the
-  /// bias if it does. Each tenant's go to an optimizer of its own: those of one layer share their
-  /// names. Throws ConfigError for an adapter that is not there.
+  /// bias if it does. Each adapter needs an optimizer of its own, because the parameters of all
+  /// adapters of a layer have the same names. Throws ConfigError for an adapter that is not there.
   [[nodiscard]] ParameterList<T> parameters(const std::vector<std::string>& adapter_names) {
     const std::string where = this->at("parameters");
     const auto adapters = this->adapters();

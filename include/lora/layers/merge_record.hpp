@@ -79,7 +79,7 @@ class MergeRecord {
     change(weight, mode, [&] { weight.add_low_rank(scale, b, a); });
   }
 
-  /// Lets `weight` be `merged`, of its shape.
+  /// Sets `weight` to `merged`, which has its shape, instead of adding factors.
   template <class Weight>
   requires MergeableWeight<Weight, T>
   void merge(Weight& weight, ConstMatrixRef<T> merged, MergeMode mode) {

@@ -15,8 +15,8 @@
 
 namespace lora {
 
-/// Returns the settings of an adapter that says the same with factors of twice the rank: alpha is
-/// such that the scaling stays, 2 alpha or, rank stabilised, sqrt(2) alpha.
+/// Returns the settings of an adapter of twice the rank with the same scaling: alpha becomes 2
+/// alpha or, with use_rslora, sqrt(2) alpha.
 [[nodiscard]] inline LoRAConfig at_twice_the_rank(LoRAConfig config) {
   config.alpha = config.alpha_or_default() * (config.use_rslora ? std::sqrt(2.0) : 2.0);
   config.rank *= 2;
@@ -62,7 +62,7 @@ class PlainAdapter {
     return tensors;
   }
 
-  /// Throws ConfigError always: it is made to be saved.
+  /// Throws ConfigError always: it is made to be saved, and nothing is loaded into it.
   void check_replace(const LoRAConfig&) const {
     throw ConfigError(message(Place{"PlainAdapter", name()}, ": load into the layer itself"));
   }

@@ -31,8 +31,8 @@ class RoutedPaths {
   using Path = grouped_low_rank::Path<T>;
 
   /// Finds the adapters. check(adapter) throws for one that the layer cannot compute with. Throws
-  /// ConfigError, naming `where`, for a name that the set does not have, unless `may_lack`; while
-  /// adapters are switched off it has none to add, as in PEFT.
+  /// ConfigError, naming `where`, for a name that the set does not have, unless `may_lack`. While
+  /// the adapters are switched off, nothing is added to any row, as in PEFT.
   template <class Where, class Check>
   RoutedPaths(const Set& set, const Layout& layout, bool may_lack, const Where& where,
               const Check& check)

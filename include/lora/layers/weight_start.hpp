@@ -14,9 +14,9 @@
 
 namespace lora {
 
-/// Starts the active adapter of `layer` with the start that `make(weight, rank, scaling)` returns,
-/// a SplitStart, and leaves W - s B A in the layer's weight: what the functions below do. Returns
-/// the factors that training begins with, which PlainAdapter asks for afterwards. Throws what
+/// Starts the active adapter of `layer` with the SplitStart that `make(weight, rank, scaling)`
+/// returns, and leaves W - s B A in the layer's weight; the functions below do it so. Returns the
+/// factors that training begins with, which PlainAdapter asks for afterwards. Throws what
 /// LoRAOverWeight::start_from throws, before anything is computed, and what `make` throws, naming
 /// the layer; then nothing has changed. The layer must not compute meanwhile.
 template <class T, class Make>

@@ -84,7 +84,7 @@ void max_pooling(ConstMatrixRef<T> x, const ImageShape& in, const Window& window
 /// Computes y (pixels, C): of each window of x (in.rows(), C) the largest element of each channel.
 /// Pixels outside of the image are no elements. y is no part of x. Throws ShapeError, and
 /// ConfigError for a window of more than 256 pixels, with padding of more than half of it, or with
-/// a dilation. As PyTorch's MaxPool2d.
+/// a dilation or a padding_mode. As PyTorch's MaxPool2d.
 template <class T>
 void max_pooling(ConstMatrixRef<T> x, const ImageShape& in, const Window& window, Output<T> y) {
   detail::max_pooling<T>(x, in, window, y, nullptr);

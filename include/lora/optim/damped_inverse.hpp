@@ -8,9 +8,9 @@
 
 namespace lora {
 
-/// Returns (M M^T + damping I)^-1 for the rows of `rows`, M (R, n), R small: what torch.linalg.pinv
-/// makes of it, so that directions of eigenvalues below R epsilon times the largest are left out.
-/// Summed in double; the same bits for any number of threads.
+/// Returns (M M^T + damping I)^-1 (R, R) for M = `rows` (R, n) with a small R, as torch.linalg.pinv
+/// computes it: directions whose eigenvalue is below R epsilon times the largest are left out.
+/// Computed in double; the same bits for any number of threads.
 template <class T>
 [[nodiscard]] Matrix<T> damped_inverse(ConstMatrixRef<T> rows, double damping) {
   const ThreadLimit limit(1);  // Eigen's own products depend on the number of threads

@@ -16,23 +16,25 @@
 
 namespace lora {
 
-/// The optimizer of LoRA-FA: an AdamW over B's gradient as it would be nearest to that of W, while
-/// A stays frozen (Zhang et al., "LoRA-FA", 2023, arXiv 2308.03303; PEFT 0.21's
-/// create_lorafa_optimizer):
+/// The optimizer of LoRA-FA: while A stays frozen, B steps by AdamW with the gradient that changes
+/// W as nearly as it can to W's own gradient (Zhang et al., "LoRA-FA", 2023, arXiv 2308.03303; PEFT
+/// 0.21's create_lorafa_optimizer):
 ///
 ///     dB <- dB (A A^T + 1e-8 I)^-1 / s^2
 ///
-/// s is alpha / rank, or alpha / sqrt(rank). Other parameters, a head's, are AdamW's. PEFT's adds
-/// epsilon, 1e-6, to the root of v before the correction of v's bias, and decays after the step.
+/// s is alpha / rank, or alpha / sqrt(rank). Other parameters, such as a head's, are AdamW's.
+/// Unlike AdamW here, PEFT's optimizer adds epsilon, 1e-6, to the root of v before v's bias is
+/// corrected, and decays after the step.
 ///
 ///     LoRALinear<float> layer(weight, {.rank = 8, .freeze_a = true}, /*seed=*/1);
-///     LoRAFA<float> optimizer({.learning_rate = 1e-3, .epsilon = 1e-6, .weight_decay = 0},
-///     {layer});
+///     const AdamWConfig config{.learning_rate = 1e-3, .epsilon = 1e-6, .weight_decay = 0};
+///     LoRAFA<float> optimizer(config, {layer});
 template <class T>
 class LoRAFA {
  public:
   /// Begins for `layers`, which must outlive this and stay where they are. Throws ConfigError for
-  /// settings that AdamW refuses, for no layers, and for a layer whose A trains.
+  /// settings that AdamW refuses, if there are no layers, and for a layer whose A trains or whose
+  /// scaling is 0.
   LoRAFA(AdamWConfig config, std::vector<AdaptedLayerRef<T>> layers)
       : inner_(std::move(config)), layers_(std::move(layers)) {
     if (layers_.empty()) throw ConfigError("LoRAFA: there are no layers");
@@ -65,7 +67,7 @@ class LoRAFA {
   /// Sets the learning rate of the steps to come. Throws ConfigError unless finite and >= 0.
   void set_learning_rate(double learning_rate) { inner_.set_learning_rate(learning_rate); }
 
-  /// Returns a copy of what it remembers, an AdamW's state.
+  /// Returns a copy of what it remembers, which is an AdamW's state.
   [[nodiscard]] OptimizerState<T> state() const { return inner_.state(); }
 
   /// Goes on from `state`. Throws StateError if it is another optimizer's or incomplete.

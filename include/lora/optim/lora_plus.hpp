@@ -16,17 +16,17 @@ struct LoRAPlusOptions {
 };
 
 /// Returns `config`, of an AdamW or an SGD, with the groups of LoRA+ (Hayou, Ghosh and Yu, "LoRA+",
-/// 2024; PEFT 0.21's create_loraplus_optimizer): B, and every vector among `parameters` as biases,
-/// norms and magnitudes, at `options.ratio` times the learning rate; the factors of embeddings at a
-/// rate of their own; the rest, A and a head's weight, at the learning rate. What is called a bias
-/// does not decay, nor do the weights of a LayerNorm; the rest as the config says (in PEFT 0, its
-/// loraplus_weight_decay).
+/// 2024, arXiv 2402.12354; PEFT 0.21's create_loraplus_optimizer). B, and every vector among
+/// `parameters` (biases, norms, magnitudes), learn at `options.ratio` times the learning rate, the
+/// factors of embeddings at a rate of their own, and the rest, A and a head's weight, at the
+/// learning rate. What is called a bias does not decay, nor do the weights of norms; the rest does
+/// as the config says (in PEFT by loraplus_weight_decay, 0 by default).
 ///
-///     AdamW<float> optimizer(with_lora_plus<float>(AdamWConfig{.learning_rate = 1e-4},
-///     parameters));
+///     const AdamWConfig config{.learning_rate = 1e-4};
+///     AdamW<float> optimizer(with_lora_plus<float>(config, parameters));
 ///
 /// Throws ConfigError for numbers that are negative or not finite, for a config that has groups
-/// already, if no parameter is a B, and for an embedding's rate beside a learning rate of 0.
+/// already, if no parameter is a B, and for an embedding's factors if the learning rate is 0.
 template <class T, class Config>
 [[nodiscard]] Config with_lora_plus(Config config, const ParameterList<T>& parameters,
                                     const LoRAPlusOptions& options = {}) {

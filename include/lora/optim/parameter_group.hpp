@@ -18,7 +18,7 @@ struct ParameterGroup {
   double learning_rate_ratio = 1;           ///< times the optimizer's learning rate
   std::optional<double> weight_decay = {};  ///< instead of the optimizer's
   bool may_match_nothing = false;           ///< as a group for biases, where a model may have none
-  bool whole_name = false;                  ///< name_contains is the whole name of one parameter
+  bool whole_name = false;                  ///< name_contains is a parameter's whole name
 
   friend bool operator==(const ParameterGroup&, const ParameterGroup&) = default;
 };

@@ -14,8 +14,8 @@
 
 namespace lora {
 
-/// Replaces the gradients of every A (rank, in) and B (out, rank) among `parameters` by those of
-/// the metric under which both learn alike, whatever their sizes (Zhang and Pilanci, "Riemannian
+/// Replaces the gradients of every A (rank, in) and B (out, rank) among `parameters` by those under
+/// a metric in which both learn alike, however large each is (Zhang and Pilanci, "Riemannian
 /// preconditioned LoRA", 2024, arXiv 2402.02347; PEFT 0.21's create_riemannian_optimizer):
 ///
 ///     dA <- (B^T B + damping I)^-1 dA,    dB <- dB (A A^T + damping I)^-1

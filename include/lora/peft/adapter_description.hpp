@@ -171,8 +171,7 @@ void check_stored_whole(const PeftConfig& config, const std::vector<std::string>
 /// Throws ConfigError if there is no layer, for a layer or parameter without a name and two of one
 /// name, if the layers differ in use_rslora, use_dora or dropout, for which a file has one value,
 /// for weights changed by a start that PEFT does not repeat (fast PiSSA, CorDA, LoRA-GA: save a
-/// PlainAdapter),
-/// and if modules_to_save cannot say what is stored whole.
+/// PlainAdapter), and if modules_to_save cannot say what is stored whole.
 template <class T>
 [[nodiscard]] PeftConfig describe_adapters(
     std::span<const AdaptedLayerView<T>> layers,

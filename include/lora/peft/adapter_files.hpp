@@ -33,7 +33,7 @@ inline std::string without_weight(std::string name) {
 
 /// Returns the name of a file's tensor in the base model, or nothing for a key without PEFT's
 /// prefix. The adapter's name "default" is left out where PEFT accepts it: lora_A.default.weight,
-/// and so is what PEFT does not write behind magnitudes of DoRA: lora_magnitude_vector.weight.
+/// and so is a ".weight" behind magnitudes of DoRA, which PEFT does not write.
 [[nodiscard]] inline std::string tensor_name(std::string_view key) {
   if (!key.starts_with(detail::key_prefix)) return {};
   std::string name(key.substr(detail::key_prefix.size()));

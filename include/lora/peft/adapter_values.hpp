@@ -30,10 +30,10 @@ struct LoRAFactors {
   StoredTensor<T> a;          ///< (rank, in), or (rank, vocabulary) of an embedding
   StoredTensor<T> b;          ///< (out, rank)
   bool is_embedding = false;  ///< stored as lora_embedding_A and lora_embedding_B
-  std::optional<StoredTensor<T>> magnitude = {};  ///< (out) of a linear layer with DoRA
+  std::optional<StoredTensor<T>> magnitude = {};  ///< DoRA's, (out) or a convolution's shape
 
-  /// Says that A and B, which have `rank` rows and columns by now, are the whole update: their
-  /// shapes follow, and alpha = rank without use_rslora makes the scaling 1.
+  /// Sets the settings and shapes to those of A and B, which have `rank` rows and columns by now
+  /// and are the whole update: alpha = rank without use_rslora makes the scaling 1.
   void set_rank(Index rank) {
     config.rank = rank;
     config.alpha = static_cast<double>(rank);
@@ -72,9 +72,9 @@ struct AdapterReadOptions {
 };
 
 /// Reads an adapter that PEFT or save_adapter wrote; F64, F32, F16 and BF16 are converted to T.
-/// Throws FileError for whatever load_adapter refuses that can be seen without a model: a factor
-/// without the other, and one whose rank is not that of adapter_config.json. Throws it as well for
-/// an adapter of a changed base, unless the options allow it.
+/// Throws FileError for whatever load_adapter refuses that can be seen without a model, such as a
+/// factor without the other, a rank that is not that of adapter_config.json, or missing magnitudes
+/// of DoRA, and for an adapter of a changed base unless the options allow it.
 template <class T>
 [[nodiscard]] AdapterValues<T> read_adapter(const std::filesystem::path& directory,
                                             const AdapterReadOptions& options = {}) {

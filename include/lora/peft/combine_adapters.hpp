@@ -194,17 +194,17 @@ template <class T>
 
 }  // namespace detail
 
-/// Combines adapters of one model into one, module by module (see combine_factors): the sum of
-/// weight * scaling * B A, or what combine_factors makes of the type. Every module has alpha = rank
-/// and so a scaling of 1, whatever use_rslora the adapters have (as of PEFT 0.21.2, which keeps it,
-/// every combination with it is too large by sqrt(rank)). Where an adapter lacks a module, it adds
-/// nothing there. Names, where empty, become "0", "1" and so on. The svd types have one rank for
-/// all modules, svd_rank or the largest there is.
+/// Combines adapters of one model into one, module by module: the sum of weight * scaling * B A, or
+/// what combine_factors makes of another type. Every module gets alpha = rank without use_rslora,
+/// and so a scaling of 1. (PEFT 0.21.2 keeps use_rslora, which makes its combinations too large by
+/// sqrt(rank).) Where an adapter lacks a module, it adds nothing there. Empty names become "0", "1"
+/// and so on. The svd types have one rank for all modules, svd_rank or the largest there is.
 ///
-/// The rest of the settings is the first adapter's; target_modules is the union, or a list of all
-/// modules where there is no such. What one adapter stores whole (modules_to_save) is taken over as
-/// it is. Throws ConfigError for two adapters that store the same whole, for trained biases and
-/// what else is more than factors, and otherwise, naming the module, as combine_factors.
+/// The other settings are the first adapter's; target_modules is the union, or where that cannot be
+/// written a list of all modules. What one adapter stores whole (modules_to_save) is taken over.
+/// Throws ConfigError where two adapters store unequal tensors under one name, for trained biases,
+/// DoRA and what else is more than factors; ShapeError for adapters of different models; and what
+/// combine_factors throws, naming the module.
 template <class T>
 [[nodiscard]] AdapterValues<T> combine_adapters(std::vector<WeightedAdapter<T>> adapters,
                                                 CombineOptions options = {}) {

@@ -33,10 +33,10 @@ void require_rank(const LoRAFactors<T>& factors, const std::string& module, cons
 
 }  // namespace detail
 
-/// Makes adapter.config say what is so of adapter.modules: their ranks and alphas, the most common
-/// one and a pattern for each exception, and target_modules, which stays where it selects them all
-/// and otherwise becomes a pattern of their names. Throws ConfigError if there is no module, or if
-/// they differ in use_rslora, for which a file has one value.
+/// Makes adapter.config agree with adapter.modules: it gets their most common rank and alpha, and a
+/// pattern for each exception; target_modules stays where it selects them all, and otherwise
+/// becomes a pattern of their names. Throws ConfigError if there is no module, or if modules differ
+/// in use_rslora, for which a file has one value.
 template <class T>
 void describe_values(AdapterValues<T>& adapter) {
   if (adapter.modules.empty()) throw ConfigError("describe_values: there is no adapted module");

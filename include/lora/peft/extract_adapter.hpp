@@ -24,23 +24,23 @@ namespace lora::peft {
 /// The settings of extract_adapter.
 struct ExtractOptions {
   RankChoice choice = {};   ///< of each module's update
-  bool embeddings = false;  ///< takes embeddings in, which are left out otherwise
-  /// Weights of linear modules other than lm_head are (in, out); has_transposed_weights of the base
-  /// when left out.
+  bool embeddings = false;  ///< extracts embeddings too, which are left out otherwise
+  /// Whether the weights of linear modules other than lm_head are (in, out); when left out, what
+  /// has_transposed_weights says of the base.
   std::optional<bool> fan_in_fan_out = {};
-  std::string prefix = {};  ///< before the files' names: "transformer." of GPT-2's
+  std::string prefix = {};  ///< put before modules' names: "transformer." for GPT-2's files
   SvdOptions svd = {};
-  /// Is told of each tensor before it is looked at: its name, place and the number of all.
+  /// Called with each tensor before it is looked at: its name, its place, and how many there are.
   std::function<void(const std::string& name, std::size_t place, std::size_t count)> progress = {};
 };
 
-/// What an adapter has of the difference of one module's weights.
+/// What an adapter has of the difference between one module's weights.
 struct ExtractedModule {
   Index rank = 0;
   double norm = 0;   ///< Frobenius norm of W_tuned - W_base
   double error = 0;  ///< that of what the adapter lacks of it
 
-  /// Returns error / norm.
+  /// Returns error / norm; 0 for a difference of zero.
   [[nodiscard]] double relative_error() const { return norm > 0 ? error / norm : 0; }
 };
 
@@ -94,13 +94,14 @@ template <class T>
 
 /// Extracts an adapter from a model and one that was tuned from it: for each linear weight that
 /// differs, B A close to W_tuned - W_base (approximate_update) with a scaling of 1. The files stay
-/// mapped and one layer is in memory at a time. What else differs is left out and listed:
-/// vectors (biases, norms), embeddings unless options.embeddings (by their names: "embed", wte,
-/// wpe, shared), tensors of other dimensions, and what only one of the models has.
+/// mapped and one layer is in memory at a time. What else differs is left out and listed with the
+/// reason: vectors (biases, norms), embeddings unless options.embeddings (by their names: "embed",
+/// wte, wpe, shared), tensors of other dimensions, numbers that are not floating (quantised
+/// weights), and what only one of the models has.
 ///
-/// Throws FileError where a tensor's shapes differ, for quantised weights and whatever is wrong in
-/// the files, and ConfigError where no linear weight differs, for options out of range and for
-/// numbers that are not finite.
+/// Throws FileError where a tensor's shapes differ, for a quantised weight whose tuned one is
+/// floating, and for whatever is wrong with the files; ConfigError where no linear weight differs,
+/// for options out of range and for numbers that are not finite.
 template <class T>
 [[nodiscard]] ExtractedAdapter<T> extract_adapter(io::ModelReader& base, io::ModelReader& tuned,
                                                   const ExtractOptions& options) {

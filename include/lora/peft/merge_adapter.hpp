@@ -24,7 +24,7 @@ namespace lora::peft {
 /// The settings of merge_adapter.
 struct MergeOptions {
   double weight = 1;  ///< what the update is multiplied by; -1 takes a merged one out again
-  /// Is told of each tensor before it is written: its name, place and the number of all.
+  /// Called with each tensor before it is written: its name, its place, and how many there are.
   std::function<void(const std::string& name, std::size_t place, std::size_t count)> progress = {};
 };
 
@@ -32,7 +32,7 @@ struct MergeOptions {
 struct MergeReport {
   std::vector<std::string> merged;    ///< tensors that an update was added to
   std::vector<std::string> replaced;  ///< of modules stored whole, and trained biases
-  std::vector<std::string> added;     ///< those that the base has not: a new head
+  std::vector<std::string> added;     ///< those that the base lacks: a new head
 };
 
 namespace detail {

@@ -20,8 +20,8 @@ using ModuleNames = std::variant<std::monostate, std::vector<std::string>, std::
 /// last two belong to a changed base, W - s B A at the start, which PEFT makes again when it loads.
 using InitLoraWeights = std::variant<std::monostate, bool, std::string>;
 
-/// Returns the start that `init` names: LoRAInit::kaiming where it names none of ours that a loaded
-/// adapter would have to know about.
+/// Returns the start that `init` names; LoRAInit::kaiming for all that make no difference to an
+/// adapter that is loaded ("eva", "mica", true, false, null).
 [[nodiscard]] inline LoRAInit start_of(const InitLoraWeights& init) {
   const auto* word = std::get_if<std::string>(&init);
   if (word != nullptr)

@@ -12,8 +12,9 @@
 
 namespace lora::peft {
 
-/// Returns what a registry takes of `values`. Throws ConfigError for an adapter with tensors beside
-/// its factors (biases, modules stored whole): they would be those of all adapters of the model.
+/// Returns `values` as a registry takes them. Throws ConfigError for an adapter with tensors
+/// besides its factors (biases, modules stored whole): all adapters of the model would have to
+/// share them.
 template <class T>
 [[nodiscard]] typename AdapterRegistry<T>::Modules registry_modules(AdapterValues<T> values) {
   if (!values.others.empty())
@@ -42,7 +43,7 @@ void add_adapter(AdapterRegistry<T>& registry, const std::string& name,
   add_adapter(registry, name, read_adapter<T>(directory));
 }
 
-/// Puts the adapter of `directory` in the place of that called `name`; see
+/// Puts the adapter of `directory` in the place of the one called `name`; see
 /// AdapterRegistry::replace. Throws as above.
 template <class T>
 void replace_adapter(AdapterRegistry<T>& registry, const std::string& name,

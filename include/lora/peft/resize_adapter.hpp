@@ -28,11 +28,12 @@ struct ResizedAdapter {
 };
 
 /// Gives every module of `adapter` the rank that `choice` makes of the singular values of its
-/// update, the best approximation there is of that rank (resize_factors). alpha becomes the rank,
-/// so that every scaling is 1, with or without use_rslora before. What is stored whole stays, and
-/// so do DoRA's magnitudes.
-/// Throws ConfigError for a choice out of range, naming the module for numbers that are not
-/// finite, and ShapeError for factors without a product, as of grouped convolutions.
+/// update, with the best approximation that there is of that rank (resize_factors). alpha becomes
+/// the rank and use_rslora false, so that every scaling is 1. What is stored whole stays, and so do
+/// DoRA's magnitudes.
+///
+/// Throws ConfigError for a choice out of range and, naming the module, for numbers that are not
+/// finite; ShapeError for factors that have no product, as those of grouped convolutions.
 template <class T>
 [[nodiscard]] ResizedAdapter<T> resize_adapter(const AdapterValues<T>& adapter,
                                                const RankChoice& choice) {

@@ -11,14 +11,15 @@
 
 namespace lora::peft {
 
-/// Saves an adapter that read_adapter read, or that was made of such, as save_adapter saves layers:
-/// `directory`, made if there is none, then holds adapter_config.json and adapter_model.safetensors
-/// with the numbers as `dtype`, and a crash leaves the old ones or the new ones in them.
+/// Saves an adapter that is in memory, as read_adapter returns it, in the way in which save_adapter
+/// saves layers: `directory`, made if there is none, then holds adapter_config.json and
+/// adapter_model.safetensors with the numbers as `dtype`; after a crash each of the two is the old
+/// file or the new one.
 ///
-/// Throws ConfigError where config does not give a module the rank and scaling that its factors
-/// have, does not select it (see describe_values), or says of use_dora what is not so; ShapeError
-/// for factors of another rank, and FileError for a number outside of dtype's range and where the
-/// files cannot be written.
+/// Throws ConfigError if there is no module, and where config does not give a module the rank and
+/// scaling that its factors have, does not select it (see describe_values), or has another
+/// use_dora; ShapeError for factors of another rank; FileError for a number outside of dtype's
+/// range and where the files cannot be written.
 template <class T>
 void save_adapter(const std::filesystem::path& directory, const AdapterValues<T>& adapter,
                   io::DType dtype = io::dtype_of<T>) {

@@ -24,8 +24,8 @@ namespace detail {
 }  // namespace detail
 
 /// Tells whether the model in `directory` keeps the weights of its linear modules as (in, out), as
-/// transformers' Conv1D does: by its config.json, for the types GPT-2, GPT and ImageGPT. Without a
-/// config.json it is taken not to. Throws FileError for one that is no JSON.
+/// transformers' Conv1D does: those do whose config.json has the type of GPT-2, GPT or ImageGPT.
+/// Without a config.json the answer is no. Throws FileError for one that is not JSON.
 [[nodiscard]] inline bool has_transposed_weights(const std::filesystem::path& directory) {
   const io::Json config = detail::config_of(directory);
   if (!config.contains("model_type")) return false;

@@ -168,7 +168,7 @@ inline void write_safetensors(
 /// Writes the bytes of a safetensors file, one tensor after the other, for files that are larger
 /// than memory: `bytes(plan)` is called for each plan, in the file's order, and returns a range of
 /// its bytes, which are written before the next call. Throws as write_safetensors, and what `bytes`
-/// throws.
+/// throws; what was written of the file is then incomplete, and is not to be committed.
 template <class Bytes>
 void stream_safetensors(AtomicFile& file, std::vector<TensorPlan> plans, const Bytes& bytes,
                         const std::map<std::string, std::string>& metadata = pytorch_metadata()) {

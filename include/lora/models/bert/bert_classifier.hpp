@@ -53,8 +53,9 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
   }
 
   /// Computes a mixed batch: each text with the adapter that `routes` name for it, or none. They
-  /// are bound (AdapterRegistry::bind), so that all layers have the adapters of one moment. Throws
-  /// StateError if they are not, ShapeError unless they are of as many texts, and as above.
+  /// must be bound (AdapterRegistry::bind), so that all layers have the adapters of one moment.
+  /// Throws StateError if they are not and where an embedding has an adapter, ShapeError unless
+  /// they are of as many texts, and as above.
   void forward(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> logits) const {
     require_text_routes(routes, batch.sequences().size(), "BertClassifier::forward");
     check(batch);
@@ -112,7 +113,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
     mean_pooling<T>(hidden, batch.sequences(), y);
   }
 
-  /// Calls action(layer) with each LoRALinear that has an adapter.
+  /// Calls action(layer) with each LoRALinear and LoRAEmbedding that has an adapter.
   template <class Action>
   void for_each_adapted(const Action& action) {
     encoder_.for_each_adapted(action);

@@ -67,7 +67,7 @@ class BertEncoder {
     stack_.list(list);
   }
 
-  /// Calls action(layer) with each LoRALinear that has an adapter.
+  /// Calls action(layer) with each LoRALinear and LoRAEmbedding that has an adapter.
   template <class Action>
   void for_each_adapted(const Action& action) {
     embeddings_.for_each_adapted(action);

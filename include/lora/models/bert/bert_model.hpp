@@ -44,8 +44,9 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   }
 
   /// Computes a mixed batch: each text with the adapter that `routes` name for it, or none. They
-  /// are bound (AdapterRegistry::bind), so that all layers have the adapters of one moment. Throws
-  /// StateError if they are not, ShapeError unless they are of as many texts, and as above.
+  /// must be bound (AdapterRegistry::bind), so that all layers have the adapters of one moment.
+  /// Throws StateError if they are not and where an embedding has an adapter, ShapeError unless
+  /// they are of as many texts, and as above.
   void forward(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> hidden) const {
     Scratch scratch;
     copy(routed(batch, routes, "BertModel::forward", scratch), hidden, "BertModel::forward");
@@ -115,7 +116,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
     mean_pooling<T>(routed(batch, routes, "BertModel::embed", scratch), batch.sequences(), y);
   }
 
-  /// Calls action(layer) with each LoRALinear that has an adapter.
+  /// Calls action(layer) with each LoRALinear and LoRAEmbedding that has an adapter.
   template <class Action>
   void for_each_adapted(const Action& action) {
     encoder_.for_each_adapted(action);

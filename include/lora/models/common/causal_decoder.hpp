@@ -35,7 +35,7 @@ struct DecoderSizes {
 /// family's class, which derives from it; `Parts` says what that is made of:
 ///
 ///     Scalar, FrozenStorage, Config
-///     Block                    see LayerStack; decode(x, angles, counts, cache, layer, y) const
+///     Block                    see LayerStack; decode(x, angles, counts, cache, layer, y, routes)
 ///     Norm                     a ModulePreNorm
 ///     Positions                RotaryPositions or LearnedPositions
 ///     name                     the model's in messages
@@ -70,8 +70,9 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
   }
 
   /// Computes a mixed batch: each text with the adapter that `routes` name for it, or none. They
-  /// are bound (AdapterRegistry::bind), so that all layers have the adapters of one moment. Throws
-  /// StateError if they are not, ShapeError unless they are of as many texts, and as above.
+  /// must be bound (AdapterRegistry::bind), so that all layers have the adapters of one moment.
+  /// Throws StateError if they are not and where an embedding has an adapter, ShapeError unless
+  /// they are of as many texts, and as above.
   void forward(const CausalBatch& batch, const AdapterRoutes& routes, Output<T> hidden) const {
     require_text_routes(routes, batch.sequences().size(), forward_place().call);
     const AdapterRoutes rows = row_routes(routes, batch.sequences());
@@ -192,9 +193,9 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     run_next(ids, counts, cache, nullptr, logits);
   }
 
-  /// Does the same of texts with an adapter each, or none: `routes` are of as many texts as the
-  /// cache, and bound; see forward. A text's adapter stays the same from its first token on, or its
-  /// keys and values would be another's.
+  /// Does the same of texts with an adapter each, or none: `routes` are bound and of as many texts
+  /// as the cache; see forward. A text must keep its adapter from its first token on, because the
+  /// cache has the keys and values that it gave.
   void next_logits(std::span<const int> ids, std::span<const int> counts, KVCache<T>& cache,
                    const AdapterRoutes& routes, Output<T> logits) const {
     require_text_routes(routes, static_cast<Index>(counts.size()), "CausalDecoder::next_logits");

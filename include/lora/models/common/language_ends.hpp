@@ -89,8 +89,8 @@ class LanguageEnds {
     return lora_ || table_.size() > 0 || (shared_ && std::holds_alternative<Linear<T>>(head_));
   }
 
-  /// Computes y (N, D), the embeddings of tokens that the caller has checked.
-  /// Of adapted ones a tape keeps what embed_backward needs.
+  /// Computes y (N, D), the embeddings of tokens that the caller has checked. Where they are
+  /// adapted, a tape keeps what embed_backward needs.
   void embed(std::span<const int> ids, Tape<T>* tape, MatrixRef<T> y) const {
     if (lora_) return tape == nullptr ? lora_->forward(ids, y) : lora_->forward(ids, *tape, y);
     for (std::size_t i = 0; i < ids.size(); ++i)

@@ -27,7 +27,7 @@ namespace lora::models {
 ///
 /// where y, dy (rows.count(), D) are the block's output and its gradient, dy is working memory
 /// afterwards, and dx is null or where the gradient of x goes: dy itself where rows.all(). The last
-/// block may compute less rows than the others.
+/// block may compute fewer rows than the others.
 template <class Block>
 class LayerStack {
  public:

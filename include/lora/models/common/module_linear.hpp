@@ -112,9 +112,8 @@ class ModuleLinear {
   ModuleLinear(ModelBuilder<T>& builder, const std::string& name, const LinearSizes& sizes)
       : layer_(make(builder, name, sizes)) {}
 
-  /// Computes y (N, out) for x (N, in); with a tape with dropout, and it keeps what backward needs;
-  /// with routes each row with its adapter, but for a module that trains as a whole, which all rows
-  /// share.
+  /// Computes y (N, out) for x (N, in); with a tape with dropout, and it keeps what backward needs.
+  /// With routes each row has its adapter; a module that trains as a whole is shared by all rows.
   void forward(ConstMatrixRef<T> x, Tape<T>* tape, Output<T> y,
                const AdapterRoutes* routes = nullptr) const {
     std::visit(
@@ -141,8 +140,8 @@ class ModuleLinear {
     std::visit([&](const auto& layer) { layer.backward(x, dy, tape, target); }, layer_);
   }
 
-  /// Tells whether backward looks at x: not where at most the bias trains. An adapter that is not
-  /// active may be that of a mixed batch.
+  /// Tells whether backward looks at x: not where at most the bias trains. Adapters that are not
+  /// active count too, because mixed batches may be routed to them.
   [[nodiscard]] bool needs_input() const {
     const auto* lora = std::get_if<Lora>(&layer_);
     return lora == nullptr || !lora->adapters()->empty();

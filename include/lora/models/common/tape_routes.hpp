@@ -7,7 +7,7 @@
 
 namespace lora::models {
 
-/// The routes of a mixed batch in a model's forward, which its backward follows.
+/// The routes of a mixed batch, on the tape of a model: forward and backward follow the same.
 class TapeRoutes {
  public:
   /// Forgets them: the next batch is not mixed.

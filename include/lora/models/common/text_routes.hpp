@@ -10,9 +10,8 @@
 
 namespace lora::models {
 
-/// Throws, naming `where`, unless `routes` name an adapter for each of `texts` texts, and are
-/// bound, so that all layers of a model compute with the adapters of one moment: StateError if they
-/// are not, ShapeError for another number.
+/// Throws, naming `where`, unless `routes` are bound, so that all layers of a model compute with
+/// the adapters of one moment (StateError), and are of `texts` texts (ShapeError).
 inline void require_text_routes(const AdapterRoutes& routes, Index texts, std::string_view where) {
   if (routes.snapshot() == nullptr)
     throw StateError(message(where,
@@ -23,7 +22,7 @@ inline void require_text_routes(const AdapterRoutes& routes, Index texts, std::s
                              texts, " of the batch"));
 }
 
-/// Throws StateError, naming `where`, for an embedding with adapters: its active one would serve
+/// Throws StateError, naming `where`, if embeddings are `adapted`: the active adapter would serve
 /// all texts, whatever the routes say.
 inline void require_frozen_embeddings(bool adapted, std::string_view where) {
   if (adapted)
