@@ -89,10 +89,11 @@ class AdapterRegistry {
     return !is_reserved(name) && snapshot()->has(name);
   }
 
-  /// Adds an adapter to the layers that `modules` names. None becomes active by it. Throws
-  /// ConfigError for a name that is taken, no modules, a module that no layer has, and an adapter
-  /// with use_dora; ShapeError
-  /// for factors that do not fit, naming the layer; StateError while a layer is merged.
+  /// Adds an adapter to the layers that `modules` names. It does not become active. Throws
+  /// ConfigError for a name that is empty, taken or reserved ("__base__", "__active__"), if there
+  /// are no modules, for one that is no layer of the registry, and for use_dora; ShapeError, naming
+  /// the layer, for factors that do not fit; StateError while a layer is merged, and for an adapter
+  /// of a changed weight.
   void add(const std::string& name, Modules modules) {
     const std::unique_lock lock(mutex_);
     require_free(name, "AdapterRegistry::add");

@@ -73,8 +73,8 @@ class RoutedPaths {
                                     " are one adapter: train it under one name"));
   }
 
-  /// Makes the paths that kernels take, with dropout masks of this step, if any, and, if there is a
-  /// target, with where gradients go. Throws what that throws.
+  /// Makes the paths that kernels take: with the dropout masks of this step, if any, and with the
+  /// gradients in `target`, if there is one. Throws what GradientTarget::of throws.
   void make_paths(std::optional<std::uint64_t> mask_step,
                   const GradientTarget<T>* target = nullptr) {
     Path* const paths = scratch_.template take<Path>(size());

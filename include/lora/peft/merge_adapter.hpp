@@ -205,18 +205,19 @@ inline void copy_beside_weights(const std::filesystem::path& from,
 
 }  // namespace detail
 
-/// Writes the model in the directory `base` with an adapter merged into it to the directory `out`:
-/// W + weight * scaling * B A (with DoRA its outputs at their lengths), summed in double and
-/// rounded once to W's dtype, with modules that are stored whole and trained biases in their
-/// places, and the other files of the base (config.json, tokenizers) copied. Shards are those of
-/// the base. Tensor by tensor: the largest one is what is in memory. `out` appears when all of it
-/// is written, or not at all.
+/// Writes to the directory `out` the model in the directory `base` with an adapter merged into it:
+/// W + weight * scaling * B A, with DoRA its outputs at their lengths, summed in double and rounded
+/// once to W's dtype. Modules that the adapter stores whole and trained biases take the places of
+/// the base's; its other files (config.json, tokenizers) are copied, and its shards stay the same.
+/// It goes tensor by tensor, so that memory holds no more than the largest. `out` appears as a
+/// whole, or not at all.
 ///
 /// A module's weight is found by its name, with or without one leading part ("transformer.").
-/// Throws FileError where the base lacks it or is quantised, where `out` is there already and not
-/// empty, for a sum outside of the dtype's range, and whatever is wrong with the files; ShapeError
-/// for other shapes, as of another model and of grouped convolutions; ConfigError for a weight
-/// other than 1 of what cannot be weighted, and for an adapter of a changed base.
+/// Throws FileError where the base lacks it or is quantised, for an embedding that is the head of a
+/// language model too, where `out` is there already and not empty, for a sum outside of the dtype's
+/// range, and for whatever is wrong with the files; ShapeError for other shapes (another model, a
+/// grouped convolution); ConfigError for a weight that is not finite, one other than 1 of what
+/// cannot be weighted, and an adapter of a changed base.
 template <class T>
 MergeReport merge_adapter(const std::filesystem::path& base, const AdapterValues<T>& adapter,
                           const std::filesystem::path& out, const MergeOptions& options = {}) {
