@@ -98,15 +98,16 @@ inline void encode_gguf(GgufType type, const float* in, Index count, std::byte* 
     if constexpr (requires { Block::encode(in, out); }) {
       constexpr Index size = kernels::block_weights<Block>;
       float back[static_cast<std::size_t>(size)];
+      const auto refuse = [&](Index i, const char* why) {
+        throw FileError(message(where, ": element ", i, " is ", in[i], why, name));
+      };
       for (Index i = 0; i < count; i += size, out += Block::bytes) {
+        for (Index k = i; size > 1 && k < i + size; ++k)
+          if (!is_finite(in[k])) refuse(k, ", not for ");
         Block::encode(in + i, out);
         Block::decode(out, back);
-        for (Index k = 0; k < size; ++k) {
-          if (is_finite(in[i + k]) ? is_finite(back[k]) : size == 1) continue;
-          throw FileError(message(where, ": element ", i + k, " is ", in[i + k],
-                                  is_finite(in[i + k]) ? ", which does not fit " : ", not for ",
-                                  name));
-        }
+        for (Index k = 0; k < size; ++k)
+          if (is_finite(in[i + k]) && !is_finite(back[k])) refuse(i + k, ", which does not fit ");
       }
     } else {
       throw FileError(message(where, ": ", name,
