@@ -127,6 +127,9 @@ TEST_CASE("adapters that do not go together are refused by module and name") {
       ConfigError(""), [](auto& y) { y.config.use_dora = true; },
       "\"y\" has use_dora: magnitudes are not combined");
   refused(
+      ConfigError(""), [](auto& y) { y.config.init_lora_weights = "pissa"; },
+      "\"y\": the adapter began with pissa, so it belongs to a changed base");
+  refused(
       ConfigError(""), [](auto& y) { y.others["q.lora_magnitude_vector"] = {}; },
       "has the tensor \"q.lora_magnitude_vector\"");
   refused(

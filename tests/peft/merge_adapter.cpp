@@ -154,6 +154,9 @@ TEST_CASE("an adapter of another model is refused, and nothing is written") {
   refused(
       FileError(""), [](auto& adapter) { adapter.modules.at("block.v").config.alpha = 1e39; },
       "block.v.weight");
+  refused(
+      ConfigError(""), [](auto& adapter) { adapter.config.init_lora_weights = "olora"; },
+      "merge_adapter: the adapter began with olora, so it belongs to a changed base");
   std::filesystem::create_directory(out / "merged");
   io::write_file(out / "merged" / "mine", "");
   check_throws<FileError>(

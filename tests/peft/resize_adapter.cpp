@@ -45,6 +45,9 @@ TEST_CASE("bad choices and factors are refused by their module") {
     check_throws<ConfigError>([&] { static_cast<void>(resize_adapter(adapter, choice)); }, why);
   };
   refused({.rank = 0}, "resize_adapter: rank is 0");
+  adapter.config.init_lora_weights = "pissa";
+  refused({.rank = 1}, "resize_adapter: the adapter began with pissa");
+  adapter.config.init_lora_weights = true;
   adapter.modules.at("block.v").b.value(1, 1) = std::numeric_limits<float>::quiet_NaN();
   refused({.rank = 1}, "resize_adapter: \"block.v\": B of the update has a number");
   adapter.modules.at("block.q").b.value.resize(4, 1);

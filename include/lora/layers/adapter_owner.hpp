@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lora/core/matrix.hpp"
 #include "lora/core/number_checks.hpp"
 #include "lora/core/place.hpp"
 #include "lora/core/published.hpp"
@@ -172,17 +173,14 @@ class AdapterOwner {
 
   // ---- For whoever changes several layers at once: see AdapterRegistry ----
 
-  /// Throws what add_adapter would throw for `adapter` under a name that is free, but does not ask
-  /// whether it began with part of the weight.
+  /// Throws what add_adapter would throw for `adapter` under a name that is free.
   void check_add(const Adapter& adapter) const {
     const std::string where = at("add_adapter");
     require_unmerged(where);
     layer().check_adapter(adapter.config(), where);
     layer().check_shape(adapter, where);
     if (!adapters()->empty()) require_own_bias(adapter.config(), where);
-    if (const LoRAInit init = adapter.config().init; changes_base(init))
-      throw StateError(message(where, ": the adapter began with ", name_of(init),
-                               ": it belongs to a layer whose weight was changed with it"));
+    refuse_changed_weight(adapter.config().init, where);
   }
 
   /// Replaces the whole set by one that was made from adapters(), whose new adapters passed
@@ -288,6 +286,31 @@ class AdapterOwner {
                                          : "set_adapter chooses one of " + set.quoted_names()));
   }
 
+  /// Returns what a forward adds to what is frozen, or null: the adapter in use, unless merged.
+  /// Throws ShapeError if somebody assigned whole parameters of other shapes to its factors.
+  template <class Where>
+  [[nodiscard]] const typename Set::Entry* in_use(const Set& set, const Where& where) const {
+    const auto* const used = layer().merged() ? nullptr : set.in_use();
+    if (used != nullptr) layer().check_shape(*used->adapter, where);
+    return used;
+  }
+
+  /// Returns the active adapter of `set`. Throws StateError, naming `where`, if there is none or it
+  /// is switched off, and ShapeError as in_use does.
+  template <class Where>
+  const typename Set::Entry& require_in_use(const Set& set, const Where& where) const {
+    const auto& active = require_active(set, where);
+    layer().check_shape(*active.adapter, where);
+    if (!set.enabled())
+      throw StateError(message(where, ": the adapter is switched off: enable_adapter() first"));
+    return active;
+  }
+
+  /// Returns the rank of what in_use returned: 0 of null.
+  [[nodiscard]] static Index rank_of(const typename Set::Entry* used) {
+    return used == nullptr ? 0 : used->adapter->rank();
+  }
+
   /// Returns "encoder.layer.7.value (LoRALinear::verb)" for messages.
   [[nodiscard]] std::string at(const char* verb) const {
     const std::string call = message(Layer::kind, "::", verb);
@@ -302,6 +325,13 @@ class AdapterOwner {
     adapter.set_name(name_);
     layer().complete(adapter);
     set.replace(std::make_shared<Adapter>(std::move(adapter)));
+  }
+
+  static void refuse_changed_weight(LoRAInit init, const std::string& where) {
+    if (changes_base(init))
+      throw StateError(message(where, ": the adapter began with ", name_of(init),
+                               ", so it belongs to a changed weight, and the layer's is whole: add "
+                               "one with another start, then see layers/weight_start.hpp"));
   }
 
   static void require_same_weight(const LoRAConfig& now, const LoRAConfig& next,
@@ -339,10 +369,7 @@ class AdapterOwner {
   void add(std::string name, Adapter adapter, const std::string& where) {
     require_unmerged(where);
     adapters_.update([&](Set& set) {
-      if (const LoRAInit init = adapter.config().init; changes_base(init))
-        throw StateError(message(where, ": the adapter began with ", name_of(init),
-                                 ", so it belongs to a changed weight, and the layer's is whole: "
-                                 "add one with another start, then see layers/weight_start.hpp"));
+      refuse_changed_weight(adapter.config().init, where);
       require_whole_weight(set, where);
       if (!set.empty()) require_own_bias(adapter.config(), where);
       adapter.set_name(name_);

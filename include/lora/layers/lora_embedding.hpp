@@ -87,10 +87,10 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     const Place where{"LoRAEmbedding::forward", this->name()};
     check_ids(ids, where);
     const auto adapters = this->adapters();
-    const Entry* const used = in_use(*adapters, where);
+    const Entry* const used = this->in_use(*adapters, where);
     const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
     Scratch scratch;
-    run_forward(ids, used, scratch.matrix<T>(rows_of(ids), rank_of(used)), result);
+    run_forward(ids, used, scratch.matrix<T>(rows_of(ids), this->rank_of(used)), result);
   }
 
   /// Computes the same and leaves on the tape what backward needs: A^T[id] (N, rank). Throws
@@ -100,7 +100,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     this->require_unmerged(where);
     check_ids(ids, where);
     const auto adapters = this->adapters();
-    const Entry* const used = in_use(*adapters, where);
+    const Entry* const used = this->in_use(*adapters, where);
     const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
     auto& frame = tape.push(this, this->name(), result.rows());
     frame.note_layout(layout_of(ids));
@@ -109,7 +109,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
       frame.note_input(used->adapter->b().value);
     }
     frame.hold(adapters);
-    run_forward(ids, used, frame.keep(result.rows(), rank_of(used)), result);
+    run_forward(ids, used, frame.keep(result.rows(), this->rank_of(used)), result);
   }
 
   /// Adds to the gradients of A and B for dy (N, features): with g = dy B,
@@ -170,7 +170,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     const std::string where = this->at("merge");
     if (merged()) throw StateError(message(where, ": the adapter is merged already"));
     const auto adapters = this->adapters();
-    const Entry& entry = require_in_use(*adapters, where);
+    const Entry& entry = this->require_in_use(*adapters, where);
     if (!table_.writable())
       throw StateError(message(where,
                                ": the table's memory is read-only; merged_weight() gives the "
@@ -192,7 +192,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   /// get_delta_weight. Throws StateError without an adapter that is switched on.
   [[nodiscard]] Matrix<T> delta_weight() const {
     const auto adapters = this->adapters();
-    const Entry& entry = require_in_use(*adapters, this->at("delta_weight"));
+    const Entry& entry = this->require_in_use(*adapters, this->at("delta_weight"));
     Matrix<T> delta = Matrix<T>::Zero(entries(), features());
     add_update(entry, delta);
     return delta;
@@ -203,7 +203,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   [[nodiscard]] Matrix<T> merged_weight() const {
     const auto adapters = this->adapters();
     const Entry* const entry =
-        merged() ? nullptr : &require_in_use(*adapters, this->at("merged_weight"));
+        merged() ? nullptr : &this->require_in_use(*adapters, this->at("merged_weight"));
     return with_update(entry);
   }
 
@@ -211,7 +211,8 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   /// in use, or E.
   [[nodiscard]] Matrix<T> weight_in_use() const {
     const auto adapters = this->adapters();
-    return with_update(in_use(*adapters, Place{"LoRAEmbedding::weight_in_use", this->name()}));
+    return with_update(
+        this->in_use(*adapters, Place{"LoRAEmbedding::weight_in_use", this->name()}));
   }
 
   // ---- What it is made of ----
@@ -310,27 +311,6 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
                                  entries(), ")"));
   }
 
-  // What a forward adds to the rows of the table, or null.
-  template <class Where>
-  [[nodiscard]] const Entry* in_use(const Set& adapters, const Where& where) const {
-    const Entry* const used = merged() ? nullptr : adapters.in_use();
-    if (used != nullptr) check_shape(*used->adapter, where);
-    return used;
-  }
-
-  template <class Where>
-  const Entry& require_in_use(const Set& adapters, const Where& where) const {
-    const Entry& active = Owner::require_active(adapters, where);
-    check_shape(*active.adapter, where);
-    if (!adapters.enabled())
-      throw StateError(message(where, ": the adapter is switched off: enable_adapter() first"));
-    return active;
-  }
-
-  [[nodiscard]] static Index rank_of(const Entry* used) {
-    return used == nullptr ? 0 : used->adapter->rank();
-  }
-
   [[nodiscard]] static Index rows_of(std::span<const int> ids) {
     return static_cast<Index>(ids.size());
   }
@@ -374,7 +354,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
                                "they are until backward"));
     const auto adapters = this->adapters();
     Owner::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
-    const Entry* const used = in_use(*adapters, where);
+    const Entry* const used = this->in_use(*adapters, where);
     if (used == nullptr) return tape.pop();
     const auto &a = used->adapter->a(), &b = used->adapter->b();
     frame.mark(0).require_elements(a.value, where, "A");
@@ -384,7 +364,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
 
     const T s = path_scale(*used);
     Scratch scratch;
-    MatrixRef<T> g = scratch.matrix<T>(dy.rows(), rank_of(used));
+    MatrixRef<T> g = scratch.matrix<T>(dy.rows(), this->rank_of(used));
     low_rank_path::gradient_of_xa<T>(dy, b.value, g);
     const low_rank_path::Gradients<T> path{g, dy, frame.kept(), s, da.leftCols(0), db};
     low_rank_path::add_gradients<T>(g.leftCols(0), std::span(&path, 1));

@@ -154,7 +154,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     const std::string where = this->at("merge");
     if (merged()) throw StateError(message(where, ": the adapter is merged already"));
     const auto adapters = this->adapters();
-    const Entry& entry = require_in_use(*adapters, where);
+    const Entry& entry = this->require_in_use(*adapters, where);
     if (!weight_.writable())
       throw StateError(message(where,
                                ": the frozen weight's memory is read-only; merged_weight() gives "
@@ -323,24 +323,6 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
 
   // ---- What computing needs ----
 
-  // What a forward adds to the frozen product, or null. Throws ShapeError if somebody assigned
-  // whole parameters of other shapes to lora_A() or lora_B().
-  template <class Where>
-  [[nodiscard]] const Entry* in_use(const Set& adapters, const Where& where) const {
-    const Entry* const used = merged() ? nullptr : adapters.in_use();
-    if (used != nullptr) check_shape(*used->adapter, where);
-    return used;
-  }
-
-  template <class Where>
-  const Entry& require_in_use(const Set& adapters, const Where& where) const {
-    const Entry& active = Owner::require_active(adapters, where);
-    check_shape(*active.adapter, where);
-    if (!adapters.enabled())
-      throw StateError(message(where, ": the adapter is switched off: enable_adapter() first"));
-    return active;
-  }
-
   [[nodiscard]] bool trains_bias(const Set& adapters) const {
     const Entry* const active = adapters.active();
     return has_bias() &&
@@ -404,10 +386,6 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     return used != nullptr && !used->adapter->config().freeze_a;
   }
 
-  [[nodiscard]] static Index rank_of(const Entry* used) {
-    return used == nullptr ? 0 : used->adapter->rank();
-  }
-
   // Backward computes with A and B too: an optimizer's step in between would spoil its gradients.
   static void note_factors(const Adapter& adapter, typename Tape<T>::Frame& frame) {
     frame.note_input(adapter.a().value);
@@ -459,7 +437,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   // What merged_weight adds to W, or null while merged.
   template <class Where>
   [[nodiscard]] const Entry* to_merge(const Set& adapters, const Where& where) const {
-    return merged() ? nullptr : &require_in_use(adapters, where);
+    return merged() ? nullptr : &this->require_in_use(adapters, where);
   }
 
   // Writes W + s B A of `entry`, its rows times the gains if there are some, in the order of W, to
@@ -474,7 +452,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   template <class Where>
   [[nodiscard]] Matrix<T> delta_weight_at(const Where& where) const {
     const auto adapters = this->adapters();
-    const Entry& entry = require_in_use(*adapters, where);
+    const Entry& entry = this->require_in_use(*adapters, where);
     Matrix<T> delta = Matrix<T>::Zero(out_features(), in_features());
     Scratch scratch;
     const dora::Gains<T> gains = dora_gains(&entry, false, where, scratch);

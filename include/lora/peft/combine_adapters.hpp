@@ -38,8 +38,7 @@ void require_combinable(const AdapterValues<T>& adapter, const std::string& name
   if (adapter.modules.empty()) fail("no adapted module");
   if (adapter.config.bias != "none")
     fail("bias = " + in_quotes(adapter.config.bias) + ": trained biases are not combined");
-  if (const LoRAInit init = start_of(adapter.config.init_lora_weights); changes_base(init))
-    fail(message("begun with ", name_of(init), ": it belongs to a changed weight"));
+  require_own_base(adapter.config, message(combining, ": ", in_quotes(name)));
   if (adapter.config.use_dora) fail("use_dora: magnitudes are not combined");
   for (const char* key :
        {"lora_bias", "use_qalora", "use_bdlora", "target_parameters", "layer_replication",

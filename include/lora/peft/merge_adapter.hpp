@@ -231,9 +231,7 @@ MergeReport merge_adapter(const std::filesystem::path& base, const AdapterValues
                   "as ",
                   in_quotes(adapter.others.begin()->first), ", cannot be weighted"));
   }
-  if (const LoRAInit init = start_of(adapter.config.init_lora_weights); changes_base(init))
-    throw ConfigError(message("merge_adapter: the adapter began with ", name_of(init),
-                              ": it belongs to a changed weight"));
+  require_own_base(adapter.config, "merge_adapter");
   io::ModelReader reader(base);
   const detail::MergePlan<T> plan(reader, adapter);
   plan.require_shapes(reader);

@@ -71,4 +71,12 @@ struct PeftConfig {
   }
 };
 
+/// Throws ConfigError, naming `where`, for an adapter of a start that changed the base (PiSSA ...):
+/// it is not what is to be added to the base itself.
+inline void require_own_base(const PeftConfig& config, const std::string& where) {
+  if (const LoRAInit init = start_of(config.init_lora_weights); changes_base(init))
+    throw ConfigError(message(where, ": the adapter began with ", name_of(init),
+                              ", so it belongs to a changed base"));
+}
+
 }  // namespace lora::peft

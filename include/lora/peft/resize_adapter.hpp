@@ -38,9 +38,7 @@ template <class T>
 [[nodiscard]] ResizedAdapter<T> resize_adapter(const AdapterValues<T>& adapter,
                                                const RankChoice& choice) {
   validate(choice, "resize_adapter");
-  if (const LoRAInit init = start_of(adapter.config.init_lora_weights); changes_base(init))
-    throw ConfigError(message("resize_adapter: the adapter began with ", name_of(init),
-                              ": it belongs to a changed weight"));
+  require_own_base(adapter.config, "resize_adapter");
   ResizedAdapter<T> result{{adapter.config, {}, adapter.others}, {}};
   for (const auto& [name, factors] : adapter.modules) {
     detail::require_rank(factors, name, "resize_adapter");
