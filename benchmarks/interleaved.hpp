@@ -1,9 +1,10 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <vector>
+
+#include "seconds.hpp"
 
 namespace lora::bench {
 
@@ -38,14 +39,6 @@ class Interleaved {
   [[nodiscard]] double reference() const { return median(reference_); }
 
  private:
-  template <class Work>
-  static double seconds(const Work& work) {
-    using Clock = std::chrono::steady_clock;
-    const Clock::time_point start = Clock::now();
-    work();
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  }
-
   std::vector<double> reference_;
   std::vector<double> work_;
 };

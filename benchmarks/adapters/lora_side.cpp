@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "../interleaved.hpp"
 #include "../machine.hpp"
 #include "build_info.hpp"
 #include "mixed_batch_case.hpp"

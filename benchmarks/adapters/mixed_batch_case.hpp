@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <lora/core/matrix.hpp>
 #include <lora/frozen/packed_weight.hpp>
@@ -11,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "../interleaved.hpp"
 #include "../layer_under_test.hpp"
+#include "../seconds.hpp"
 
 namespace lora::bench {
 
@@ -58,14 +57,6 @@ class MixedBatchCase {
   }
 
  private:
-  template <class Work>
-  static double seconds(const Work& work) {
-    using Clock = std::chrono::steady_clock;
-    const Clock::time_point start = Clock::now();
-    work();
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  }
-
   LoRALinear<float, PackedWeight<float>> layer_;
   std::vector<std::string> names_;
   AdapterRoutes routes_;

@@ -13,36 +13,16 @@ adapters.json. requirements.txt lists what it needs.
 import argparse
 import datetime
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "peers"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "peers")]
+from side_programs import build_programs, result_of  # noqa: E402
 from sides import TORCH_SETTINGS  # noqa: E402
 
 TIMES = ("evaluation", "training", "median_evaluation", "median_training")
-
-
-def program(build):
-    subprocess.run(["cmake", "-S", HERE.parents[1], "-B", build, "-DCMAKE_BUILD_TYPE=Release",
-                    "-DLORA_BUILD_TESTS=OFF", "-DLORA_BUILD_EXAMPLES=OFF"],
-                   check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", build, "--target", "lora_adapters"], check=True,
-                   stdout=subprocess.DEVNULL)
-    return build / "benchmarks" / "adapters" / "lora_adapters"
-
-
-def result_of(command, threads, settings=None):
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads),
-                                "KMP_BLOCKTIME": "1"} | (settings or {})
-    run = subprocess.run([str(part) for part in command], capture_output=True, text=True,
-                         env=environment)
-    if run.returncode != 0:
-        sys.exit(f"{command[0]}: failed\n{run.stderr[-2000:]}")
-    return json.loads(run.stdout.splitlines()[-1])
 
 
 def add_rows(rows, more):
@@ -114,7 +94,8 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, help="folder for adapters.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        binary = program((options.build or pathlib.Path(work) / "build").resolve())
+        binary = build_programs((options.build or pathlib.Path(work) / "build").resolve(),
+                                "lora_adapters") / "adapters" / "lora_adapters"
         result = measure(options, binary)
     for threads in options.threads:
         print(f"\n{threads} thread{'s' if threads > 1 else ''}, {options.rows} rows, rank {options.rank}:\n")

@@ -8,7 +8,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 #include <lora/io.hpp>
 #include <lora/lora.hpp>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "../peers/process_memory.hpp"
+#include "../seconds.hpp"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -29,12 +29,6 @@ struct Options {
   lora::Index batch = 1, size = 224;
   int turns = 5, threads = 1;
 };
-
-double seconds_of(const auto& action) {
-  const auto begin = std::chrono::steady_clock::now();
-  action();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 lora::io::Json measure(const Options& options) {
   using Model = lora::models::ResNetClassifier<float>;
@@ -53,10 +47,10 @@ lora::io::Json measure(const Options& options) {
   double frozen = 1e9, forward = 1e9, step = 1e9;
   for (int turn = 0; turn < options.turns; ++turn) {
     model.set_adapters_enabled(false);
-    frozen = std::min(frozen, seconds_of([&] { model.forward(batch, logits); }));
+    frozen = std::min(frozen, lora::bench::seconds([&] { model.forward(batch, logits); }));
     model.set_adapters_enabled(true);
-    forward = std::min(forward, seconds_of([&] { model.forward(batch, logits); }));
-    step = std::min(step, seconds_of([&] {
+    forward = std::min(forward, lora::bench::seconds([&] { model.forward(batch, logits); }));
+    step = std::min(step, lora::bench::seconds([&] {
                       lora::zero_grad(model.parameters());
                       model.forward(batch, tape, logits);
                       lora::cross_entropy<float>(logits, labels, dlogits);

@@ -10,7 +10,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -24,6 +23,7 @@
 #include <vector>
 
 #include "../peers/process_memory.hpp"
+#include "../seconds.hpp"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -37,12 +37,6 @@ struct Options {
   std::string model, storage = "float32", tokens, start;
   int steps = 20, threads = 1;
 };
-
-double seconds_of(const auto& action) {
-  const auto begin = std::chrono::steady_clock::now();
-  action();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 std::vector<std::vector<int>> read_texts(const std::string& path) {
   std::ifstream file(path);
@@ -77,10 +71,10 @@ lora::io::Json measure(const Options& options) {
   double prefill = 1e9, decode = 1e9;
   for (int i = 0; i < 3; ++i) {
     auto cache = model.make_cache(1, static_cast<Index>(prompt.size()) + 64);
-    prefill =
-        std::min(prefill, seconds_of([&] { model.next_logits(prompt, counts, cache, logits); }));
+    prefill = std::min(
+        prefill, lora::bench::seconds([&] { model.next_logits(prompt, counts, cache, logits); }));
     std::vector<int> written;
-    decode = std::min(decode, seconds_of([&] {
+    decode = std::min(decode, lora::bench::seconds([&] {
                         for (int t = 0; t < 64; ++t) {
                           Index best = 0;
                           logits.row(0).maxCoeff(&best);
@@ -103,7 +97,7 @@ lora::io::Json measure(const Options& options) {
   for (int step = 0; step < options.steps; ++step) {
     const auto& ids = texts[static_cast<std::size_t>(step) % texts.size()];
     const lora::models::CausalBatch batch(ids, std::vector<int>{static_cast<int>(ids.size())});
-    times.push_back(seconds_of([&] {
+    times.push_back(lora::bench::seconds([&] {
       lora::zero_grad(parameters);
       result["losses"].push_back(model.loss(batch, ids, tape).mean());
       model.backward(tape);

@@ -14,7 +14,6 @@ others' evaluation, which makes y alone, that is how many times as fast as y in 
 import argparse
 import datetime
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -23,29 +22,11 @@ import tempfile
 from table import table
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "peers"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "peers")]
+from side_programs import build_programs, result_of  # noqa: E402
 from sides import TORCH_SETTINGS  # noqa: E402
 
 TIMES = ("evaluation", "forward", "backward", "median_forward", "median_backward")
-
-
-def programs(build):
-    subprocess.run(["cmake", "-S", HERE.parents[1], "-B", build, "-DCMAKE_BUILD_TYPE=Release",
-                    "-DLORA_BUILD_TESTS=OFF", "-DLORA_BUILD_EXAMPLES=OFF"],
-                   check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", build, "--target", "lora_storages", "plot_storages"],
-                   check=True, stdout=subprocess.DEVNULL)
-    return build / "benchmarks"
-
-
-def result_of(command, threads, settings=None):
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads),
-                                "KMP_BLOCKTIME": "1"} | (settings or {})
-    run = subprocess.run([str(part) for part in command], capture_output=True, text=True,
-                         env=environment)
-    if run.returncode != 0:
-        sys.exit(f"{command[0]}: failed\n{run.stderr[-2000:]}")
-    return json.loads(run.stdout.splitlines()[-1])
 
 
 def add_rows(rows, more):
@@ -95,7 +76,8 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, help="folder for storages.json and storages.svg")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        folder = programs((options.build or pathlib.Path(work) / "build").resolve())
+        folder = build_programs((options.build or pathlib.Path(work) / "build").resolve(),
+                                "lora_storages", "plot_storages")
         result = measure(options, folder)
         for threads in options.threads:
             print(table([row for row in result["rows"] if row["threads"] == threads]))
