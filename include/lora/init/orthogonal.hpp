@@ -1,9 +1,8 @@
 #pragma once
 
-#include <Eigen/QR>
+#include <Eigen/Householder>
 
 #include "lora/core/matrix.hpp"
-#include "lora/core/thread_limit.hpp"
 #include "lora/init/gaussian.hpp"
 #include "lora/init/start_factors.hpp"
 #include "lora/random/random.hpp"
@@ -17,6 +16,30 @@ struct OrthogonalNoise {
   Matrix<T> of_input;   ///< (in, rank / 2)
   Matrix<T> of_output;  ///< (rank / 2, out)
 };
+
+namespace detail {
+
+/// Q (n, n) of the decomposition Q R of a square matrix, by Householder reflections one after the
+/// other with LAPACK's signs (geqr2). Eigen's HouseholderQR works by blocks, whose products would
+/// be a fifth of what a program with a LoRA layer has to compile; this matrix has rank rows.
+inline Eigen::MatrixXd orthonormal_factor(Eigen::MatrixXd matrix) {
+  const Index n = matrix.rows();
+  Eigen::VectorXd lengths(n), work(n);
+  for (Index k = 0; k < n; ++k) {
+    double beta = 0;
+    matrix.col(k).tail(n - k).makeHouseholderInPlace(lengths(k), beta);
+    matrix(k, k) = beta;
+    matrix.bottomRightCorner(n - k, n - k - 1)
+        .applyHouseholderOnTheLeft(matrix.col(k).tail(n - k - 1), lengths(k), work.data());
+  }
+  Eigen::MatrixXd q = Eigen::MatrixXd::Identity(n, n);
+  for (Index k = n - 1; k >= 0; --k)
+    q.bottomRightCorner(n - k, n - k)
+        .applyHouseholderOnTheLeft(matrix.col(k).tail(n - k - 1), lengths(k), work.data());
+  return q;
+}
+
+}  // namespace detail
 
 /// Makes A (rank, in) and B (out, rank) that are both random and for which B A = 0:
 ///
@@ -35,17 +58,17 @@ template <class T>
                 "rank / 2");
   require_shape(noise.of_output, half, noise.of_output.cols(), "orthogonal", "of_output",
                 "rank / 2", "out");
-  const ThreadLimit limit(1);  // Eigen's own products depend on the number of threads
-  const Eigen::HouseholderQR<Eigen::MatrixXd> qr(noise.mixing.template cast<double>().eval());
-  const Eigen::MatrixXd q = qr.householderQ() * Eigen::MatrixXd::Identity(rank, rank);
+  const Eigen::MatrixXd q = detail::orthonormal_factor(noise.mixing.template cast<double>());
   Eigen::MatrixXd even(half, rank), odd(half, rank);
   for (Index i = 0; i < half; ++i) {
     even.row(i) = q.row(2 * i);
     odd.row(i) = q.row(2 * i + 1);
   }
-  const Eigen::MatrixXd in = noise.of_input.template cast<double>(),
+  const Eigen::MatrixXd in = noise.of_input.transpose().template cast<double>(),
                         out = noise.of_output.template cast<double>();
-  const Eigen::MatrixXd a = (in * even).transpose() / 10, b = out.transpose() * odd / 10;
+  // Coefficients on their own, in one order for any number of threads, and quick to compile.
+  const Eigen::MatrixXd a = even.transpose().lazyProduct(in) / 10,
+                        b = out.transpose().lazyProduct(odd) / 10;
   return {a.template cast<T>(), b.template cast<T>()};
 }
 
