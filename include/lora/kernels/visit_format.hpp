@@ -43,6 +43,8 @@ decltype(auto) visit_format(BlockFormat format, const F& f) {
 /// The numbers of a block of a format's type; those that lie one by one are blocks of one.
 template <class Block>
 inline constexpr Index block_weights = 1;
+
+/// Those of blocks of several.
 template <class Block>
 requires requires { Block::weights; }
 inline constexpr Index block_weights<Block> = Block::weights;

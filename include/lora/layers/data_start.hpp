@@ -53,6 +53,8 @@ requires MergeableWeight<Frozen, T> StartFactors<T> start_corda(
     CordaMethod method = CordaMethod::ipm, const SvdOptions& options = {.exact = true}) {
   return start_corda(AdaptedLayerRef<T>(layer), covariance, method, options);
 }
+
+/// Does the same for one layer.
 template <class T, class Frozen>
 requires MergeableWeight<Frozen, T> StartFactors<T> start_lora_ga(
     LoRALinear<T, Frozen>& layer, const Matrix<T>& gradient, const LoRAGAOptions& options = {}) {

@@ -73,6 +73,8 @@ requires MergeableWeight<Frozen, T> StartFactors<T> start_pissa(LoRALinear<T, Fr
                                                                     .exact = true}) {
   return start_pissa(AdaptedLayerRef<T>(layer), options);
 }
+
+/// Does the same for one layer.
 template <class T, class Frozen>
 requires MergeableWeight<Frozen, T> StartFactors<T> start_olora(LoRALinear<T, Frozen>& layer) {
   return start_olora(AdaptedLayerRef<T>(layer));
