@@ -1,6 +1,11 @@
 include(CMakePackageConfigHelpers)
 
-set(lora_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/lora)
+# Headers are the same for every machine; lora::compiled is not.
+set(lora_shared_dir ${CMAKE_INSTALL_DATADIR})
+if(TARGET lora_compiled)
+  set(lora_shared_dir ${CMAKE_INSTALL_LIBDIR})
+endif()
+set(lora_package_dir ${lora_shared_dir}/cmake/lora)
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/lora DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS lora lora_native EXPORT lora-targets)
@@ -12,6 +17,8 @@ foreach(part io text gzip compiled)
     install(EXPORT lora-${part}-targets NAMESPACE lora:: DESTINATION ${lora_package_dir})
   endif()
 endforeach()
+install(FILES ${PROJECT_SOURCE_DIR}/cmake/native.cmake DESTINATION ${lora_package_dir}
+  RENAME lora-native.cmake)
 if(TARGET lora_text)
   install(FILES ${PROJECT_SOURCE_DIR}/cmake/Findutf8proc.cmake DESTINATION ${lora_package_dir})
 endif()
@@ -23,3 +30,50 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/lora-config-version.cmake
 install(FILES
   ${PROJECT_BINARY_DIR}/lora-config.cmake ${PROJECT_BINARY_DIR}/lora-config-version.cmake
   DESTINATION ${lora_package_dir})
+
+# lora_pkg_config(<name> <description> <requires> <cflags> <libs>): installs <name>.pc, for whoever
+# builds without CMake. Its paths follow the file, wherever the package is moved.
+set(lora_pc_dir ${lora_shared_dir}/pkgconfig)
+function(lora_pkg_config PC_NAME PC_DESCRIPTION PC_REQUIRES PC_CFLAGS PC_LIBS)
+  foreach(dir INCLUDEDIR LIBDIR)
+    if(IS_ABSOLUTE "${CMAKE_INSTALL_${dir}}")
+      set(PC_${dir} ${CMAKE_INSTALL_${dir}})
+    else()
+      set(PC_${dir} \${prefix}/${CMAKE_INSTALL_${dir}})
+    endif()
+  endforeach()
+  set(PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+  if(NOT IS_ABSOLUTE "${lora_pc_dir}")
+    file(RELATIVE_PATH up /${lora_pc_dir} /)
+    string(REGEX REPLACE "/$" "" PC_PREFIX "\${pcfiledir}/${up}")
+  endif()
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/packaging/lora.pc.in ${PROJECT_BINARY_DIR}/${PC_NAME}.pc
+    @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${PC_NAME}.pc DESTINATION ${lora_pc_dir})
+endfunction()
+set(lora_pc_requires eigen3)
+set(lora_pc_blas "")
+if(LORA_BLAS)
+  set(lora_pc_requires "eigen3, blas")
+  set(lora_pc_blas -DEIGEN_USE_BLAS)
+endif()
+lora_pkg_config(lora "${PROJECT_DESCRIPTION}" "${lora_pc_requires}" "${lora_pc_blas}" "")
+if(TARGET lora_io)
+  lora_pkg_config(lora-io "lora: files, training runs, models" "lora, nlohmann_json" "" "")
+endif()
+if(TARGET lora_text)
+  lora_pkg_config(lora-text "lora: text for language models" "lora-io, libutf8proc" "" "")
+endif()
+if(TARGET lora_gzip)
+  lora_pkg_config(lora-gzip "lora: files of images that gzip compressed" "lora, zlib" "" "")
+endif()
+if(TARGET lora_compiled)
+  set(lora_pc_part lora)
+  if(TARGET lora_io)
+    set(lora_pc_part lora-io)
+  endif()
+  list(JOIN lora_native_options " " lora_pc_options)
+  lora_pkg_config(lora-compiled "lora: its templates for float, compiled for this machine"
+    ${lora_pc_part} "-DLORA_COMPILED ${lora_pc_options} ${OpenMP_CXX_FLAGS}"
+    "-L\${libdir} -llora_compiled ${OpenMP_CXX_FLAGS}")
+endif()

@@ -14,7 +14,8 @@ target_include_directories(lora INTERFACE
 target_link_libraries(lora INTERFACE Eigen3::Eigen)
 
 if(TARGET OpenMP::OpenMP_CXX)
-  target_link_libraries(lora INTERFACE OpenMP::OpenMP_CXX)
+  # Whoever uses the installed package has OpenMP or not, by themselves: lora-config.cmake.
+  target_link_libraries(lora INTERFACE $<BUILD_INTERFACE:OpenMP::OpenMP_CXX>)
 endif()
 
 if(LORA_BLAS)
@@ -49,23 +50,9 @@ if(LORA_GZIP)
   lora_part(gzip lora ZLIB::ZLIB)
 endif()
 
-# GCC's -march=native also tunes for the processor at hand, and its tuning for recent AMD and Intel
-# processors splits or reorders the vector loads of matrix kernels: measured on a Zen 3 and on a
-# Sapphire Rapids, the same product is 1.35 times as fast when GCC tunes for Haswell instead.
-# clang's own tuning has no such fault, and MSVC has no "native".
 add_library(lora_native INTERFACE)
 add_library(lora::native ALIAS lora_native)
 set_target_properties(lora_native PROPERTIES EXPORT_NAME native)
-string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" lora_processor)
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND lora_processor MATCHES "^(x86_64|amd64)$")
-  target_compile_options(lora_native INTERFACE -march=native -mtune=haswell)
-elseif(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
-  include(CheckCXXCompilerFlag)
-  # Some targets know -mcpu=native only.
-  check_cxx_compiler_flag(-march=native LORA_HAS_MARCH_NATIVE)
-  if(LORA_HAS_MARCH_NATIVE)
-    target_compile_options(lora_native INTERFACE -march=native)
-  else()
-    target_compile_options(lora_native INTERFACE -mcpu=native)
-  endif()
-endif()
+include(${PROJECT_SOURCE_DIR}/cmake/native.cmake)
+# Whoever uses the installed package finds flags of their own: lora-config.cmake.
+target_compile_options(lora_native INTERFACE "$<BUILD_INTERFACE:${lora_native_options}>")

@@ -1,0 +1,52 @@
+# Compiles the README's first program without CMake in ${WAY}: pkg_config, from an installed package's
+# .pc files, or one_header, with a header that a script made of all of them; and runs it. PARTS are the
+# parts that the package has, joined by commas.
+set(work ${WORK}/${WAY})
+file(REMOVE_RECURSE ${work})
+file(MAKE_DIRECTORY ${work})
+
+function(run output_name)
+  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${work} RESULT_VARIABLE result
+    OUTPUT_VARIABLE output ERROR_VARIABLE error OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "failed: ${ARGN}\n${output}\n${error}")
+  endif()
+  set(${output_name} "${output}" PARENT_SCOPE)
+endfunction()
+
+set(begin "```cpp\n")
+file(READ ${SOURCE}/README.md program)
+string(FIND "${program}" "${begin}" at)
+string(LENGTH "${begin}" length)
+math(EXPR at "${at} + ${length}")
+string(SUBSTRING "${program}" ${at} -1 program)
+string(FIND "${program}" "\n```\n" end)
+string(SUBSTRING "${program}" 0 ${end} program)
+
+if(WAY STREQUAL "pkg_config")
+  run(ignored ${CMAKE_COMMAND} --install ${BINARY} --prefix ${work}/prefix)
+  # Moved, because the files must say where they are and not where they were made.
+  file(RENAME ${work}/prefix ${work}/elsewhere)
+  set(ENV{PKG_CONFIG_PATH} ${work}/elsewhere/share/pkgconfig:${work}/elsewhere/lib/pkgconfig)
+  set(modules lora)
+  string(REPLACE "," ";" PARTS "${PARTS}")
+  foreach(part IN LISTS PARTS)
+    list(APPEND modules lora-${part})
+    run(ignored ${PKG_CONFIG} --validate lora-${part})
+  endforeach()
+  run(version ${PKG_CONFIG} --modversion lora)
+  if(NOT version STREQUAL VERSION)
+    message(FATAL_ERROR "lora.pc says version ${version}, expected ${VERSION}")
+  endif()
+  run(flags ${PKG_CONFIG} --cflags --libs ${modules})
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+else()
+  run(ignored ${PYTHON} ${SOURCE}/cmake/packaging/amalgamate.py
+    lora/lora.hpp lora/io.hpp lora/train.hpp -o ${work}/lora_io.hpp)
+  string(REGEX REPLACE "#include <lora/[^\n]*\n" "" program "${program}")
+  string(PREPEND program "#include \"lora_io.hpp\"\n")
+  set(flags ${EXTRA_FLAGS})
+endif()
+file(WRITE ${work}/program.cpp "${program}")
+run(ignored ${COMPILER} -std=c++20 -O0 program.cpp -o program ${flags})
+run(ignored ${work}/program)
