@@ -77,3 +77,7 @@ if(TARGET lora_compiled)
     ${lora_pc_part} "-DLORA_COMPILED ${lora_pc_options} ${OpenMP_CXX_FLAGS}"
     "-L\${libdir} -llora_compiled ${OpenMP_CXX_FLAGS}")
 endif()
+
+if(PROJECT_IS_TOP_LEVEL AND NOT TARGET lora_compiled)
+  include(${PROJECT_SOURCE_DIR}/cmake/packaging/deb.cmake)
+endif()
