@@ -8,7 +8,7 @@ namespace {
 std::atomic<std::size_t> count{0};
 std::atomic<std::size_t> bytes{0};
 
-void note(std::size_t size) {
+[[maybe_unused]] void note(std::size_t size) {
   count.fetch_add(1, std::memory_order_relaxed);
   bytes.fetch_add(size, std::memory_order_relaxed);
 }
@@ -30,7 +30,7 @@ Allocations allocations_so_far() { return {count.load(), bytes.load()}; }
 // The sanitizer owns malloc; it calls this for every allocation.
 extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t size) { note(size); }
 extern "C" void __sanitizer_free_hook(const volatile void*) {}
-#else
+#elif defined(__linux__)
 // glibc lets a program put its own functions in front of malloc's.
 extern "C" {
 void* __libc_malloc(std::size_t);
@@ -64,4 +64,6 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
   return *memory == nullptr ? ENOMEM : 0;
 }
 }
+#else
+// Other systems' libraries keep theirs, and nothing is counted.
 #endif

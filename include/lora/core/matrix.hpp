@@ -11,6 +11,10 @@ namespace lora {
 
 using Index = Eigen::Index;
 
+static_assert(sizeof(Index) == 8,
+              "lora computes on 64-bit machines alone: a model's weights and "
+              "files are larger than what 32 bits count");
+
 /// A row-major matrix that owns its memory: PyTorch's layout. Activations are (tokens, features).
 template <class T>
 using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;

@@ -16,7 +16,8 @@
 namespace lora::io {
 
 // The format is little-endian, and elements are copied as they lie in memory.
-static_assert(std::endian::native == std::endian::little);
+static_assert(std::endian::native == std::endian::little,
+              "lora reads and writes files on little-endian machines alone");
 static_assert(sizeof(Eigen::half) == 2 && sizeof(Eigen::bfloat16) == 2);
 
 /// Rounds to float so that a second rounding, to 22 bits or fewer, gives what rounding once would:

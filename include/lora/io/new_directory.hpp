@@ -6,6 +6,8 @@
 
 #include "lora/core/error.hpp"
 #include "lora/io/directory.hpp"
+#include "lora/io/platform/posix_files.hpp"
+#include "lora/io/platform/windows_files.hpp"
 
 namespace lora::io {
 
@@ -44,7 +46,7 @@ class NewDirectory {
   /// Gives the directory its name; call it once, when all is written. Throws FileError.
   void commit() {
     std::error_code error;
-    std::filesystem::rename(path_, target_, error);
+    platform::move_directory(path_, target_, error);
     if (error)
       throw FileError(message(target_.string(),
                               ": cannot put the new directory in its place: ", error.message()));
