@@ -126,7 +126,7 @@ inline bool run_merge(const Options& options, std::ostream& out, std::ostream& p
   out << options.out << ": " << report.merged.size() << " weights merged, "
       << report.replaced.size() << " tensors replaced\n";
   for (const std::string& name : report.added)
-    out << "added, as the base model has no such: " << lora::printable(name)
+    out << "added, because the base model lacks it: " << lora::printable(name)
         << "; config.json is the base's and may have to name the head\n";
   return true;
 }

@@ -15,8 +15,8 @@ namespace lora {
 template <class T>
 void clamp_to_quantile(FactorPair<T>& factors, double quantile) {
   if (!(quantile > 0 && quantile <= 1))
-    throw ConfigError(
-        message("clamp_to_quantile: quantile is ", quantile, ", expected 0 < q <= 1"));
+    throw ConfigError(message("clamp_to_quantile: quantile is ", quantile,
+                              ", expected more than 0 and at most 1"));
   std::vector<T> sorted(factors.b.data(), factors.b.data() + factors.b.size());
   sorted.insert(sorted.end(), factors.a.data(), factors.a.data() + factors.a.size());
   if (sorted.empty()) return;

@@ -87,8 +87,7 @@ template <class T>
   const double mean = c.diagonal().mean();
   if (!all_finite<T>(covariance) || !is_finite(mean) || mean <= 0)
     throw ConfigError(
-        "corda: the covariance is not one: expected finite numbers and a diagonal "
-        "above 0");
+        "corda: covariance has numbers that are not finite or a diagonal that is not positive");
   // Eigen's own products depend on the number of threads, so they have one.
   const ThreadLimit limit(1);
   Eigen::MatrixXd damped, inverse;

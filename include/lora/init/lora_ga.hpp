@@ -91,7 +91,7 @@ template <class T>
   const Index out = weight.rows(), in = weight.cols(), most = std::min(out, in) / 2;
   if (rank < 1 || rank > most)
     throw ConfigError(message("lora_ga: rank is ", rank, ", expected 1 to ", most,
-                              ", half of what a matrix ", shape_of(weight), " has"));
+                              ", half the rank of a matrix ", shape_of(weight)));
   require_decomposable<T>(weight, 2 * rank, "lora_ga");
   require_shape(gradient, out, in, "lora_ga", "gradient", "out_features", "in_features");
   require_decomposable<T>(gradient, 2 * rank, "lora_ga: gradient");

@@ -72,7 +72,7 @@ namespace detail {
                                                  const io::TensorView& view,
                                                  const ExtractOptions& options) {
   const std::string module = module_of_weight(tensor);
-  if (!io::is_floating(view.dtype)) return "its numbers are no floating ones";
+  if (!io::is_floating(view.dtype)) return "not of a floating-point type";
   if (view.shape.size() == 1) return "a vector, as biases and norms have";
   if (module.empty()) return "not the weight of a module";
   if (view.shape.size() != 2) return message("of ", view.shape.size(), " dimensions");
