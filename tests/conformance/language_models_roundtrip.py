@@ -218,6 +218,8 @@ CASES = [
     ("saved_copies", LlamaConfig, {}, QV | {"modules_to_save": ["embed_tokens", "lm_head"]}),
     ("saved_head_copies", Qwen3Config, TIED | {"head_dim": 8}, QV | SAVED_HEAD),
     ("gpt2_head_copies", GPT2Config, {}, {"target_modules": ["lm_head", "c_attn"]}),
+    ("lora_bias", Qwen2Config, {}, LINEAR | {"lora_bias": True}),
+    ("gpt2_lora_bias", GPT2Config, {}, LINEAR | {"lora_bias": True, "bias": "lora_only"}),
     ("no_task", LlamaConfig, {}, QV | {"task_type": None}),
     # Numbers in the files.
     ("bfloat16", LlamaConfig, {}, LINEAR),
@@ -248,7 +250,6 @@ EDITS = {
 # What has to stand in the message that refuses the adapter, the model's config, the adapter's
 # settings, and what its file says otherwise.
 REFUSED_ADAPTERS = [
-    ("lora_bias is true", LlamaConfig, {"lora_bias": True}, {}),
     ('init_lora_weights is "pissa"', LlamaConfig, {}, {"init_lora_weights": "pissa"}),
     ('init_lora_weights is "olora"', Qwen2Config, {}, {"init_lora_weights": "olora"}),
     ("trainable_token_indices", LlamaConfig, {"trainable_token_indices": [1, 2]}, {}),

@@ -94,6 +94,8 @@ MORE_CASES = [
     ("tokens_linear", TOKENS, lora(target_modules="all-linear", exclude_modules=["classifier"])),
     ("tokens_default", TOKENS, lora(use_rslora=True)),
     ("dora", SEQ, lora(target_modules=["query", "dense"], use_dora=True)),
+    ("lora_bias", SEQ, lora(target_modules=["query", "dense"], lora_bias=True)),
+    ("lora_bias_all", TOKENS, lora(target_modules=["value"], lora_bias=True, bias="all")),
     ("features_all", FEATURES, lora(target_modules=["dense"], bias="all")),
     ("features_saved", FEATURES, lora(target_modules=["value"], modules_to_save=["key"])),
     # What the files say otherwise than PEFT wrote it, below.
@@ -119,7 +121,6 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch
 # What has to stand in the message that refuses the adapter, the class of its config, its settings
 # and what its file says otherwise: an option that PEFT can only build elsewhere.
 REFUSED = [
-    ("lora_bias is true", peft.LoraConfig, {"lora_bias": True}, {}),
     ('init_lora_weights is "pissa"', peft.LoraConfig, {"init_lora_weights": "pissa"}, {}),
     ('init_lora_weights is "olora"', peft.LoraConfig, {"init_lora_weights": "olora"}, {}),
     ('init_lora_weights is "pissa_niter_2"', peft.LoraConfig, {"init_lora_weights": "pissa_niter_2"}, {}),

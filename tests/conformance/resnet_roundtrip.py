@@ -110,6 +110,7 @@ CASES = [
         {"target_modules": ["convolution"], "r": 24, "init_lora_weights": "gaussian"} | HEAD,
     ),
     ("dropout", BASIC, {"target_modules": ["convolution"], "lora_dropout": 0.3} | HEAD),
+    ("lora_bias", BASIC, {"target_modules": ["convolution"], "lora_bias": True} | HEAD),
     ("float16", BASIC, {"target_modules": ["convolution"]} | HEAD),
     ("bfloat16", BOTTLENECK, {"target_modules": ["convolution"]} | HEAD),
 ]
@@ -134,7 +135,6 @@ TIMM_CASES = [
 
 # What has to stand in the message that refuses the adapter, and its settings.
 REFUSED = [
-    ("lora_bias is true", {"lora_bias": True}),
     ('init_lora_weights is "pissa"', {}),
 ]
 EDITS = {'init_lora_weights is "pissa"': {"init_lora_weights": "pissa"}}

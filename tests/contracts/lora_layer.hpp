@@ -25,8 +25,8 @@ void for_each_part(Layer& layer, const Work& work) {
 }
 
 /// Checks that the adapter can be silenced, which leaves the frozen layer: switched off, scaled by
-/// zero, or with a B of zeros, the same bits (with DoRA the magnitudes must be the norms of W's
-/// rows and round once more); and that one that is switched on again is as before.
+/// zero, or with a B of zeros and no bias of it, the same bits (with DoRA the magnitudes must be
+/// the norms of W's rows and round once more); and that one that is switched on again is as before.
 template <class Layer>
 void check_base_is_left(Layer& layer, Index n) {
   using T = typename Layer::Scalar;
@@ -48,16 +48,23 @@ void check_base_is_left(Layer& layer, Index n) {
   });
   layer.forward(x, y);
   CHECK(is_off());
-  std::vector<Matrix<T>> b;
+  std::vector<Matrix<T>> b, b_bias;
   for_each_part(layer, [&](auto& part) {
     part.set_scale(1);
     b.push_back(part.lora_B().value);
     part.lora_B().value.setZero();
+    if constexpr (requires { part.lora_B_bias(); }) {
+      b_bias.push_back(part.lora_B_bias().value);
+      part.lora_B_bias().value.setZero();
+    }
   });
   layer.forward(x, y);
   CHECK(is_off());
   std::size_t p = 0;
-  for_each_part(layer, [&](auto& part) { part.lora_B().value = b[p++]; });
+  for_each_part(layer, [&](auto& part) {
+    if constexpr (requires { part.lora_B_bias(); }) part.lora_B_bias().value = b_bias[p];
+    part.lora_B().value = b[p++];
+  });
   layer.forward(x, y);
   CHECK(same_bits(y, before));
 }

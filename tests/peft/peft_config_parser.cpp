@@ -186,8 +186,14 @@ TEST_CASE("options that are not built here are refused by name") {
   refused(R"("init_lora_weights": 3)", "init_lora_weights is 3");
   CHECK(parse(R"("use_dora": true)").layer_config("fc").use_dora);
   refused(R"("use_dora": 1)", "use_dora is 1, expected true or false");
-  for (const char* key : {"use_qalora", "lora_bias"})
-    refused(message("\"", key, "\": true"), message(key, " is true"));
+  refused(R"("use_qalora": true)", "use_qalora is true");
+  CHECK(parse(R"("lora_bias": true)").layer_config("fc").lora_bias);
+  CHECK(parse(R"("lora_bias": true, "init_lora_weights": false)").lora_bias);
+  refused(R"("lora_bias": 1)", "lora_bias is 1, expected true or false");
+  refused(R"("lora_bias": true, "use_dora": true)", "lora_bias and use_dora are true");
+  for (const char* init : {"\"gaussian\"", "\"pissa\"", "null"})
+    refused(message("\"lora_bias\": true, \"init_lora_weights\": ", init),
+            "lora_bias is true, which goes with an init_lora_weights of true or false");
   for (const char* key :
        {"use_bdlora", "arrow_config", "kasa_config", "velora_config", "monteclora_config"})
     refused(message("\"", key, "\": {}"), message(key, " is {}"));

@@ -162,6 +162,10 @@ class AdapterRegistry {
             throw ConfigError(message(where, ": ", in_quotes(each.name), " of ",
                                       in_quotes(parts_[i].name),
                                       " has use_dora, whose updates are not summed"));
+          if (entry->adapter->config().lora_bias)
+            throw ConfigError(message(where, ": ", in_quotes(each.name), " of ",
+                                      in_quotes(parts_[i].name),
+                                      " has lora_bias, which is not summed"));
           stack.add(*entry->adapter, each.weight * entry->scaling());
         }
       if (stack.empty()) continue;

@@ -61,6 +61,13 @@ template <class Layer>
     std::vector<AdapterTensor<typename Layer::Scalar>> tensors{
         {".lora_A.weight", {config.rank, in}, &layer.lora_A()},
         {".lora_B.weight", {out, config.rank}, &layer.lora_B()}};
+    if (config.lora_bias) {
+      if constexpr (requires { layer.lora_B_bias(); })
+        tensors.push_back({b_bias_suffix, {out}, &layer.lora_B_bias()});
+      else
+        throw ConfigError(in_quotes(layer.name()) +
+                          ": lora_bias is set, but this layer's B has no bias");
+    }
     if (config.use_dora) {
       if constexpr (requires { layer.lora_magnitude(); })
         tensors.push_back({magnitude_suffix, {out}, &layer.lora_magnitude()});
@@ -81,10 +88,11 @@ void replace_adapter(Layer& layer, const LoRAConfig& config, std::vector<Matrix<
   } else {
     std::size_t count = 2;
     if constexpr (requires { layer.lora_magnitude(); }) {
-      std::optional<Matrix<T>> magnitude;
+      std::optional<Matrix<T>> b_bias, magnitude;
+      if (config.lora_bias) b_bias = std::move(values.at(count++));
       if (config.use_dora) magnitude = std::move(values.at(count++));
       layer.replace_adapter(config, std::move(values[0]), std::move(values[1]),
-                            std::move(magnitude));
+                            std::move(magnitude), std::move(b_bias));
     } else {
       layer.replace_adapter(config, std::move(values[0]), std::move(values[1]));
     }

@@ -21,6 +21,9 @@ struct AdapterTensor {
 /// for the same.
 inline constexpr const char* magnitude_suffix = ".lora_magnitude_vector";
 
+/// The suffix of the bias that lora_bias gives to B.
+inline constexpr const char* b_bias_suffix = ".lora_B.bias";
+
 /// The rows and columns of the matrix that has a tensor's elements: (first, all others), or (1, n)
 /// for a vector and (1, 1) for a scalar.
 struct MatrixShape {

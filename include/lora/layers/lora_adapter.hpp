@@ -20,10 +20,11 @@
 
 namespace lora {
 
-/// The trainable part of a LoRA layer: A (rank, in), B (out, rank), with DoRA (config.use_dora) the
-/// magnitudes m (1, out), their settings, and the name of the module that they adapt. A value that
-/// is saved, loaded and exchanged; it knows nothing of the frozen weight beside it. Its settings
-/// and shapes are fixed: another rank is another adapter.
+/// The trainable part of a LoRA layer: A (rank, in), B (out, rank), with config.lora_bias B's bias
+/// b_B (1, out), with DoRA (config.use_dora) the magnitudes m (1, out), their settings, and the
+/// name of the module that they adapt. A value that is saved, loaded and exchanged; it knows
+/// nothing of the frozen weight beside it. Its settings and shapes are fixed: another rank is
+/// another adapter.
 ///
 /// Magnitudes start as the norms of the rows of W + s B A, so the layer that an adapter with DoRA
 /// is added to gives it those if it has none.
@@ -67,6 +68,8 @@ class LoRAAdapter {
     require_shape(b, b.rows(), config.rank, "LoRAAdapter", "b", "out_features", "rank");
     a_ = Parameter<T>("", std::move(a));
     b_ = Parameter<T>("", std::move(b));
+    if (config.lora_bias)
+      b_bias_ = Parameter<T>("", Matrix<T>::Zero(1, out_features()), {out_features()});
     set_name("");
   }
 
@@ -87,17 +90,19 @@ class LoRAAdapter {
   /// Returns the path of the adapted module, as in PEFT: `encoder.layer.0.attention.self.query`.
   [[nodiscard]] const std::string& name() const { return name_; }
 
-  /// Names the module; A, B and m are then `name.lora_A.weight`, `name.lora_B.weight` and
-  /// `name.lora_magnitude_vector.weight`. The dropout masks follow the name, so that two layers of
-  /// one seed have different ones.
+  /// Names the module; A, B, b_B and m are then `name.lora_A.weight`, `name.lora_B.weight`,
+  /// `name.lora_B.bias` and `name.lora_magnitude_vector.weight`. The dropout masks follow the name,
+  /// so that two layers of one seed have different ones.
   void set_name(std::string name) {
     std::string a_name = parameter_name(name, "lora_A.weight");
     std::string b_name = parameter_name(name, "lora_B.weight");
+    std::string bias_name = parameter_name(name, "lora_B.bias");
     std::string m_name = parameter_name(name, "lora_magnitude_vector.weight");
     dropout_random_ = Random(seed_, RandomStream::dropout, substream_of(name));
     name_ = std::move(name);
     a_.name = std::move(a_name);
     b_.name = std::move(b_name);
+    b_bias_.name = std::move(bias_name);
     magnitude_.name = std::move(m_name);
   }
 
@@ -105,6 +110,19 @@ class LoRAAdapter {
   [[nodiscard]] const Parameter<T>& a() const { return a_; }
   [[nodiscard]] Parameter<T>& b() { return b_; }
   [[nodiscard]] const Parameter<T>& b() const { return b_; }
+
+  /// Returns b_B (1, out) of config().lora_bias, which begins as zeros; empty without.
+  [[nodiscard]] Parameter<T>& b_bias() { return b_bias_; }
+  [[nodiscard]] const Parameter<T>& b_bias() const { return b_bias_; }
+
+  /// Sets b_B (1, out). Throws ConfigError unless config().lora_bias, ShapeError for another shape.
+  void set_b_bias(Matrix<T> bias) {
+    if (!config_.lora_bias)
+      throw ConfigError(message("LoRAAdapter", name_.empty() ? "" : " " + name_,
+                                ": there is a bias of B, but lora_bias is not set"));
+    require_shape(bias, 1, out_features(), "LoRAAdapter", "b_bias", "1", "out_features");
+    b_bias_ = Parameter<T>(b_bias_.name, std::move(bias), {out_features()});
+  }
 
   /// Returns the magnitudes m (1, out) of DoRA; empty without it, and until a layer has given some.
   [[nodiscard]] Parameter<T>& magnitude() { return magnitude_; }
@@ -123,17 +141,20 @@ class LoRAAdapter {
     magnitude_ = Parameter<T>(magnitude_.name, std::move(magnitude), {out_features()});
   }
 
-  /// Lists A unless it is frozen, B and, if there are some, the magnitudes.
+  /// Lists A unless it is frozen, B and, if there are some, b_B and the magnitudes.
   [[nodiscard]] ParameterList<T> parameters() {
     ParameterList<T> list;
     if (!config_.freeze_a) list.add(a_);
     list.add(b_);
+    if (config_.lora_bias) list.add(b_bias_);
     if (has_magnitude()) list.add(magnitude_);
     return list;
   }
 
-  /// Returns the number of scalars: rank (in + out), and out of DoRA.
-  [[nodiscard]] Index size() const { return a_.size() + b_.size() + magnitude_.size(); }
+  /// Returns the number of scalars: rank (in + out), and out each of b_B and DoRA.
+  [[nodiscard]] Index size() const {
+    return a_.size() + b_.size() + b_bias_.size() + magnitude_.size();
+  }
 
   /// Returns the number of scalars that train: all but A's where that is frozen.
   [[nodiscard]] Index trainable_size() const { return size() - (config_.freeze_a ? a_.size() : 0); }
@@ -164,6 +185,7 @@ class LoRAAdapter {
   Random dropout_random_;
   Parameter<T> a_;
   Parameter<T> b_;
+  Parameter<T> b_bias_;
   Parameter<T> magnitude_;
 };
 

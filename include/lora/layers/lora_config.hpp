@@ -47,6 +47,7 @@ struct LoRAConfig {
   bool train_bias = false;            ///< trains the base bias too: PEFT's bias="lora_only"
   bool use_dora = false;              ///< trains the lengths of W + s B A's rows apart: DoRA
   bool freeze_a = false;              ///< A stays as it starts, and backward needs no x: LoRA-FA
+  bool lora_bias = false;             ///< B has a bias b_B (out) that trains: y gets s b_B too
 
   /// Returns alpha, with its default of twice the rank.
   [[nodiscard]] double alpha_or_default() const {
@@ -63,7 +64,8 @@ struct LoRAConfig {
   friend bool operator==(const LoRAConfig&, const LoRAConfig&) = default;
 };
 
-/// Throws ConfigError, naming `where`, unless rank > 0, alpha is finite and 0 <= dropout < 1.
+/// Throws ConfigError, naming `where`, unless rank > 0, alpha is finite and 0 <= dropout < 1, and
+/// for lora_bias with DoRA or another start than Kaiming's, which PEFT refuses to load.
 template <class Where>
 void validate(const LoRAConfig& config, const Where& where) {
   if (config.rank <= 0)
@@ -73,6 +75,11 @@ void validate(const LoRAConfig& config, const Where& where) {
                               ", expected an even number for an orthogonal start"));
   require_finite(config.alpha_or_default(), where, "alpha");
   require_below_one(config.dropout, where, "dropout");
+  if (config.lora_bias && config.use_dora)
+    throw ConfigError(message(where, ": lora_bias and use_dora are set, which exclude each other"));
+  if (config.lora_bias && config.init != LoRAInit::kaiming)
+    throw ConfigError(message(where, ": lora_bias is set and init is ", name_of(config.init),
+                              ", expected kaiming, the only start that PEFT has for it"));
 }
 
 }  // namespace lora

@@ -45,7 +45,8 @@ namespace lora {
 /// window to `rank` channels, (rank, in_channels, height, width); B (out_channels, rank, 1, 1).
 /// `norm` is an affine map of each channel, a batch norm with frozen statistics, if set_norm gave
 /// one. s = alpha / rank or alpha / sqrt(rank), whatever the kernel's size. Dropout takes elements
-/// of x, not patches, in training only. B starts at zero. With DoRA (config.use_dora) the channels
+/// of x, not patches, in training only. B starts at zero. With config.lora_bias B has a bias b_B
+/// (out_channels), and s b_B joins b. With DoRA (config.use_dora) the channels
 /// of W + s B A, each of in_channels * height * width elements, are scaled to lengths m (1,
 /// out_channels, 1, 1) that train too: see dora.
 ///
@@ -188,6 +189,7 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     std::vector<AdapterTensor<T>> tensors{
         {".lora_A.weight", a_shape(config.rank, in_channels(), window_), &adapter.a()},
         {".lora_B.weight", {out_channels(), config.rank, 1, 1}, &adapter.b()}};
+    if (config.lora_bias) tensors.push_back({b_bias_suffix, {out_channels()}, &adapter.b_bias()});
     if (config.use_dora)
       tensors.push_back({magnitude_suffix, {1, out_channels(), 1, 1}, &adapter.magnitude()});
     if (config.train_bias && this->has_bias())
@@ -201,9 +203,11 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   /// adapter_tensors(config).
   void replace_adapter(const LoRAConfig& config, std::vector<Matrix<T>> values) {
     std::size_t count = 2;
-    std::optional<Matrix<T>> magnitude;
+    std::optional<Matrix<T>> b_bias, magnitude;
+    if (config.lora_bias) b_bias = std::move(values.at(count++));
     if (config.use_dora) magnitude = std::move(values.at(count++));
-    replace_adapter(config, std::move(values.at(0)), std::move(values.at(1)), std::move(magnitude));
+    replace_adapter(config, std::move(values.at(0)), std::move(values.at(1)), std::move(magnitude),
+                    std::move(b_bias));
     if (values.size() == count) return;
     bias_.value = values[count];
     bias_.zero_grad();
@@ -326,7 +330,7 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     const auto images = kernels::padded_images<T>(window_, in, x, scratch);
     const kernels::PixelTaps taps = kernels::window_taps(images.window, images.in, out);
     const kernels::PatchRows<T> patches(images.x, taps);
-    const T* const start = norm_.start_row(bias_row(), out_channels(), scratch);
+    const T* const start = norm_.start_row(this->bias_row(used, scratch), out_channels(), scratch);
     const ConstMatrixRef<T> none(nullptr, 0, this->in_features(), this->in_features());
     if (used == nullptr)
       return kernels::conv2d_forward<T>(patches, weight_.panels(), start, norm_.scale(), {none, xa},
@@ -365,7 +369,7 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     const auto images =
         kernels::padded_images<T>(window_, in, mask ? ConstMatrixRef<T>(part) : x, scratch);
     const kernels::PixelTaps taps = kernels::window_taps(images.window, images.in, out);
-    const T* const start = norm_.start_row(bias_row(), out_channels(), scratch);
+    const T* const start = norm_.start_row(this->bias_row(), out_channels(), scratch);
     MatrixRef<T> scale = scratch.matrix<T>(1, out_channels());
     std::copy_n(gains.gain(), out_channels(), scale.data());
     if (norm_.exists()) norm_.scale_columns(scale);
@@ -412,13 +416,16 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     const bool with_dora = this->uses_dora(used);
     const MatrixRef<T> dm = with_dora ? target.of(used->adapter->magnitude()) : none;
     const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
+    const bool with_b_bias = Base::has_b_bias(used);
+    const MatrixRef<T> db_bias = with_b_bias ? target.of(used->adapter->b_bias()) : none;
     const MatrixRef<T> to =
         dx != nullptr ? dx->shaped(x.rows(), in_channels(), where, "dx", {x, dy}) : none;
 
     Scratch scratch;
     // The norm's scale goes into the smaller sides of the products, and not into dy; with DoRA,
     // which makes another dy anyway, into that.
-    if (with_bias) bias_gradient(dy, dbias);
+    if (with_bias) bias_gradient(dy, T(1), dbias);
+    if (with_b_bias) bias_gradient(dy, static_cast<T>(used->scaling()), db_bias);
     if (used == nullptr) {
       if (dx != nullptr) input_gradient(in, out, dy, {none, none}, T(0), to);
       return tape.pop();
@@ -464,14 +471,14 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     tape.pop();
   }
 
-  // Adds the sums of dy's columns, scaled.
-  void bias_gradient(const ConstMatrixRef<T>& dy, MatrixRef<T> dbias) const {
-    if (!norm_.exists()) return add_bias_gradient<T>(dy, dbias);
+  // Adds s times the sums of dy's columns, scaled by the norm.
+  void bias_gradient(const ConstMatrixRef<T>& dy, T s, MatrixRef<T> dbias) const {
+    if (!norm_.exists()) return add_bias_gradient<T>(dy, s, dbias);
     Scratch scratch;
     MatrixRef<T> sums = scratch.matrix<T>(1, dy.cols());
     sums.setZero();
     add_bias_gradient<T>(dy, sums);
-    for (Index o = 0; o < dy.cols(); ++o) dbias.data()[o] += norm_.scale()[o] * sums(0, o);
+    for (Index o = 0; o < dy.cols(); ++o) dbias.data()[o] += s * norm_.scale()[o] * sums(0, o);
   }
 
   // dx = dy diag(scale) back through W, and g back through A if that has rows. The scale goes into
@@ -501,8 +508,6 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
       dx.row(i).array() += s * part.row(i).array() * kept.row(i).array();
     });
   }
-
-  [[nodiscard]] const T* bias_row() const { return Base::bias_row(); }
 
   Window window_;
   OutputAffine<T> norm_;

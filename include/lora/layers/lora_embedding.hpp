@@ -267,6 +267,8 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
       throw ConfigError(message(where, ": train_bias is set, but an embedding has no bias"));
     if (config.use_dora)
       throw ConfigError(message(where, ": use_dora is set, which is not built for embeddings"));
+    if (config.lora_bias)
+      throw ConfigError(message(where, ": lora_bias is set, which embeddings do not have in PEFT"));
     if (config.freeze_a)
       throw ConfigError(message(where, ": freeze_a is set, which only linear layers have"));
     if (changes_base(config.init))

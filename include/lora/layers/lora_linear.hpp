@@ -38,6 +38,7 @@ namespace lora {
 ///
 /// x (N, in), y (N, out), W (out, in) frozen, b (out) optional, A (rank, in), B (out, rank),
 /// s = alpha / rank or alpha / sqrt(rank). Dropout is of the low-rank path, in training only.
+/// With config.lora_bias y gets s b_B too, B's own bias, to which no dropout applies.
 /// B starts at zero, so a new layer computes what its frozen weight does. Without an active adapter
 /// it is the frozen layer. With DoRA (config.use_dora) the rows of W + s B A are scaled to lengths
 /// that train too; see dora, and PEFT's formula for dropout, which then costs a second product with
@@ -138,7 +139,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     run_forward(x, paths, frame.keep(paths.groups().places(), paths.rank()), out);
   }
 
-  /// Adds to the gradients of A, B (and the bias, if trained), and computes the gradient of x:
+  /// Adds to the gradients of A, B (and the biases that train; db_B += s sum over rows of dy), and
+  /// computes the gradient of x:
   ///
   ///     g = dy B,  dB += s dy^T (drop(x) A^T),  dA += s g^T drop(x),
   ///     dx = dy W + (s g A) * mask
@@ -186,8 +188,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   // ---- Merging ----
 
   /// Writes W + s B A (out, in) to `matrix`; leaves the layer as it is, so it serves read-only
-  /// weights too. While merged: W as it is. Throws ShapeError, for the memory of A or B as well,
-  /// and StateError without an adapter that is switched on.
+  /// weights too. bias_in_use() is what belongs to it. While merged: W as it is. Throws ShapeError,
+  /// for the memory of A or B as well, and StateError without an adapter that is switched on.
   void merged_weight(Output<T> matrix) const {
     const Place where{"LoRALinear::merged_weight", this->name()};
     const auto adapters = this->adapters();
@@ -306,10 +308,12 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
       const low_rank_path::Input<T> input{used->adapter->a().value, xa, mask};
       low_rank_path::forward<T>(x, std::span(&input, 1));
     }
+    Scratch scratch;
+    const T* const bias = this->bias_row(used, scratch);
     if (gains.exist())
-      dora::forward<T>(weight_, x, this->bias_row(), joins_y(used, xa), mask, gains, z, y);
+      dora::forward<T>(weight_, x, bias, joins_y(used, xa), mask, gains, z, y);
     else
-      frozen_passes::forward<T>(weight_, x, this->bias_row(), joins_y(used, xa), y);
+      frozen_passes::forward<T>(weight_, x, bias, joins_y(used, xa), y);
   }
 
   [[nodiscard]] static bool freezes_a(const Entry* used) {
@@ -344,10 +348,13 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const bool with_dora = this->uses_dora(used);
     const MatrixRef<T> dm = with_dora ? target.of(used->adapter->magnitude()) : none;
     const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
+    const bool with_b_bias = Base::has_b_bias(used);
+    const MatrixRef<T> db_bias = with_b_bias ? target.of(used->adapter->b_bias()) : none;
     const MatrixRef<T> out =
         dx != nullptr ? dx->shaped(x.rows(), in_features(), where, "dx", {x, dy}) : none;
 
     if (with_bias) add_bias_gradient<T>(dy, dbias);
+    if (with_b_bias) add_bias_gradient<T>(dy, static_cast<T>(used->scaling()), db_bias);
     const MatrixRef<T> xa = frame.kept();
     Scratch scratch;
     const ConstMatrixRef<T> dz = dora::backward<T>(dy, frame, with_dora ? 1 : 0, dm, scratch);
@@ -389,6 +396,7 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     grouped_low_rank::forward<T>(paths.groups(), paths.paths(), x, xa);
     frozen_passes::forward<T>(weight_, x, this->bias_row(), joins_y(nullptr, xa), y);
     grouped_low_rank::add_to_y<T>(paths.groups(), paths.paths(), xa, y);
+    paths.add_b_biases(y);
   }
 
   template <class Where>
@@ -424,6 +432,7 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
       grouped_low_rank::add_to_dx<T>(groups, paths.paths(), g, out);
     }
     grouped_low_rank::add_gradients<T>(groups, paths.paths(), x, dy, frame.kept(), g);
+    paths.add_b_bias_gradients(dy);
     tape.pop();
   }
 };

@@ -260,6 +260,9 @@ class LoRALinearGroup {
     }
     low_rank_path::forward<T>(x, std::span<const low_rank_path::Input<T>>(inputs.data(), paths));
 
+    Scratch scratch;
+    std::array<const T*, most> bias{};
+    for (std::size_t p = 0; p < size(); ++p) bias[p] = parts_[p].bias_row(used.entries[p], scratch);
     const auto joins = [&](std::size_t p) {
       return Part::joins_y(used.entries[p], used.columns(xa, p));
     };
@@ -268,21 +271,19 @@ class LoRALinearGroup {
         kernels::for_each_packed_band<T>(x, [&](const kernels::PackedLeft<T>& packed, Index row) {
           for (std::size_t p = 0; p < size(); ++p)
             frozen_passes::forward_band<T>(parts_[p].weight(), packed, row,
-                                           gains[p]->exist() ? nullptr : parts_[p].bias_row(),
-                                           joins(p), *z[p]);
+                                           gains[p]->exist() ? nullptr : bias[p], joins(p), *z[p]);
         });
         for (std::size_t p = 0; p < size(); ++p)
-          if (gains[p]->exist())
-            dora::scale_outputs<T>(*z[p], gains[p]->gain(), parts_[p].bias_row(), *y[p]);
+          if (gains[p]->exist()) dora::scale_outputs<T>(*z[p], gains[p]->gain(), bias[p], *y[p]);
         return;
       }
     for (std::size_t p = 0; p < size(); ++p)
       if (gains[p]->exist())
-        dora::forward<T>(parts_[p].weight(), x, parts_[p].bias_row(), joins(p),
+        dora::forward<T>(parts_[p].weight(), x, bias[p], joins(p),
                          mask_step ? Part::mask_of(used.entries[p], *mask_step) : std::nullopt,
                          *gains[p], *z[p], *y[p]);
       else
-        frozen_passes::forward<T>(parts_[p].weight(), x, parts_[p].bias_row(), joins(p), *y[p]);
+        frozen_passes::forward<T>(parts_[p].weight(), x, bias[p], joins(p), *y[p]);
   }
 
   [[nodiscard]] bool share_packing(const ConstMatrixRef<T>& x) const {
@@ -309,7 +310,7 @@ class LoRALinearGroup {
 
   // Where the gradients of a part go.
   struct Targets {
-    std::optional<MatrixRef<T>> a, b, magnitude, bias;
+    std::optional<MatrixRef<T>> a, b, b_bias, magnitude, bias;
   };
 
   // Checks that every part is as it was in forward, and finds where its gradients go.
@@ -332,6 +333,8 @@ class LoRALinearGroup {
         else
           targets[p].a.emplace(MatrixRef<T>(nullptr, 0, 0, 0));
         targets[p].b.emplace(target.of(used.entries[p]->adapter->b()));
+        if (Part::has_b_bias(used.entries[p]))
+          targets[p].b_bias.emplace(target.of(used.entries[p]->adapter->b_bias()));
         if (Part::uses_dora(used.entries[p]))
           targets[p].magnitude.emplace(target.of(used.entries[p]->adapter->magnitude()));
       }
@@ -378,6 +381,8 @@ class LoRALinearGroup {
           dy[p], frame, with_dora ? kept : 0, with_dora ? *targets[p].magnitude : none, scratch);
       if (with_dora) kept += 2;
       if (targets[p].bias) add_bias_gradient<T>(dy[p], *targets[p].bias);
+      if (targets[p].b_bias)
+        add_bias_gradient<T>(dy[p], static_cast<T>(entry->scaling()), *targets[p].b_bias);
       MatrixRef<T> own_g = used.columns(g, p);
       if (entry != nullptr) low_rank_path::gradient_of_xa<T>(dz, entry->adapter->b().value, own_g);
       const auto mask = Part::mask_of(entry, frame.mask_step());
@@ -463,9 +468,11 @@ class LoRALinearGroup {
       grouped_low_rank::forward<T>(routed.paths[p]->groups(), routed.paths[p]->paths(), x,
                                    routed.columns(xa, p));
     run_frozen(x, Part::joins_y(nullptr, xa), y);
-    for (std::size_t p = 0; p < size(); ++p)
+    for (std::size_t p = 0; p < size(); ++p) {
       grouped_low_rank::add_to_y<T>(routed.paths[p]->groups(), routed.paths[p]->paths(),
                                     routed.columns(xa, p), *y[p]);
+      routed.paths[p]->add_b_biases(*y[p]);
+    }
   }
 
   // Computes y[p] = b_p + x W_p^T; `nothing` joins it.
@@ -523,6 +530,7 @@ class LoRALinearGroup {
         grouped_low_rank::add_to_dx<T>(groups, paths, own_g, *out);
       }
       grouped_low_rank::add_gradients<T>(groups, paths, x, dy[p], routed.columns(xa, p), own_g);
+      routed.paths[p]->add_b_bias_gradients(dy[p]);
     }
     tape.pop();
   }

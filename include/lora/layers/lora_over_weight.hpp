@@ -36,8 +36,8 @@ concept WouldLoseTheUpdate = FrozenWeight<Frozen, T> && !MergeableWeight<Frozen,
 
 /// The part that LoRA layers over one frozen weight have in common, whatever they compute with it:
 /// the weight W (out_features, in_features), a bias (out_features) that may be left out, the
-/// adapter's factors A (rank, in_features) and B (out_features, rank), with DoRA its magnitudes m
-/// (out_features), merging the adapter into W, and what trains.
+/// adapter's factors A (rank, in_features) and B (out_features, rank), with lora_bias B's bias b_B
+/// and with DoRA its magnitudes m (out_features), merging the adapter into W, and what trains.
 ///
 /// `Layer` derives from this and has `kind`, make_adapter(config, seed), and ordered_a(adapter,
 /// scratch), which is A with its columns in the order of W's. It may have can_freeze_a, and
@@ -63,6 +63,11 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   [[nodiscard]] const Parameter<T>& lora_A() const { return this->adapter().a(); }
   [[nodiscard]] const Parameter<T>& lora_B() const { return this->adapter().b(); }
 
+  /// Returns the bias b_B (1, out_features) of the active adapter's B, which is empty without
+  /// lora_bias. Throws StateError if there is none.
+  [[nodiscard]] Parameter<T>& lora_B_bias() { return this->own_adapter("lora_B_bias").b_bias(); }
+  [[nodiscard]] const Parameter<T>& lora_B_bias() const { return this->adapter().b_bias(); }
+
   /// Returns the magnitudes m (1, out_features) of the active adapter, which are empty without
   /// DoRA. Throws StateError if there is none.
   [[nodiscard]] Parameter<T>& lora_magnitude() {
@@ -72,10 +77,11 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
 
   /// Replaces the active adapter's settings and factors, a (rank, in_features), b (out_features,
   /// rank) and with DoRA the magnitudes (1, out_features), which are the norms of the rows of
-  /// W + s B A where none are given. Keeps the seed of its dropout masks. Throws as the one that
-  /// takes an adapter.
+  /// W + s B A where none are given, and with lora_bias b_B (1, out_features), zeros where it is
+  /// not given. Keeps the seed of its dropout masks. Throws as the one that takes an adapter.
   void replace_adapter(const LoRAConfig& config, Matrix<T> a, Matrix<T> b,
-                       std::optional<Matrix<T>> magnitude = {}) {
+                       std::optional<Matrix<T>> magnitude = {},
+                       std::optional<Matrix<T>> b_bias = {}) {
     this->check_replace(config);
     const std::string where = this->at("replace_adapter");
     const auto adapters = this->adapters();  // keeps what another thread may replace meanwhile
@@ -86,6 +92,10 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     if (magnitude) {
       require_shape(*magnitude, 1, out_features(), where, "magnitude", "1", "out_features");
       adapter.set_magnitude(std::move(*magnitude));
+    }
+    if (b_bias) {
+      require_shape(*b_bias, 1, out_features(), where, "b_bias", "1", "out_features");
+      adapter.set_b_bias(std::move(*b_bias));
     }
     replace_adapter(std::move(adapter));
   }
@@ -143,13 +153,14 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
 
   // ---- Merging ----
 
-  /// Adds s B A to W in place, with DoRA W = diag(m / n) (W + s B A), after which forward costs
-  /// what the frozen weight alone does.
+  /// Adds s B A to W in place, with DoRA W = diag(m / n) (W + s B A), and with lora_bias s b_B to
+  /// the bias, after which forward costs what the frozen weight alone does.
   ///
   /// Other layers over the same memory then compute with this adapter too. Needs memory that may be
   /// written: a MappedWeight that borrows for reading only is refused. HalfWeight and the storages
   /// in codes have no merge, which would round the sum: merged_weight() gives it as a matrix.
-  /// Throws StateError if merged already, without an adapter that is switched on, or read-only.
+  /// Throws StateError if merged already, without an adapter that is switched on, or read-only, and
+  /// for lora_bias where there is no bias to add to, as PEFT does.
   void merge(MergeMode mode = MergeMode::reversible) requires MergeableWeight<Frozen, T> {
     const std::string where = this->at("merge");
     if (merged()) throw StateError(message(where, ": the adapter is merged already"));
@@ -159,14 +170,21 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
       throw StateError(message(where,
                                ": the frozen weight's memory is read-only; merged_weight() gives "
                                "the merged weight as a matrix of its own"));
+    const Matrix<T> bias = merged_bias(&entry, where);
+    Matrix<T> unmerged_bias;
+    if (has_b_bias(&entry) && mode == MergeMode::reversible) unmerged_bias = bias_.value;
     Scratch scratch;
     const dora::Gains<T> gains = dora_gains(&entry, false, where, scratch);
-    if (!gains.exist())
-      return record_.merge(weight_, static_cast<T>(entry.scaling()), entry.adapter->b().value,
-                           layer().ordered_a(*entry.adapter, scratch), mode);
-    Matrix<T> merged(out_features(), in_features());
-    write_merged(&entry, gains, merged);
-    record_.merge(weight_, merged, mode);
+    if (!gains.exist()) {
+      record_.merge(weight_, static_cast<T>(entry.scaling()), entry.adapter->b().value,
+                    layer().ordered_a(*entry.adapter, scratch), mode);
+    } else {
+      Matrix<T> merged(out_features(), in_features());
+      write_merged(&entry, gains, merged);
+      record_.merge(weight_, merged, mode);
+    }
+    if (has_b_bias(&entry)) bias_.value = bias;
+    unmerged_bias_.swap(unmerged_bias);
   }
 
   // Deleted, not absent, so that the compiler's message shows the reason: rounding W + s B A to the
@@ -181,9 +199,21 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   /// since: layers that share a weight unmerge in the reverse order.
   void unmerge() requires MergeableWeight<Frozen, T> {
     record_.unmerge(weight_, this->at("unmerge"));
+    if (unmerged_bias_.size() == 0) return;
+    bias_.value = unmerged_bias_;
+    unmerged_bias_ = Matrix<T>();
   }
 
   [[nodiscard]] bool merged() const { return record_.merged(); }
+
+  /// Returns the bias that forward computes with, the one that belongs to weight_in_use(): b + s
+  /// b_B of the adapter in use, or b (1, out_features), or an empty matrix. Throws StateError for
+  /// lora_bias where there is no b, as merge() does.
+  [[nodiscard]] Matrix<T> bias_in_use() const {
+    const std::string where = this->at("bias_in_use");
+    const auto adapters = this->adapters();
+    return merged_bias(this->in_use(*adapters, where), where);
+  }
 
   /// Returns s B A (out_features, in_features) of the active adapter, in the order of W: what
   /// merge() adds to W, PEFT's get_delta_weight. With DoRA too it is what merge() adds, diag(m / n)
@@ -216,7 +246,8 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   /// Tells whether the bias trains: by set_train_bias, or by the active adapter's train_bias.
   [[nodiscard]] bool trains_bias() const { return trains_bias(*this->adapters()); }
 
-  /// Lists what trains: A, B and with DoRA m of the active adapter, and the bias if it does.
+  /// Lists what trains: A, B, with lora_bias b_B and with DoRA m of the active adapter, and the
+  /// bias if it does.
   [[nodiscard]] ParameterList<T> parameters() {
     ParameterList<T> list;
     if (this->has_adapter()) list.add(this->own_adapter("parameters").parameters());
@@ -243,7 +274,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   }
 
   /// Returns the number of scalars that train: rank (in_features + out_features) of the active
-  /// adapter, out_features with DoRA, and out_features if the bias does.
+  /// adapter, out_features with lora_bias and with DoRA, and out_features if the bias does.
   [[nodiscard]] Index trainable_parameters() const {
     const auto adapters = this->adapters();
     const Entry* const active = adapters->active();
@@ -303,6 +334,9 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
                   "rank");
     if (adapter.config().use_dora && adapter.has_magnitude())
       require_shape(adapter.magnitude().value, 1, out_features(), where, "magnitude", "1",
+                    "out_features");
+    if (adapter.config().lora_bias)
+      require_shape(adapter.b_bias().value, 1, out_features(), where, "b_bias", "1",
                     "out_features");
   }
 
@@ -434,6 +468,30 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
 
   [[nodiscard]] const T* bias_row() const { return has_bias() ? bias_.value.data() : nullptr; }
 
+  [[nodiscard]] static bool has_b_bias(const Entry* used) {
+    return used != nullptr && used->adapter->config().lora_bias;
+  }
+
+  // The bias with s b_B of the adapter, in memory of `scratch` if there is a sum.
+  [[nodiscard]] const T* bias_row(const Entry* used, Scratch& scratch) const {
+    if (!has_b_bias(used)) return bias_row();
+    MatrixRef<T> row = scratch.matrix<T>(1, out_features());
+    row = static_cast<T>(used->scaling()) * used->adapter->b_bias().value;
+    if (has_bias()) row += bias_.value;
+    return row.data();
+  }
+
+  // The same as a matrix of its own. Throws StateError where there is no bias to add to.
+  template <class Where>
+  [[nodiscard]] Matrix<T> merged_bias(const Entry* used, const Where& where) const {
+    if (!has_b_bias(used)) return bias_.value;
+    if (!has_bias())
+      throw StateError(message(where,
+                               ": the adapter has lora_bias, and the layer has no bias that it "
+                               "could be merged into"));
+    return bias_.value + static_cast<T>(used->scaling()) * used->adapter->b_bias().value;
+  }
+
   // What merged_weight adds to W, or null while merged.
   template <class Where>
   [[nodiscard]] const Entry* to_merge(const Set& adapters, const Where& where) const {
@@ -478,6 +536,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   Parameter<T> bias_;
   bool train_bias_ = false;
   MergeRecord<T> record_;
+  Matrix<T> unmerged_bias_;  // b before a reversible merge that changed it
   DoraNorms<T> norms_;
 
  private:

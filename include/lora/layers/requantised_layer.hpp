@@ -15,6 +15,8 @@ template <class T, class Frozen>
   const Place where{verb, layer.name()};
   if (layer.merged()) throw StateError(message(where, ": the adapter is merged already"));
   if (!layer.has_adapter()) throw StateError(message(where, ": the layer has no active adapter"));
+  if (layer.config().lora_bias)
+    throw StateError(message(where, ": the adapter has lora_bias, for which codes have no place"));
   Matrix<T> update = layer.delta_weight(where);
   if (!all_finite<T>(update))
     throw StateError(message(where, ": the adapter's update has a number that is not finite"));

@@ -94,6 +94,26 @@ class RoutedPaths {
                              target == nullptr ? none : target->of(adapter.b())});
     }
     paths_ = paths;
+    MatrixRef<T>* const biases = scratch_.template take<MatrixRef<T>>(size());
+    for (std::size_t g = 0; g < entries_.size(); ++g)
+      std::construct_at(biases + g, target != nullptr && has_b_bias(g)
+                                        ? target->of(entries_[g]->adapter->b_bias())
+                                        : none);
+    b_bias_gradients_ = biases;
+  }
+
+  /// Adds s b_B to the rows of y (N, out) whose adapter has lora_bias.
+  void add_b_biases(MatrixRef<T> y) const {
+    for_each_biased_row([&](std::size_t g, T s, Index row) {
+      y.row(row) += s * entries_[g]->adapter->b_bias().value.row(0);
+    });
+  }
+
+  /// Adds s times the sum of its rows of dy (N, out) to the gradient of each b_B that make_paths
+  /// found.
+  void add_b_bias_gradients(ConstMatrixRef<T> dy) const {
+    for_each_biased_row(
+        [&](std::size_t g, T s, Index row) { b_bias_gradients_[g].row(0) += s * dy.row(row); });
   }
 
   /// Returns what make_paths made.
@@ -128,6 +148,21 @@ class RoutedPaths {
   static std::size_t size_of(const Layout& layout) { return layout.names.size(); }
   [[nodiscard]] Index size() const { return static_cast<Index>(size_of(layout_)); }
 
+  [[nodiscard]] bool has_b_bias(std::size_t group) const {
+    return entries_[group] != nullptr && entries_[group]->adapter->config().lora_bias;
+  }
+
+  // Calls use(group, its scaling, row) for the rows whose adapter has lora_bias.
+  template <class Use>
+  void for_each_biased_row(const Use& use) const {
+    for (std::size_t g = 0; g < entries_.size(); ++g) {
+      if (!has_b_bias(g)) continue;
+      const RowGroups::Run& run = groups().groups()[g];
+      for (Index i = 0; i < run.count; ++i)
+        use(g, static_cast<T>(entries_[g]->scaling()), groups().row(run.first + i));
+    }
+  }
+
   template <class Where>
   void refuse(const Set& set, std::size_t group, const Where& where) const {
     const RowGroups::Run& rows = groups().groups()[group];
@@ -141,6 +176,7 @@ class RoutedPaths {
   const Layout& layout_;
   std::span<const Entry*> entries_;
   Path* paths_ = nullptr;
+  MatrixRef<T>* b_bias_gradients_ = nullptr;
   Index rank_ = 0;
 };
 

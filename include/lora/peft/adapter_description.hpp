@@ -169,7 +169,7 @@ void check_stored_whole(const PeftConfig& config, const std::vector<std::string>
 /// its bias.
 ///
 /// Throws ConfigError if there is no layer, for a layer or parameter without a name and two of one
-/// name, if the layers differ in use_rslora, use_dora or dropout, for which a file has one value,
+/// name, if the layers differ in use_rslora, use_dora, lora_bias or dropout, which a file has once,
 /// for weights changed by a start that PEFT does not repeat (fast PiSSA, CorDA, LoRA-GA: save a
 /// PlainAdapter), and if modules_to_save cannot say what is stored whole.
 template <class T>
@@ -188,6 +188,7 @@ template <class T>
   detail::set_start(config, layers, start.has_value());
   config.use_rslora = first.use_rslora;
   config.use_dora = first.use_dora;
+  config.lora_bias = first.lora_bias;
   config.lora_dropout = first.dropout;
   if (config.bias != "all") config.bias = "none";
   for (const AdaptedLayerView<T>& layer : layers) {
@@ -195,10 +196,10 @@ template <class T>
     const std::string& name = layer.name();
     if (name.empty()) throw ConfigError("save_adapter: a layer has no name: see set_name");
     if (settings.use_rslora != first.use_rslora || settings.use_dora != first.use_dora ||
-        settings.dropout != first.dropout)
-      throw ConfigError("save_adapter: " + in_quotes(name) + " differs from " +
-                        in_quotes(names.front()) +
-                        " in use_rslora, use_dora or dropout, for which a file has one value");
+        settings.dropout != first.dropout || settings.lora_bias != first.lora_bias)
+      throw ConfigError(
+          "save_adapter: " + in_quotes(name) + " differs from " + in_quotes(names.front()) +
+          " in use_rslora, use_dora, lora_bias or dropout, for which a file has one value");
     if (layer.trains_bias() && config.bias == "none") config.bias = "lora_only";
     names.push_back(name);
     ranks.push_back(settings.rank);

@@ -96,7 +96,7 @@ class AdapterLoader {
   // A product of factors changes nothing while one of them is zero.
   static bool is_zero(const AdapterTensor<T>& tensor) {
     return tensor.suffix.starts_with(".lora_") && tensor.suffix != magnitude_suffix &&
-           tensor.parameter->value.isZero(0);
+           tensor.suffix != b_bias_suffix && tensor.parameter->value.isZero(0);
   }
 
   [[nodiscard]] Matrix<T> current(const AdaptedLayerView<T>& layer,

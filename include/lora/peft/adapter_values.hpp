@@ -31,6 +31,7 @@ struct LoRAFactors {
   StoredTensor<T> b;          ///< (out, rank)
   bool is_embedding = false;  ///< stored as lora_embedding_A and lora_embedding_B
   std::optional<StoredTensor<T>> magnitude = {};  ///< DoRA's, (out) or a convolution's shape
+  std::optional<StoredTensor<T>> b_bias = {};     ///< of lora_bias, (out)
 
   /// Sets the settings and shapes to those of A and B, which have `rank` rows and columns by now
   /// and are the whole update: alpha = rank without use_rslora makes the scaling 1.
@@ -93,7 +94,7 @@ template <class T>
       {".lora_A.weight", ".lora_B.weight"}, {".lora_embedding_A", ".lora_embedding_B"}};
   for (const std::string& name : weights.names()) {
     // Magnitudes are read with their factors; those that nothing asks for have no place.
-    bool is_factor = name.ends_with(magnitude_suffix);
+    bool is_factor = name.ends_with(magnitude_suffix) || name.ends_with(b_bias_suffix);
     for (const auto& [a, b] : kinds) {
       // A is read with its B; a B alone is found to lack its A.
       const bool is_a = name.ends_with(a), is_b = name.ends_with(b);
@@ -118,6 +119,17 @@ template <class T>
                                   in_quotes(module), " are of shape ",
                                   io::shape_text(factors.magnitude->shape), ", expected ", out,
                                   " numbers, one for each row of B"));
+      }
+      if (factors.config.lora_bias) {
+        if (a == kinds[1].first)
+          throw FileError(message(weights.path().string(), ": ", in_quotes(module),
+                                  " is an embedding, which lora_bias in adapter_config.json does "
+                                  "not go with"));
+        factors.b_bias = read(module + b_bias_suffix);
+        if (const Index out = factors.b.value.rows(); factors.b_bias->shape != io::Shape{out})
+          throw FileError(message(weights.path().string(), ": the bias of B of ", in_quotes(module),
+                                  " is of shape ", io::shape_text(factors.b_bias->shape),
+                                  ", expected (", out, ")"));
       }
       factors.is_embedding = a == kinds[1].first;
       factors.config.train_bias = weights.contains(module + ".base_layer.bias");

@@ -58,6 +58,12 @@ class MergePlan {
       if (!updates.emplace(name, &factors).second)
         throw FileError(message("merge_adapter: two modules of the adapter would be added to ",
                                 in_quotes(name)));
+      if (!factors.b_bias) continue;
+      const std::string bias = base_name(module + ".bias");
+      if (bias.empty())
+        throw FileError(message("merge_adapter: ", base.directory().string(), " has no bias of ",
+                                in_quotes(module), " that its lora_bias could be added to"));
+      bias_updates.emplace(bias, &factors);
     }
     for (const auto& [stored, tensor] : adapter.others) {
       if (stored.find(".lora_") != std::string::npos)
@@ -97,6 +103,11 @@ class MergePlan {
                                 io::name_of(view.dtype),
                                 ": merge into a model whose weights are not quantised"));
     }
+    for (const auto& [name, factors] : bias_updates)
+      if (base.tensor(name).shape != factors->b_bias->shape)
+        fail_shape(
+            name, base.tensor(name).shape,
+            "the adapter's lora_B.bias is of shape " + io::shape_text(factors->b_bias->shape));
     for (const auto& [name, tensor] : replacements)
       if (base.tensor(name).shape != tensor->shape)
         fail_shape(name, base.tensor(name).shape,
@@ -135,7 +146,19 @@ class MergePlan {
     return sum;
   }
 
+  /// Returns b + weight scaling b_B; b is the adapter's own where it trained that too.
+  [[nodiscard]] Matrix<double> merged_bias(io::ModelReader& base, const std::string& name,
+                                           double weight) const {
+    const LoRAFactors<T>& factors = *bias_updates.at(name);
+    const auto own = replacements.find(name);
+    Matrix<double> sum = own != replacements.end()
+                             ? Matrix<double>(own->second->value.template cast<double>())
+                             : base.read<double>(name, 1, factors.b_bias->value.cols());
+    return sum + weight * factors.config.scaling() * factors.b_bias->value.template cast<double>();
+  }
+
   std::map<std::string, const LoRAFactors<T>*> updates;
+  std::map<std::string, const LoRAFactors<T>*> bias_updates;  // by the bias of lora_bias
   std::map<std::string, const StoredTensor<T>*> replacements;
   std::map<std::string, const StoredTensor<T>*> added;
 
@@ -206,11 +229,11 @@ inline void copy_beside_weights(const std::filesystem::path& from,
 }  // namespace detail
 
 /// Writes to the directory `out` the model in the directory `base` with an adapter merged into it:
-/// W + weight * scaling * B A, with DoRA its outputs at their lengths, summed in double and rounded
-/// once to W's dtype. Modules that the adapter stores whole and trained biases take the places of
-/// the base's; its other files (config.json, tokenizers) are copied, and its shards stay the same.
-/// It goes tensor by tensor, so that memory holds no more than the largest. `out` appears as a
-/// whole, or not at all.
+/// W + weight * scaling * B A, with lora_bias b + weight * scaling * b_B, with DoRA its outputs at
+/// their lengths, summed in double and rounded once to W's dtype. Modules that the adapter stores
+/// whole and trained biases take the places of the base's; its other files (config.json,
+/// tokenizers) are copied, and its shards stay the same. It goes tensor by tensor, so that memory
+/// holds no more than the largest. `out` appears as a whole, or not at all.
 ///
 /// A module's weight is found by its name, with or without one leading part ("transformer.").
 /// Throws FileError where the base lacks it or is quantised, for an embedding that is the head of a
@@ -263,6 +286,10 @@ MergeReport merge_adapter(const std::filesystem::path& base, const AdapterValues
       const auto added = plan.added.find(name), replacement = plan.replacements.find(name);
       if (added != plan.added.end()) {
         bytes = io::make_tensor(name, added->second->value, tensor.shape, tensor.dtype).bytes;
+      } else if (plan.bias_updates.contains(name)) {
+        const Matrix<double> sum = plan.merged_bias(reader, name, options.weight);
+        bytes = io::make_tensor(name, sum, tensor.shape, tensor.dtype).bytes;
+        (replacement != plan.replacements.end() ? report.replaced : report.merged).push_back(name);
       } else if (replacement != plan.replacements.end()) {
         bytes = io::make_tensor(name, replacement->second->value, tensor.shape, tensor.dtype).bytes;
         report.replaced.push_back(name);

@@ -38,6 +38,7 @@ struct PeftConfig {
   double lora_alpha = 8;                     ///< alpha of layers that no alpha_pattern names
   bool use_rslora = false;                   ///< scaling alpha / sqrt(rank)
   bool use_dora = false;                     ///< magnitude vectors: see dora.hpp
+  bool lora_bias = false;                    ///< B has a bias: see LoRAConfig
   PatternMap<Index> rank_pattern = {};       ///< ranks of layers by pattern
   PatternMap<double> alpha_pattern = {};     ///< alphas of layers by pattern
   double lora_dropout = 0;                   ///< in [0, 1)
@@ -67,7 +68,8 @@ struct PeftConfig {
             .use_rslora = use_rslora,
             .init = start_of(init_lora_weights),
             .train_bias = bias != "none",
-            .use_dora = use_dora};
+            .use_dora = use_dora,
+            .lora_bias = lora_bias};
   }
 };
 

@@ -69,6 +69,11 @@ class PeftConfigParser {
       fail(message("lora_dropout is ", config.lora_dropout, ", expected 0 <= p < 1"));
     config.bias = one_of("bias", take("bias", "none"), {"none", "lora_only", "all"});
     config.init_lora_weights = initialisation();
+    config.lora_bias = boolean("lora_bias", false);
+    if (config.lora_bias && config.use_dora)
+      fail("lora_bias and use_dora are true, which exclude each other");
+    if (config.lora_bias && !std::holds_alternative<bool>(config.init_lora_weights))
+      fail("lora_bias is true, which goes with an init_lora_weights of true or false only");
     config.target_modules = module_names("target_modules");
     config.exclude_modules = module_names("exclude_modules");
     read_layers(config);
@@ -258,7 +263,7 @@ class PeftConfigParser {
 
   // What would compute something else than y = x W^T + b + s x A^T B^T, or store other tensors.
   void refuse_what_is_not_built() const {
-    for (const char* key : {"use_qalora", "lora_bias", "use_bdlora", "arrow_config", "kasa_config",
+    for (const char* key : {"use_qalora", "use_bdlora", "arrow_config", "kasa_config",
                             "velora_config", "monteclora_config"}) {
       const auto found = keys_.find(key);
       if (found != keys_.end() && !found->is_null() && *found != false)
@@ -284,7 +289,7 @@ class PeftConfigParser {
 /// Reads the JSON text of an adapter_config.json; keys that are absent have PEFT's defaults. Throws
 /// FileError, beginning with `where`, for a method other than LORA, a value out of range, a pattern
 /// with an unknown construct, and every option that changes what a layer computes and is not built
-/// here, which it names: lora_bias, CorDA's changed base ...
+/// here, which it names: QA-LoRA, CorDA's changed base ...
 [[nodiscard]] inline PeftConfig parse_peft_config(std::string_view text, const std::string& where) {
   return detail::PeftConfigParser(text, where).parse();
 }

@@ -118,6 +118,7 @@ struct PeftConfigWriter {
   keys["lora_alpha"] = io::json_number(config.lora_alpha);
   keys["use_rslora"] = config.use_rslora ? "true" : "false";
   keys["use_dora"] = config.use_dora ? "true" : "false";
+  keys["lora_bias"] = config.lora_bias ? "true" : "false";
   keys["rank_pattern"] = Write::patterns(config.rank_pattern);
   keys["alpha_pattern"] = Write::patterns(config.alpha_pattern);
   keys["lora_dropout"] = io::json_float(config.lora_dropout);

@@ -22,9 +22,11 @@ template <class T>
                               in_quotes(values.others.begin()->first),
                               ": adapters that share a model cannot have them"));
   typename AdapterRegistry<T>::Modules modules;
-  for (auto& [name, factors] : values.modules)
-    modules.emplace(name, LoRAAdapter<T>(factors.config, std::move(factors.a.value),
-                                         std::move(factors.b.value)));
+  for (auto& [name, factors] : values.modules) {
+    LoRAAdapter<T> adapter(factors.config, std::move(factors.a.value), std::move(factors.b.value));
+    if (factors.b_bias) adapter.set_b_bias(std::move(factors.b_bias->value));
+    modules.emplace(name, std::move(adapter));
+  }
   return modules;
 }
 

@@ -30,7 +30,7 @@ struct ResizedAdapter {
 /// Gives every module of `adapter` the rank that `choice` makes of the singular values of its
 /// update, with the best approximation that there is of that rank (resize_factors). alpha becomes
 /// the rank and use_rslora false, so that every scaling is 1. What is stored whole stays, and so do
-/// DoRA's magnitudes.
+/// DoRA's magnitudes and s b_B of lora_bias.
 ///
 /// Throws ConfigError for a choice out of range and, naming the module, for numbers that are not
 /// finite; ShapeError for factors that have no product, as those of grouped convolutions.
@@ -51,7 +51,9 @@ template <class T>
                            {std::move(made.factors.a), factors.a.shape},
                            {std::move(made.factors.b), factors.b.shape},
                            factors.is_embedding,
-                           factors.magnitude};
+                           factors.magnitude,
+                           factors.b_bias};
+    if (resized.b_bias) resized.b_bias->value *= static_cast<T>(factors.config.scaling());
     resized.set_rank(resized.a.value.rows());
     result.modules.emplace(
         name, ResizedModule{factors.config.rank, resized.config.rank, made.norm, made.error});

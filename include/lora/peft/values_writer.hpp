@@ -18,8 +18,8 @@ namespace lora::peft {
 ///
 /// Throws ConfigError if there is no module, and where config does not give a module the rank and
 /// scaling that its factors have, does not select it (see describe_values), or has another
-/// use_dora; ShapeError for factors of another rank; FileError for a number outside of dtype's
-/// range and where the files cannot be written.
+/// use_dora or lora_bias; ShapeError for factors of another rank; FileError for a number outside of
+/// dtype's range and where the files cannot be written.
 template <class T>
 void save_adapter(const std::filesystem::path& directory, const AdapterValues<T>& adapter,
                   io::DType dtype = io::dtype_of<T>) {
@@ -45,8 +45,13 @@ void save_adapter(const std::filesystem::path& directory, const AdapterValues<T>
       throw ConfigError(message(
           "save_adapter: use_dora is ", adapter.config.use_dora ? "set, and " : "not set, and ",
           in_quotes(name), factors.magnitude ? " has" : " has no", " magnitudes"));
+    if (adapter.config.lora_bias != factors.b_bias.has_value())
+      throw ConfigError(message(
+          "save_adapter: lora_bias is ", adapter.config.lora_bias ? "set, and " : "not set, and ",
+          in_quotes(name), factors.b_bias ? " has" : " has no", " bias of B"));
     add(name + (factors.is_embedding ? ".lora_embedding_A" : ".lora_A.weight"), factors.a);
     add(name + (factors.is_embedding ? ".lora_embedding_B" : ".lora_B.weight"), factors.b);
+    if (factors.b_bias) add(name + b_bias_suffix, *factors.b_bias);
     if (factors.magnitude) add(name + magnitude_suffix, *factors.magnitude);
   }
   for (const auto& [name, tensor] : adapter.others) {

@@ -128,6 +128,7 @@ class ModuleConvNorm {
   void add_tensors(std::vector<io::Tensor>& tensors) {
     const Window& window = std::visit([](const auto& conv) { return conv.window(); }, conv_);
     const auto* const lora = std::get_if<Lora>(&conv_);
+    if (lora != nullptr) static_cast<void>(lora->bias_in_use());  // throws for one to be merged
     const Matrix<T> weight = lora != nullptr ? lora->weight_in_use()
                                              : Matrix<T>(std::get<Conv2d<T>>(conv_).weight().value);
     tensors.push_back(io::make_tensor(name_ + ".weight", weight,

@@ -158,16 +158,14 @@ class ModuleLinear {
   /// Adds weight and bias as they are now, with the adapter in use merged; `out` x `in` whatever
   /// the layout was in the files.
   void add_tensors(std::vector<io::Tensor>& tensors) const {
-    const auto add = [&](const std::string& name, const Matrix<T>& weight,
-                         const Parameter<T>& bias) {
+    const auto add = [&](const std::string& name, const Matrix<T>& weight, const Matrix<T>& bias) {
       tensors.push_back(io::make_tensor(name + ".weight", weight));
-      if (bias.size() != 0)
-        tensors.push_back(io::make_tensor(name + ".bias", bias.value, {bias.size()}));
+      if (bias.size() != 0) tensors.push_back(io::make_tensor(name + ".bias", bias, {bias.size()}));
     };
     if (const auto* lora = std::get_if<Lora>(&layer_))
-      return add(lora->name(), lora->weight_in_use(), lora->bias());
+      return add(lora->name(), lora->weight_in_use(), lora->bias_in_use());
     const auto& trained = std::get<Linear<T>>(layer_);
-    add(trained.name(), trained.weight().value, trained.bias());
+    add(trained.name(), trained.weight().value, trained.bias().value);
   }
 
   /// Calls action(layer) with the LoRALinear, if there is one with an adapter.

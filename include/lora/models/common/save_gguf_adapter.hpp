@@ -43,6 +43,7 @@ void save_gguf_adapter(const std::filesystem::path& path, Model& model,
     if (layer.config().train_bias || layer.trains_bias())
       refuse("the bias of " + in_quotes(layer.name()) + " trains");
     if (layer.config().use_dora) refuse(in_quotes(layer.name()) + " is adapted with DoRA");
+    if (layer.config().lora_bias) refuse(in_quotes(layer.name()) + " is adapted with lora_bias");
     if (const LoRAInit init = layer.config().init; changes_base(init))
       refuse(message(in_quotes(layer.name()), " began with ", name_of(init),
                      ", so it belongs to a changed weight"));
