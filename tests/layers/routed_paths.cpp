@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <lora/layers/lora_embedding.hpp>
 #include <lora/layers/lora_linear.hpp>
 #include <lora/layers/lora_linear_group.hpp>
 #include <lora/optim/adamw.hpp>
@@ -41,6 +42,29 @@ LoRALinear<T> routed_layer(Index out, Index in, double dropout = 0) {
     layer.add_adapter(name, std::move(adapter));
   }
   return layer;
+}
+
+// An embedding with such adapters.
+template <class T>
+LoRAEmbedding<T> routed_embedding(Index entries, Index features) {
+  LoRAEmbedding<T> layer(DenseWeight<T>(random_matrix<T>(entries, features, 8)),
+                         {.scale = 1.5, .padding_idx = 2});
+  layer.set_name("embed_tokens");
+  std::uint64_t seed = 20;
+  for (const auto& [name, rank] :
+       {std::pair<const char*, Index>{"a", 3}, {"b", 1}, {"c", 9}, {"d", 40}}) {
+    LoRAEmbeddingAdapter<T> adapter(
+        entries, features, {.rank = rank, .alpha = 2.0 + static_cast<double>(seed - 20)}, seed);
+    adapter.a().value = random_matrix<T>(rank, entries, ++seed);
+    layer.add_adapter(name, std::move(adapter));
+  }
+  return layer;
+}
+
+std::vector<int> some_ids(Index n, int entries) {
+  std::vector<int> ids;
+  for (int i = 0; i < n; ++i) ids.push_back(i * i * 7 % entries);
+  return ids;
 }
 
 // Rows of four adapters, which are not neighbours, and of none.
@@ -250,12 +274,6 @@ TEST_CASE("a mixed batch that cannot be computed is refused by name, and nothing
       },
       "encoder.query (LoRALinear::forward(x, routes, tape, y)): rows of a mixed batch cannot have "
       "an adapter with use_dora");
-  layer.add_adapter("fa", {.rank = 2, .freeze_a = true}, 9);
-  check_throws<ConfigError>(
-      [&] {
-        layer.forward(x, AdapterRoutes({"b", "fa", "b"}), tape, y);
-      },
-      "an adapter with freeze_a does not train in mixed batches");
   layer.set_adapter("a");
   check_throws<ConfigError>(
       [&] {
@@ -373,4 +391,162 @@ TEST_CASE("a group's mixed batch is what its layers compute alone") {
   check_throws<StateError>([&] { group.backward(x, dy, tape, dx); },
                            "encoder.query (LoRALinearGroup::backward): the adapter \"c\" was "
                            "deleted");
+}
+
+TEST_CASE("adapters whose A is frozen train in mixed batches, and need no x if all are so") {
+  using T = double;
+  const Index n = 20;
+  const Matrix<T> x = random_matrix<T>(n, 9, 1), dy = random_matrix<T>(n, 7, 2);
+  LoRALinear<T> layer(DenseWeight<T>(random_matrix<T>(7, 9, 3)));
+  layer.set_name("query");
+  for (const bool frozen : {true, false}) {
+    LoRAAdapter<T> adapter(7, 9, {.rank = 3, .dropout = 0.2, .freeze_a = frozen}, 4);
+    adapter.b().value = random_matrix<T>(7, 3, 5);
+    layer.add_adapter(frozen ? "fa" : "both", std::move(adapter));
+  }
+  const auto names = [&](const char* other) {
+    Names all;
+    for (Index i = 0; i < n; ++i) all.push_back(i % 3 == 0 ? "fa" : other);
+    return all;
+  };
+  for (const char* other : {"both", "__base__"}) {
+    CAPTURE(other);
+    const Names all = names(other);
+    auto alone = layer;
+    Tape<T> tape, own_tape;
+    Matrix<T> y, dx, own_y, own_dx;
+    layer.forward(x, AdapterRoutes(all), tape, y);
+    if (std::string(other) == "both") {
+      check_throws<StateError>([&] { layer.backward(dy, tape, dx); },
+                               "query (LoRALinear::backward): the gradient of A needs x");
+      layer.backward(x, dy, tape, dx);
+    } else {
+      layer.backward(dy, tape, dx);
+    }
+    const auto rows = rows_of(all, "fa");
+    const Matrix<T> own_x = taken(x, rows), own_dy = taken(dy, rows);
+    alone.set_adapter("fa");
+    alone.forward(own_x, own_tape, own_y);
+    alone.backward(own_dy, own_tape, own_dx);
+    CHECK(largest_difference(taken(dx, rows), own_dx) < 1e-13);
+    const auto trained = layer.parameters({"fa"});
+    REQUIRE(trained.size() == 1);
+    CHECK(relative_error(trained[0]->grad, alone.lora_B().grad) < 1e-13);
+    zero_grad(trained);
+  }
+  LoRALinearGroup<T> group(std::vector<LoRALinear<T>>{layer});
+  std::array<Matrix<T>, 1> y;
+  const std::array<Matrix<T>, 1> dys{dy};
+  Tape<T> tape;
+  group.forward(x, AdapterRoutes(names("both")), tape, y);
+  group.backward(x, dys, tape);
+  tape.set_random_state({});
+  layer.forward(x, AdapterRoutes(names("both")), tape, y[0]);
+  layer.backward(x, dy, tape);
+  CHECK(relative_error(group.part(0).parameters({"fa"})[0]->grad,
+                       layer.parameters({"fa"})[0]->grad) < 1e-13);
+}
+
+TEST_CASE("each id of a mixed batch is looked up as it is alone, and trains its adapter alone") {
+  using T = double;
+  for (const Index n : {0, 1, 70}) {
+    CAPTURE(n);
+    auto layer = routed_embedding<T>(30, 17);
+    const std::vector<int> ids = some_ids(n, 30);
+    const Names names = mixed_names(n);
+    const Matrix<T> dy = random_matrix<T>(n, 17, 2);
+    Tape<T> tape;
+    Matrix<T> y, taped;
+    layer.forward(ids, AdapterRoutes(names), y);
+    layer.forward(ids, AdapterRoutes(names), tape, taped);
+    CHECK(same_bits(y, taped));
+    layer.backward(ids, dy, tape);
+    CHECK(tape.empty());
+    for (const std::string name : {"a", "b", "c", "d", "__base__"}) {
+      CAPTURE(name);
+      auto own = routed_embedding<T>(30, 17);
+      name == base_adapter ? own.unset_adapter() : own.set_adapter(name);
+      const auto rows = rows_of(names, name);
+      std::vector<int> own_ids;
+      for (const Index row : rows) own_ids.push_back(ids[static_cast<std::size_t>(row)]);
+      const Matrix<T> own_dy = taken(dy, rows);
+      Matrix<T> own_y;
+      own.forward(own_ids, tape, own_y);
+      own.backward(own_ids, own_dy, tape);
+      CHECK(largest_difference(taken(y, rows), own_y) < 1e-12);
+      if (name == base_adapter || n == 0) continue;
+      const auto all = layer.parameters({name}), alone = own.parameters();
+      REQUIRE(all.size() == 2);
+      for (const std::size_t i : {0u, 1u})
+        CHECK(largest_difference(all[i]->grad, alone[i]->grad) < 1e-11);
+    }
+  }
+}
+
+TEST_CASE("gradients of a mixed batch of ids agree with finite differences") {
+  auto layer = routed_embedding<double>(6, 5);
+  const AdapterRoutes routes(mixed_names(11));
+  const std::vector<int> ids{5, 0, 3, 4, 4, 3, 1, 0, 0, 5, 1};  // without the padding
+  const Matrix<double> dy = random_matrix<double>(11, 5, 2);
+  Matrix<double> y;
+  Tape<double> tape;
+  layer.forward(ids, routes, tape, y);
+  layer.backward(ids, dy, tape);
+  const auto loss = [&] {
+    layer.forward(ids, routes, y);
+    return y.cwiseProduct(dy).sum();
+  };
+  for (auto* parameter : layer.parameters({"a", "b", "c", "d"}))
+    CHECK(largest_difference(parameter->grad, finite_difference(parameter->value, loss)) < 1e-6);
+}
+
+TEST_CASE("mixed batches of ids have the same bits on any number of threads and allocate nothing",
+          "[threads]") {
+  auto layer = routed_embedding<float>(300, 700);
+  const AdapterRoutes routes(mixed_names(150));
+  const std::vector<int> ids = some_ids(150, 300);
+  const Matrix<float> dy = random_matrix<float>(150, 700, 2);
+  Matrix<float> y, trained, da, db;
+  Tape<float> tape;
+  Gradients<float> gradients(layer.parameters({"a", "b", "c", "d"}));
+  const auto& const_layer = layer;
+  layer.set_adapter("d");
+  check_repeatable<float>(
+      [&] {
+        layer.forward(ids, routes, y);
+        layer.forward(ids, routes, tape, trained);
+        gradients.zero();
+        const_layer.backward(ids, dy, tape, gradients);
+        da = gradients.of(layer.lora_A());
+        db = gradients.of(layer.lora_B());
+      },
+      y, trained, da, db);
+}
+
+TEST_CASE("a mixed batch of ids that cannot be computed is refused by name") {
+  auto layer = routed_embedding<float>(6, 5);
+  Matrix<float> y;
+  Tape<float> tape;
+  const std::vector<int> ids{1, 0}, wrong{1, 6};
+  const AdapterRoutes routes({"a", "b"});
+  check_throws<ConfigError>(
+      [&] {
+        layer.forward(ids, AdapterRoutes({"a", "x"}), tape, y);
+      },
+      "embed_tokens (LoRAEmbedding::forward(ids, routes, tape, y)): row 1 is routed to an adapter "
+      "called \"x\"");
+  check_throws<ShapeError>([&] { layer.forward(ids, AdapterRoutes({"a"}), y); },
+                           "2 ids, expected the 1 rows of the routes");
+  check_throws<ShapeError>([&] { layer.forward(wrong, routes, y); }, "id 1 is 6");
+  layer.set_adapter("a");
+  layer.merge();
+  check_throws<StateError>([&] { layer.forward(ids, routes, y); }, "unmerge() first");
+  layer.unmerge();
+  CHECK(tape.empty());
+  CHECK(y.size() == 0);
+  layer.forward(ids, routes, tape, y);
+  layer.set_scale(2);
+  const Matrix<float> dy = random_matrix<float>(2, 5, 2);
+  check_throws<StateError>([&] { layer.backward(ids, dy, tape); }, "the scaling of \"a\" was");
+  check_throws<ConfigError>([&] { static_cast<void>(layer.parameters({"x"})); }, "\"x\"");
 }

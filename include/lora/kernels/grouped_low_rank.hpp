@@ -34,7 +34,7 @@ struct Path {
   ConstMatrixRef<T> b;              // (out, R)
   T s;                              // the scaling
   std::optional<DropoutMask> mask;  // of the group's rows of x, if any
-  MatrixRef<T> da;                  // (R, in), of backward alone
+  MatrixRef<T> da;                  // (R, in), of backward alone; empty where A is frozen
   MatrixRef<T> db;                  // (out, R), likewise
 };
 
@@ -256,23 +256,29 @@ void add_to_dx(const RowGroups& groups, Paths<T> paths, ConstMatrixRef<T> g, Mat
       });
 }
 
-/// Adds the gradients of every group's factors, da += s g^T drop(x) and db += s dy^T xa.
+namespace detail {
+
+// Calls use(the group's next rows, their number in the group), in order.
+template <class Use>
+void in_bands(const RowGroups::Run& group, const Use& use) {
+  for (Index i = 0; i < group.count; i += RowGroups::band_rows)
+    use(RowGroups::Run{group.group, group.first + i,
+                       std::min(RowGroups::band_rows, group.count - i)},
+        i);
+}
+
+}  // namespace detail
+
+/// Adds s g^T drop(x) to the da of every group whose da is not empty, for x (N, in).
 template <class T>
-void add_gradients(const RowGroups& groups, Paths<T> paths, ConstMatrixRef<T> x,
-                   ConstMatrixRef<T> dy, ConstMatrixRef<T> xa, ConstMatrixRef<T> g) {
-  // Calls use(the group's next rows, their number in the group), in order.
-  const auto in_bands = [](const RowGroups::Run& group, const auto& use) {
-    for (Index i = 0; i < group.count; i += RowGroups::band_rows)
-      use(RowGroups::Run{group.group, group.first + i,
-                         std::min(RowGroups::band_rows, group.count - i)},
-          i);
-  };
+void add_gradients_of_a(const RowGroups& groups, Paths<T> paths, ConstMatrixRef<T> x,
+                        ConstMatrixRef<T> g) {
   detail::for_each_tile(groups.groups(), x.cols(), detail::cost_of(groups, paths, x.cols()),
                         [&](const RowGroups::Run& group, Index column, Index columns) {
                           const Path<T>& path = paths[static_cast<std::size_t>(group.group)];
-                          if (path.a.rows() == 0) return;
+                          if (path.da.rows() == 0) return;
                           const MatrixRef<T> da(MatrixRef<T>(path.da).middleCols(column, columns));
-                          in_bands(group, [&](const RowGroups::Run& band, Index begin) {
+                          detail::in_bands(group, [&](const RowGroups::Run& band, Index begin) {
                             Scratch scratch;
                             const ConstMatrixRef<T> rows =
                                 path.mask
@@ -284,6 +290,12 @@ void add_gradients(const RowGroups& groups, Paths<T> paths, ConstMatrixRef<T> x,
                             detail::add_small_transposed_product(da, path.s, left, rows);
                           });
                         });
+}
+
+/// Adds s dy^T xa to the db of every group, for dy (N, out).
+template <class T>
+void add_gradients_of_b(const RowGroups& groups, Paths<T> paths, ConstMatrixRef<T> dy,
+                        ConstMatrixRef<T> xa) {
   detail::for_each_tile(
       groups.groups(), dy.cols(), detail::cost_of(groups, paths, dy.cols()),
       [&](const RowGroups::Run& group, Index column, Index columns) {
@@ -293,7 +305,7 @@ void add_gradients(const RowGroups& groups, Paths<T> paths, ConstMatrixRef<T> x,
         // Transposed, so that the long side lies element by element.
         MatrixRef<T> sum = scratch.matrix<T>(path.a.rows(), columns);
         sum.setZero();
-        in_bands(group, [&](const RowGroups::Run& band, Index) {
+        detail::in_bands(group, [&](const RowGroups::Run& band, Index) {
           Scratch inner;
           const ConstMatrixRef<T> left(detail::part_of(xa, band, path.a.rows()));
           detail::add_small_transposed_product(
@@ -308,6 +320,15 @@ void add_gradients(const RowGroups& groups, Paths<T> paths, ConstMatrixRef<T> x,
               static_cast<const T*>(db.data()), turned.data());
         db += turned;
       });
+}
+
+/// Adds the gradients of every group's factors, da += s g^T drop(x) and db += s dy^T xa. A group
+/// whose da is empty has an A that does not train.
+template <class T>
+void add_gradients(const RowGroups& groups, Paths<T> paths, ConstMatrixRef<T> x,
+                   ConstMatrixRef<T> dy, ConstMatrixRef<T> xa, ConstMatrixRef<T> g) {
+  add_gradients_of_a<T>(groups, paths, x, g);
+  add_gradients_of_b<T>(groups, paths, dy, xa);
 }
 
 }  // namespace lora::grouped_low_rank

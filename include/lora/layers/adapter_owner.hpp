@@ -12,6 +12,7 @@
 #include "lora/core/number_checks.hpp"
 #include "lora/core/place.hpp"
 #include "lora/core/published.hpp"
+#include "lora/layers/adapter_routes.hpp"
 #include "lora/layers/adapter_set.hpp"
 #include "lora/layers/lora_config.hpp"
 
@@ -264,6 +265,27 @@ class AdapterOwner {
   void require_unmerged(const Where& where) const {
     if (layer().merged())
       throw StateError(message(where, ": the adapter is merged into the weight: unmerge() first"));
+  }
+
+  /// Returns the set that a mixed batch computes with: that of the snapshot, if the routes have
+  /// one. Throws StateError, naming `where`, for a snapshot of other layers, while merged, and for
+  /// an adapter that holds a part of the weight.
+  template <class Where>
+  [[nodiscard]] std::shared_ptr<const Set> routed_set(const AdapterRoutes& routes,
+                                                      const Where& where) const {
+    if (layer().merged())
+      throw StateError(message(where,
+                               ": an adapter is merged into the weight, which all rows would "
+                               "compute with: unmerge() first"));
+    auto own = adapters();
+    require_whole_weight(*own, where);
+    if (routes.snapshot() == nullptr) return own;
+    if (auto found = routes.snapshot()->find(&layer()))
+      return std::static_pointer_cast<const Set>(std::move(found));
+    if (own->empty()) return own;
+    throw StateError(message(where,
+                             ": the routes are bound to a snapshot without this layer, "
+                             "which has adapters"));
   }
 
   /// Throws StateError, naming `where`, if a forward with the set `now` is not what one with `then`

@@ -19,6 +19,7 @@
 #include "lora/core/tape.hpp"
 #include "lora/frozen/dense_weight.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/kernels/grouped_low_rank.hpp"
 #include "lora/kernels/low_rank_gradients.hpp"
 #include "lora/kernels/low_rank_path.hpp"
 #include "lora/kernels/product.hpp"
@@ -27,6 +28,7 @@
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_embedding_adapter.hpp"
 #include "lora/layers/merge_record.hpp"
+#include "lora/layers/routed_paths.hpp"
 
 namespace lora {
 
@@ -104,12 +106,43 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
     auto& frame = tape.push(this, this->name(), result.rows());
     frame.note_layout(layout_of(ids));
-    if (used != nullptr) {
-      frame.note_input(used->adapter->a().value);
-      frame.note_input(used->adapter->b().value);
-    }
+    if (used != nullptr) note_factors(*used->adapter, frame);
     frame.hold(adapters);
     run_forward(ids, used, frame.keep(result.rows(), this->rank_of(used)), result);
+  }
+
+  /// Computes y (N, features) of a mixed batch: each id with the adapter that `routes` names for
+  /// it, of whatever rank and scaling, or with none. Whether an adapter is active does not matter,
+  /// but for ids of active_adapters; while adapters are switched off, no id has one. Throws
+  /// ShapeError, ConfigError for an adapter that the layer does not have (see AdapterRoutes), and
+  /// StateError while merged.
+  void forward(std::span<const int> ids, const AdapterRoutes& routes, Output<T> y) const {
+    const Place where{"LoRAEmbedding::forward(ids, routes, y)", this->name()};
+    const auto adapters = this->routed_set(routes, where);
+    Paths paths = routed(*adapters, routes, ids, where);
+    const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
+    paths.make_paths({}, nullptr, settings_.scale);
+    Scratch scratch;
+    run_forward(ids, paths, scratch.matrix<T>(paths.groups().places(), paths.rank()), result);
+  }
+
+  /// Computes the same and leaves on the tape what backward needs, which then adds to the gradients
+  /// of every adapter that ids are routed to, as in batches of their own. Throws as above, and
+  /// ConfigError where two names are one adapter.
+  void forward(std::span<const int> ids, const AdapterRoutes& routes, Tape<T>& tape,
+               Output<T> y) const {
+    const Place where{"LoRAEmbedding::forward(ids, routes, tape, y)", this->name()};
+    const auto adapters = this->routed_set(routes, where);
+    Paths paths = routed(*adapters, routes, ids, where);
+    paths.require_distinct(where);
+    const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
+    auto& frame = tape.push(this, this->name(), result.rows());
+    frame.note_layout(layout_of(ids));
+    paths.for_each([&](const Entry& entry) { note_factors(*entry.adapter, frame); });
+    frame.hold(adapters);
+    frame.hold(routes.layout());
+    paths.make_paths({}, nullptr, settings_.scale);
+    run_forward(ids, paths, frame.keep(paths.groups().places(), paths.rank()), result);
   }
 
   /// Adds to the gradients of A and B for dy (N, features): with g = dy B,
@@ -228,6 +261,19 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     return this->own_adapter("parameters").parameters();
   }
 
+  /// Lists what trains in mixed batches that are routed to these adapters: their A and B. Each
+  /// adapter needs an optimizer of its own, because the parameters of all adapters of a layer have
+  /// the same names. Throws ConfigError for an adapter that is not there.
+  [[nodiscard]] ParameterList<T> parameters(const std::vector<std::string>& adapter_names) {
+    const std::string where = this->at("parameters");
+    const auto adapters = this->adapters();
+    ParameterList<T> list;
+    for (const std::string& name : adapter_names)
+      // The layer is not const and made the adapter, which is const to all who only share it.
+      list.add(const_cast<Adapter&>(*adapters->at(name, where).adapter).parameters());
+    return list;
+  }
+
   /// Returns the number of scalars that train: rank (entries + features) of the active adapter.
   [[nodiscard]] Index trainable_parameters() const {
     const auto adapters = this->adapters();
@@ -248,6 +294,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
 
   using Set = typename Owner::Set;
   using Entry = typename Set::Entry;
+  using Paths = RoutedPaths<T, Adapter>;
 
   // ---- What AdapterOwner asks for ----
 
@@ -329,14 +376,33 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     return static_cast<T>(used.scaling() * settings_.scale);
   }
 
-  void run_forward(std::span<const int> ids, const Entry* used, MatrixRef<T> xa,
-                   MatrixRef<T> y) const {
+  // Backward computes with A and B too: an optimizer's step in between would spoil its gradients.
+  static void note_factors(const Adapter& adapter, typename Tape<T>::Frame& frame) {
+    frame.note_input(adapter.a().value);
+    frame.note_input(adapter.b().value);
+  }
+
+  // `first` counts the marks before those of note_factors.
+  template <class Where>
+  static void require_factors_of(const Adapter& adapter, const typename Tape<T>::Frame& frame,
+                                 std::size_t first, const Where& where) {
+    frame.mark(first).require_elements(adapter.a().value, where, "A");
+    frame.mark(first + 1).require_elements(adapter.b().value, where, "B");
+  }
+
+  // Computes y = scale E[ids].
+  void look_up(std::span<const int> ids, MatrixRef<T> y) const {
     const T scale = static_cast<T>(settings_.scale);
     for_each_row(y.rows(), y.cols(), 16, [&](Index n) {
       T* const row = y.data() + n * y.outerStride();
       table_.copy_row(ids[static_cast<std::size_t>(n)], row);
       if (settings_.scale != 1) y.row(n) *= scale;
     });
+  }
+
+  void run_forward(std::span<const int> ids, const Entry* used, MatrixRef<T> xa,
+                   MatrixRef<T> y) const {
+    look_up(ids, y);
     if (used == nullptr) return;
     const auto& a = used->adapter->a().value;
     for_each_row(xa.rows(), xa.cols(), 64,
@@ -354,13 +420,13 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
       throw StateError(message(where,
                                ": the ids are not those of the forward on the tape: keep them as "
                                "they are until backward"));
+    if (frame.held_count() > 1) return run_routed_backward(ids, dy, tape, frame, target, where);
     const auto adapters = this->adapters();
     Owner::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
     const Entry* const used = this->in_use(*adapters, where);
     if (used == nullptr) return tape.pop();
     const auto &a = used->adapter->a(), &b = used->adapter->b();
-    frame.mark(0).require_elements(a.value, where, "A");
-    frame.mark(1).require_elements(b.value, where, "B");
+    require_factors_of(*used->adapter, frame, 0, where);
     MatrixRef<T> da = target.of(a);
     const MatrixRef<T> db = target.of(b);
 
@@ -383,6 +449,87 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
       for (Index n = 0; n < g.rows(); ++n) {
         const Index id = ids[static_cast<std::size_t>(n)];
         if (id != settings_.padding_idx) row[id] += s * g(n, r);
+      }
+    });
+  }
+
+  // ---- Mixed batches ----
+
+  template <class Where>
+  [[nodiscard]] Paths routed(const Set& adapters, const AdapterRoutes& routes,
+                             std::span<const int> ids, const Where& where) const {
+    if (routes.rows() != rows_of(ids))
+      throw ShapeError(message(where, ": ", ids.size(), " ids, expected the ", routes.rows(),
+                               " rows of the routes"));
+    check_ids(ids, where);
+    return Paths(adapters, *routes.layout(), routes.snapshot() != nullptr, where,
+                 [&](const Adapter& adapter) { check_shape(adapter, where); });
+  }
+
+  // Calls use(path, id, row of `m`) for every place, m (places, the largest rank), in parallel.
+  template <class Use>
+  static void for_each_place(std::span<const int> ids, const Paths& paths, MatrixRef<T> m,
+                             const Use& use) {
+    const auto& bands = paths.groups().bands();
+    const auto tasks = static_cast<Index>(bands.size());
+    const double work = 64 * static_cast<double>(m.rows()) * static_cast<double>(m.cols());
+    parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
+      const RowGroups::Run& band = bands[static_cast<std::size_t>(task)];
+      const auto& path = paths.paths()[static_cast<std::size_t>(band.group)];
+      for (Index place = band.first; place < band.first + band.count; ++place)
+        use(path, ids[static_cast<std::size_t>(paths.groups().row(place))],
+            m.data() + place * m.outerStride());
+    });
+  }
+
+  void run_forward(std::span<const int> ids, const Paths& paths, MatrixRef<T> xa,
+                   MatrixRef<T> y) const {
+    look_up(ids, y);
+    for_each_place(ids, paths, xa, [](const auto& path, int id, T* to) {
+      for (Index r = 0; r < path.a.rows(); ++r) to[r] = path.a(r, id);
+    });
+    grouped_low_rank::add_to_y<T>(paths.groups(), paths.paths(), xa, y);
+  }
+
+  template <class Where>
+  void run_routed_backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape,
+                           typename Tape<T>::Frame& frame, GradientTarget<T> target,
+                           const Where& where) const {
+    const auto& then = *static_cast<const Set*>(frame.held(0).get());
+    const auto& layout = *static_cast<const AdapterRoutes::Layout*>(frame.held(1).get());
+    const auto adapters = this->adapters();
+    Paths::require_same(then, *adapters, layout, where);
+    Paths paths(*adapters, layout, true, where,
+                [&](const Adapter& adapter) { check_shape(adapter, where); });
+    std::size_t mark = 0;
+    paths.for_each([&](const Entry& entry) {
+      require_factors_of(*entry.adapter, frame, mark, where);
+      mark += 2;
+    });
+    paths.make_paths({}, &target, settings_.scale);
+    const RowGroups& groups = paths.groups();
+    Scratch scratch;
+    const MatrixRef<T> g = scratch.matrix<T>(groups.places(), paths.rank());
+    grouped_low_rank::gradient_of_xa<T>(groups, paths.paths(), dy, g);
+    grouped_low_rank::add_gradients_of_b<T>(groups, paths.paths(), dy, frame.kept());
+    add_at_ids(ids, paths, g);
+    tape.pop();
+  }
+
+  // The same as below of every group. A row of a group's A is one thread's.
+  void add_at_ids(std::span<const int> ids, const Paths& paths, const ConstMatrixRef<T>& g) const {
+    const RowGroups& groups = paths.groups();
+    const Index tasks = static_cast<Index>(groups.groups().size()) * paths.rank();
+    const double work = 16 * static_cast<double>(g.rows()) * static_cast<double>(g.cols());
+    parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
+      const Index r = task % paths.rank();
+      const RowGroups::Run& group = groups.groups()[static_cast<std::size_t>(task / paths.rank())];
+      const auto& path = paths.paths()[static_cast<std::size_t>(group.group)];
+      if (r >= path.a.rows()) return;
+      T* const row = MatrixRef<T>(path.da).data() + r * path.da.outerStride();
+      for (Index place = group.first; place < group.first + group.count; ++place) {
+        const Index id = ids[static_cast<std::size_t>(groups.row(place))];
+        if (id != settings_.padding_idx) row[id] += path.s * g(place, r);
       }
     });
   }

@@ -121,17 +121,16 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
 
   /// Computes a mixed batch with dropout, and leaves on the tape what backward needs. backward then
   /// adds to the gradients of every adapter that rows are routed to. Masks and gradients are those
-  /// that the rows of each adapter would have in a batch of their own. Throws as above, and
-  /// ConfigError for an adapter with freeze_a.
+  /// that the rows of each adapter would have in a batch of their own. x stays as it is until
+  /// backward, unless every A that rows are routed to is frozen. Throws as above.
   void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, Tape<T>& tape, Output<T> y) const {
     const Place where{"LoRALinear::forward(x, routes, tape, y)", this->name()};
     const auto adapters = this->routed_set(routes, where);
     RoutedPaths<T> paths = routed(*adapters, routes, x, where);
-    paths.for_each([&](const Entry& entry) { this->check_routed_training(*entry.adapter, where); });
     paths.require_distinct(where);
     const MatrixRef<T> out = checked_output(x, y, where);
     auto& frame = tape.push(this, this->name(), x.rows());
-    frame.note_input(x);
+    if (paths.trains_a()) frame.note_input(x);
     paths.for_each([&](const Entry& entry) { this->note_factors(*entry.adapter, frame); });
     frame.hold(adapters);
     frame.hold(routes.layout());
@@ -320,6 +319,13 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     return used != nullptr && !Base::trains_a(used);
   }
 
+  template <class Where>
+  [[noreturn]] static void refuse_without_x(const Where& where) {
+    throw StateError(message(where,
+                             ": the gradient of A needs x: pass it, or freeze A with the "
+                             "adapter's freeze_a"));
+  }
+
   // x is null where the caller has none any more.
   void run_backward(const ConstMatrixRef<T>* given_x, ConstMatrixRef<T> dy, Tape<T>& tape,
                     GradientTarget<T> target, const Output<T>* dx) const {
@@ -330,15 +336,13 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     if (given_x != nullptr) require_cols(x, in_features(), where, "x", "in_features");
     require_shape(dy, x.rows(), out_features(), where, "dy", "N", "out_features");
     auto& frame = tape.top(this, dy.rows(), where);
-    if (frame.held_count() > 1) return run_routed_backward(x, dy, tape, frame, target, dx, where);
+    if (frame.held_count() > 1)
+      return run_routed_backward(given_x, dy, tape, frame, target, dx, where);
     const auto adapters = this->adapters();
     Base::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
     const Entry* const used = this->in_use(*adapters, where);
     const bool with_a = Base::trains_a(used);
-    if (with_a && given_x == nullptr)
-      throw StateError(message(where,
-                               ": the gradient of A needs x: pass it, or freeze A with the "
-                               "adapter's freeze_a"));
+    if (with_a && given_x == nullptr) refuse_without_x(where);
     if (with_a) frame.require_input(x, where);
     if (used != nullptr) this->require_factors(*used->adapter, frame, with_a ? 1 : 0, where);
     const bool with_bias = this->trains_bias(*adapters);
@@ -400,17 +404,21 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   }
 
   template <class Where>
-  void run_routed_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, Tape<T>& tape,
+  void run_routed_backward(const ConstMatrixRef<T>* given_x, ConstMatrixRef<T> dy, Tape<T>& tape,
                            typename Tape<T>::Frame& frame, GradientTarget<T> target,
                            const Output<T>* dx, const Where& where) const {
+    const ConstMatrixRef<T> x =
+        given_x != nullptr ? *given_x : ConstMatrixRef<T>(nullptr, dy.rows(), 0, 0);
     const auto& then = *static_cast<const Set*>(frame.held(0).get());
     const auto& layout = *static_cast<const AdapterRoutes::Layout*>(frame.held(1).get());
     const auto adapters = this->adapters();
     RoutedPaths<T>::require_same(then, *adapters, layout, where);
     RoutedPaths<T> paths(*adapters, layout, true, where,
                          [&](const Adapter& adapter) { this->check_routable(adapter, where); });
-    if (paths.rank() > 0) frame.require_input(x, where);
-    std::size_t mark = 1;  // after that of x
+    const bool with_a = paths.trains_a();
+    if (with_a && given_x == nullptr) refuse_without_x(where);
+    if (with_a) frame.require_input(x, where);
+    std::size_t mark = with_a ? 1 : 0;
     paths.for_each([&](const Entry& entry) {
       this->require_factors(*entry.adapter, frame, mark, where);
       mark += 2;

@@ -128,8 +128,6 @@ class LoRALinearGroup {
     Routed routed(*this, x, routes, call);
     for (std::size_t p = 0; p < size(); ++p) {
       const Place of_part{call, parts_[p].name()};
-      routed.paths[p]->for_each(
-          [&](const Entry& entry) { parts_[p].check_routed_training(*entry.adapter, of_part); });
       routed.paths[p]->require_distinct(of_part);
     }
     const auto out = shaped(x, y, call);

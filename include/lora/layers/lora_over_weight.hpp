@@ -363,31 +363,6 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
            (train_bias_ || (active != nullptr && active->adapter->config().train_bias));
   }
 
-  // The set that a mixed batch computes with: that of the snapshot, if the routes have one. Throws
-  // StateError for a snapshot of other layers.
-  template <class Where>
-  [[nodiscard]] std::shared_ptr<const Set> routed_set(const AdapterRoutes& routes,
-                                                      const Where& where) const {
-    require_unmerged_for_routes(where);
-    auto own = this->adapters();
-    Owner::require_whole_weight(*own, where);
-    if (routes.snapshot() == nullptr) return own;
-    if (auto found = routes.snapshot()->find(&layer()))
-      return std::static_pointer_cast<const Set>(std::move(found));
-    if (own->empty()) return own;
-    throw StateError(message(where,
-                             ": the routes are bound to a snapshot without this layer, "
-                             "which has adapters"));
-  }
-
-  template <class Where>
-  void require_unmerged_for_routes(const Where& where) const {
-    if (merged())
-      throw StateError(message(where,
-                               ": an adapter is merged into the weight, which all rows would "
-                               "compute with: unmerge() first"));
-  }
-
   // Throws where a layer with this adapter cannot compute a row of a mixed batch.
   template <class Where>
   void check_routable(const Adapter& adapter, const Where& where) const {
@@ -396,15 +371,6 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
       throw ConfigError(message(where,
                                 ": rows of a mixed batch cannot have an adapter with use_dora, "
                                 "which scales the frozen weight's part too"));
-  }
-
-  // The same of one that trains there.
-  template <class Where>
-  void check_routed_training(const Adapter& adapter, const Where& where) const {
-    if (adapter.config().freeze_a)
-      throw ConfigError(message(where,
-                                ": an adapter with freeze_a does not train in mixed batches, "
-                                "which compute the gradients of both factors"));
   }
 
   // Whether the bias trains in a mixed batch.

@@ -22,10 +22,10 @@ namespace lora {
 
 /// What one layer adds to the rows of a mixed batch: the adapter of every group of the routes, as
 /// the layer's set has them. Working memory of one call; the set and the routes outlive it.
-template <class T>
+template <class T, class Adapter = LoRAAdapter<T>>
 class RoutedPaths {
  public:
-  using Set = AdapterSet<LoRAAdapter<T>>;
+  using Set = AdapterSet<Adapter>;
   using Entry = typename Set::Entry;
   using Layout = AdapterRoutes::Layout;
   using Path = grouped_low_rank::Path<T>;
@@ -60,6 +60,13 @@ class RoutedPaths {
       if (entry != nullptr) use(*entry);
   }
 
+  /// Tells whether the A of an adapter that is there trains, so that its gradient needs x.
+  [[nodiscard]] bool trains_a() const {
+    bool trains = false;
+    for_each([&](const Entry& entry) { trains = trains || !entry.adapter->config().freeze_a; });
+    return trains;
+  }
+
   /// Throws ConfigError, naming `where`, where two of the names are one adapter, as that of
   /// active_adapters may be: rows of both would train it at the same time.
   template <class Where>
@@ -74,9 +81,10 @@ class RoutedPaths {
   }
 
   /// Makes the paths that kernels take: with the dropout masks of this step, if any, and with the
-  /// gradients in `target`, if there is one. Throws what GradientTarget::of throws.
-  void make_paths(std::optional<std::uint64_t> mask_step,
-                  const GradientTarget<T>* target = nullptr) {
+  /// gradients in `target`, if there is one. `factor` multiplies each scaling. Throws what
+  /// GradientTarget::of throws.
+  void make_paths(std::optional<std::uint64_t> mask_step, const GradientTarget<T>* target = nullptr,
+                  double factor = 1) {
     Path* const paths = scratch_.template take<Path>(size());
     const MatrixRef<T> none(nullptr, 0, 0, 0);
     const ConstMatrixRef<T> nothing(nullptr, 0, 0, 0);
@@ -86,12 +94,16 @@ class RoutedPaths {
         std::construct_at(paths + g, Path{nothing, nothing, T(0), {}, none, none});
         continue;
       }
-      const LoRAAdapter<T>& adapter = *entry->adapter;
-      std::construct_at(paths + g,
-                        Path{adapter.a().value, adapter.b().value, static_cast<T>(entry->scaling()),
-                             mask_step ? adapter.dropout_mask(*mask_step) : std::nullopt,
-                             target == nullptr ? none : target->of(adapter.a()),
-                             target == nullptr ? none : target->of(adapter.b())});
+      const Adapter& adapter = *entry->adapter;
+      std::optional<DropoutMask> mask;
+      if constexpr (requires { adapter.dropout_mask(std::uint64_t{}); })
+        if (mask_step) mask = adapter.dropout_mask(*mask_step);
+      std::construct_at(
+          paths + g,
+          Path{adapter.a().value, adapter.b().value, static_cast<T>(entry->scaling() * factor),
+               mask,
+               target == nullptr || adapter.config().freeze_a ? none : target->of(adapter.a()),
+               target == nullptr ? none : target->of(adapter.b())});
     }
     paths_ = paths;
     MatrixRef<T>* const biases = scratch_.template take<MatrixRef<T>>(size());
