@@ -55,6 +55,7 @@
 #include "lora/models/common/quantisation_config.hpp"
 #include "lora/models/common/query_key_value.hpp"
 #include "lora/models/common/rotary_positions.hpp"
+#include "lora/models/common/routed_head.hpp"
 #include "lora/models/common/safetensors_weights.hpp"
 #include "lora/models/common/save_gguf_adapter.hpp"
 #include "lora/models/common/stored_rows.hpp"

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include <lora/layers/lora_embedding.hpp>
 #include <lora/layers/lora_linear.hpp>
 #include <lora/layers/weight_start.hpp>
 
@@ -214,13 +215,88 @@ TEST_CASE("eight threads serve while adapters come and go, and none sees half a 
   CHECK(wrong == 0);
 }
 
-TEST_CASE("adapters with magnitudes and those of changed weights are not registered") {
+TEST_CASE("an adapter with magnitudes is activated alone, and never summed") {
+  Chain chain;
+  auto modules = Chain::modules(1, {"second"});
+  // Rows of W + s B A are 2 e_i: of length 3 they triple.
+  modules.emplace("first",
+                  LoRAAdapter<float>({.rank = features, .alpha = features, .use_dora = true},
+                                     Matrix<float>::Identity(features, features),
+                                     Matrix<float>::Identity(features, features),
+                                     Matrix<float>::Constant(1, features, 3)));
+  // Without magnitudes of its own it begins with those of W + s B A.
+  modules.emplace("third",
+                  LoRAAdapter<float>({.rank = features, .alpha = features, .use_dora = true},
+                                     Matrix<float>::Identity(features, features),
+                                     Matrix<float>::Identity(features, features)));
+  chain.registry.add("x", std::move(modules));
+  chain.registry.add("two", Chain::modules(1));
+  chain.registry.activate("x");
+  Matrix<float> x = Matrix<float>::Ones(1, features), y;
+  for (const auto& layer : chain.layers) {
+    layer->forward(x, y);
+    x.swap(y);
+  }
+  CHECK(x.isConstant(12, 1e-5f));
+  check_throws<ConfigError>(
+      [&] {
+        chain.registry.activate({{"two", 1}, {"x", 1}});
+      },
+      "AdapterRegistry::activate: \"x\" of \"first\" has use_dora, whose updates are not summed");
+  check_throws<ConfigError>([&] { chain.registry.activate({{"x", 0.5}}); }, "are not summed");
+  CHECK(chain.layers[0]->active_adapter() == "x");
+  CHECK(chain.registry.parameters("x").size() == 8);
+}
+
+TEST_CASE("embeddings and linear layers have their adapters in one registry") {
+  LoRAEmbedding<float> embedding(DenseWeight<float>(random_matrix<float>(6, 4, 1)));
+  embedding.set_name("embed_tokens");
+  LoRALinear<float> linear(DenseWeight<float>(random_matrix<float>(6, 4, 2)));
+  linear.set_name("head");
+  AdapterRegistry<float> registry;
+  registry.manage(embedding);
+  registry.manage(linear);
+  const auto embedded = [](std::uint64_t seed) {
+    return LoRAEmbeddingAdapter<float>({.rank = 2}, random_matrix<float>(2, 6, seed),
+                                       random_matrix<float>(4, 2, seed));
+  };
+  const auto both = [&](std::uint64_t seed) {
+    AdapterRegistry<float>::Modules modules;
+    modules.emplace("embed_tokens", embedded(seed));
+    modules.emplace("head", LoRAAdapter<float>({.rank = 2}, random_matrix<float>(2, 4, seed),
+                                               random_matrix<float>(6, 2, seed)));
+    return modules;
+  };
+  registry.add("a", both(3));
+  registry.add("b", both(4));
+  AdapterRegistry<float>::Modules wrong;
+  wrong.emplace("head", embedded(5));
+  check_throws<ConfigError>([&] { registry.add("c", std::move(wrong)); },
+                            "AdapterRegistry::add: what the adapter \"c\" has for \"head\" is not "
+                            "of the kind that a LoRALinear has");
+  CHECK(registry.parameters("a").size() == 4);
+  registry.activate({{"a", 1}, {"b", -0.5}});
+  const std::vector<int> ids{1, 5};
+  Matrix<float> y, base, a, b;
+  embedding.forward(ids, y);
+  const auto routed = [&](const char* name, Matrix<float>& to) {
+    AdapterRoutes routes({name, name});
+    registry.bind(routes);
+    embedding.forward(ids, routes, to);
+  };
+  routed("__base__", base);
+  routed("a", a);
+  routed("b", b);
+  CHECK(largest_difference(y, a - 0.5f * (b - base)) < 1e-5);
+  registry.remove("a");
+  registry.activate("b");
+  embedding.forward(ids, y);
+  CHECK(largest_difference(y, b) < 1e-6);
+}
+
+TEST_CASE("adapters of changed weights are not registered") {
   Chain chain;
   AdapterRegistry<float>::Modules modules;
-  modules.emplace("first",
-                  LoRAAdapter<float>(features, features, {.rank = 1, .use_dora = true}, 1));
-  check_throws<ConfigError>([&] { chain.registry.add("x", std::move(modules)); },
-                            "the adapter \"x\" of \"first\" has use_dora, which is not built here");
   LoRALinear<float> other(DenseWeight<float>(random_matrix<float>(features, features, 1)),
                           {.rank = 1}, 1);
   start_olora(other);

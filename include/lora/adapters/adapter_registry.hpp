@@ -8,8 +8,8 @@
 #include <shared_mutex>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "lora/adapters/stacked_adapter.hpp"
@@ -22,6 +22,7 @@
 #include "lora/layers/adapter_set.hpp"
 #include "lora/layers/adapter_snapshot.hpp"
 #include "lora/layers/lora_adapter.hpp"
+#include "lora/layers/lora_embedding_adapter.hpp"
 
 namespace lora {
 
@@ -48,11 +49,12 @@ template <class T>
 class AdapterRegistry {
  public:
   using Scalar = T;
-  using Adapter = LoRAAdapter<T>;
-  using Set = AdapterSet<Adapter>;
+
+  /// What one adapter has for one layer: a linear layer or a convolution, or an embedding.
+  using Module = std::variant<LoRAAdapter<T>, LoRAEmbeddingAdapter<T>>;
 
   /// What one adapter has for each layer, by the layer's name.
-  using Modules = std::map<std::string, Adapter>;
+  using Modules = std::map<std::string, Module>;
 
   /// An adapter's name, and what its update is multiplied by.
   struct Weighted {
@@ -64,17 +66,27 @@ class AdapterRegistry {
   AdapterRegistry(const AdapterRegistry&) = delete;
   AdapterRegistry& operator=(const AdapterRegistry&) = delete;
 
-  /// Takes a layer in with the adapters that it has: a LoRALinear or a convolution. Throws
-  /// ConfigError for a layer without a name or with the name of another, for one of another kind
-  /// (an embedding), whose adapters are not exchanged here, and for one with an adapter that holds
-  /// a part of the weight (of PiSSA, OLoRA ...), without which the layer would not be its base.
+  /// Takes a layer in with the adapters that it has: a LoRALinear, a convolution or a
+  /// LoRAEmbedding. Throws ConfigError for a layer without a name or with the name of another, and
+  /// for one with an adapter that holds a part of the weight (of PiSSA, OLoRA ...), without which
+  /// the layer would not be its base.
   template <class Layer>
   void manage(Layer& layer) {
-    if constexpr (!std::is_same_v<typename Layer::Adapter, Adapter>)
-      throw ConfigError(message(Place{"AdapterRegistry::manage", layer.name()},
-                                ": the adapters of a ", Layer::kind, " are not exchanged here"));
-    else
-      take(layer);
+    const std::unique_lock lock(mutex_);
+    if (layer.name().empty())
+      throw ConfigError("AdapterRegistry::manage: the layer has no name: set_name gives it one");
+    if (find(layer.name()) != nullptr)
+      throw ConfigError(message("AdapterRegistry::manage: there are two layers called ",
+                                in_quotes(layer.name())));
+    const auto own = layer.adapters();
+    for (const auto& entry : own->entries())
+      if (const LoRAInit init = entry.adapter->config().init; changes_base(init))
+        throw ConfigError(message(Place{"AdapterRegistry::manage", layer.name()}, ": the adapter ",
+                                  in_quotes(entry.name), " began with ", name_of(init),
+                                  ": a part of the weight is in it, and the layer needs it"));
+    parts_.push_back({&layer, layer.name(), shared_set_of<Layer>, set_of<Layer>, has_of<Layer>,
+                      add_of<Layer>, merged_of<Layer>, publish_of<Layer>, parameters_of<Layer>});
+    snapshot_ = nullptr;
   }
 
   /// Lists the names of all adapters, sorted.
@@ -91,9 +103,9 @@ class AdapterRegistry {
 
   /// Adds an adapter to the layers that `modules` names. It does not become active. Throws
   /// ConfigError for a name that is empty, taken or reserved ("__base__", "__active__"), if there
-  /// are no modules, for one that is no layer of the registry, and for use_dora; ShapeError, naming
-  /// the layer, for factors that do not fit; StateError while a layer is merged, and for an adapter
-  /// of a changed weight.
+  /// are no modules, and for one that is no layer of the registry or one of another kind;
+  /// ShapeError, naming the layer, for factors that do not fit; StateError while a layer is merged,
+  /// and for an adapter of a changed weight.
   void add(const std::string& name, Modules modules) {
     const std::unique_lock lock(mutex_);
     require_free(name, "AdapterRegistry::add");
@@ -104,15 +116,18 @@ class AdapterRegistry {
   /// are bound already go on with the old. Throws as `add`, and ConfigError if there is none.
   void replace(const std::string& name, Modules modules) {
     const std::unique_lock lock(mutex_);
-    std::vector<Set> sets = current();
+    std::vector<AnySet> sets = current();
     require_there(sets, name, "AdapterRegistry::replace");
     const auto active = take_out(sets, name);
     sets = with(name, std::move(modules), std::move(sets), "AdapterRegistry::replace");
     for (std::size_t i = 0; i < sets.size(); ++i)
-      if (active[i] && sets[i].find(name) != nullptr) {
-        sets[i].activate(name, "AdapterRegistry::replace");
-        sets[i].set_factor(*active[i]);
-      }
+      std::visit(
+          [&](auto& set) {
+            if (!active[i] || set.find(name) == nullptr) return;
+            set.activate(name, "AdapterRegistry::replace");
+            set.set_factor(*active[i]);
+          },
+          sets[i]);
     commit(std::move(sets));
   }
 
@@ -120,7 +135,7 @@ class AdapterRegistry {
   /// is none, StateError while a layer is merged.
   void remove(const std::string& name) {
     const std::unique_lock lock(mutex_);
-    std::vector<Set> sets = current();
+    std::vector<AnySet> sets = current();
     require_there(sets, name, "AdapterRegistry::remove");
     take_out(sets, name);
     commit(std::move(sets));
@@ -134,11 +149,12 @@ class AdapterRegistry {
   /// Makes several active at once: layers add sum_i weight_i s_i B_i A_i. Unless it is one adapter
   /// of weight 1, their values at this moment are copied into one adapter that has their ranks
   /// together; that one is to serve, not to train. Throws as above, and ConfigError for a name that
-  /// comes twice and a weight that is not finite.
+  /// comes twice, a weight that is not finite, and one that has use_dora among several or with
+  /// another weight than 1.
   void activate(const std::vector<Weighted>& several) {
     const std::unique_lock lock(mutex_);
     constexpr const char* where = "AdapterRegistry::activate";
-    std::vector<Set> sets = current();
+    std::vector<AnySet> sets = current();
     for (std::size_t i = 0; i < several.size(); ++i) {
       require_there(sets, several[i].name, where);
       require_finite(several[i].weight, where, "weight");
@@ -146,34 +162,8 @@ class AdapterRegistry {
         if (several[i].name == several[j].name)
           throw ConfigError(message(where, ": ", in_quotes(several[i].name), " comes twice"));
     }
-    const bool as_it_is = several.size() == 1 && several.front().weight == 1;
-    for (std::size_t i = 0; i < sets.size(); ++i) {
-      if (sets[i].find(combined) != nullptr) sets[i].remove(combined, where);
-      sets[i].deactivate();
-      if (as_it_is) {
-        const std::string& name = several.front().name;
-        if (sets[i].find(name) != nullptr) sets[i].activate(name, where);
-        continue;
-      }
-      StackedAdapter<T> stack;
-      for (const Weighted& each : several)
-        if (const auto* entry = sets[i].find(each.name)) {
-          if (entry->adapter->config().use_dora)
-            throw ConfigError(message(where, ": ", in_quotes(each.name), " of ",
-                                      in_quotes(parts_[i].name),
-                                      " has use_dora, whose updates are not summed"));
-          if (entry->adapter->config().lora_bias)
-            throw ConfigError(message(where, ": ", in_quotes(each.name), " of ",
-                                      in_quotes(parts_[i].name),
-                                      " has lora_bias, which is not summed"));
-          stack.add(*entry->adapter, each.weight * entry->scaling());
-        }
-      if (stack.empty()) continue;
-      Adapter adapter = std::move(stack).adapter();
-      adapter.set_name(parts_[i].name);
-      sets[i].add(combined, std::make_shared<Adapter>(std::move(adapter)), where);
-      sets[i].activate(combined, where);
-    }
+    for (std::size_t i = 0; i < sets.size(); ++i)
+      std::visit([&](auto& set) { activate_in(set, several, parts_[i].name, where); }, sets[i]);
     commit(std::move(sets));
   }
 
@@ -186,7 +176,7 @@ class AdapterRegistry {
     const std::shared_lock lock(mutex_);
     ParameterList<T> all;
     for (const Part& part : parts_)
-      if (!is_reserved(name) && part.adapters(part.layer)->find(name) != nullptr)
+      if (!is_reserved(name) && part.has(part.layer, name))
         all.add(part.parameters(part.layer, name));
     if (all.empty())
       throw ConfigError(
@@ -201,7 +191,7 @@ class AdapterRegistry {
       if (snapshot_ != nullptr && is_current()) return snapshot_;
     }
     const std::unique_lock lock(mutex_);
-    std::vector<std::shared_ptr<const Set>> sets;
+    std::vector<AnyShared> sets;
     for (const Part& part : parts_) sets.push_back(part.adapters(part.layer));
     seen_ = sets;
     snapshot_ = make_snapshot(sets);
@@ -213,34 +203,10 @@ class AdapterRegistry {
   void bind(AdapterRoutes& routes) const { routes.bind(snapshot()); }
 
  private:
-  template <class Layer>
-  void take(Layer& layer) {
-    const std::unique_lock lock(mutex_);
-    if (layer.name().empty())
-      throw ConfigError("AdapterRegistry::manage: the layer has no name: set_name gives it one");
-    if (find(layer.name()) != nullptr)
-      throw ConfigError(message("AdapterRegistry::manage: there are two layers called ",
-                                in_quotes(layer.name())));
-    const auto own = layer.adapters();
-    for (const auto& entry : own->entries())
-      if (const LoRAInit init = entry.adapter->config().init; changes_base(init))
-        throw ConfigError(message(Place{"AdapterRegistry::manage", layer.name()}, ": the adapter ",
-                                  in_quotes(entry.name), " began with ", name_of(init),
-                                  ": a part of the weight is in it, and the layer needs it"));
-    parts_.push_back({&layer, layer.name(),
-                      [](const void* self) { return static_cast<const Layer*>(self)->adapters(); },
-                      [](const void* self, const Adapter& adapter) {
-                        static_cast<const Layer*>(self)->check_add(adapter);
-                      },
-                      [](const void* self) { return static_cast<const Layer*>(self)->merged(); },
-                      [](void* self, std::shared_ptr<const Set> set) {
-                        static_cast<Layer*>(self)->publish(std::move(set));
-                      },
-                      [](void* self, const std::string& name) {
-                        return static_cast<Layer*>(self)->parameters({name});
-                      }});
-    snapshot_ = nullptr;
-  }
+  template <class Adapter>
+  using SharedSet = std::shared_ptr<const AdapterSet<Adapter>>;
+  using AnySet = std::variant<AdapterSet<LoRAAdapter<T>>, AdapterSet<LoRAEmbeddingAdapter<T>>>;
+  using AnyShared = std::variant<SharedSet<LoRAAdapter<T>>, SharedSet<LoRAEmbeddingAdapter<T>>>;
 
   static constexpr const char* combined = "__combined__";
 
@@ -248,12 +214,93 @@ class AdapterRegistry {
   struct Part {
     void* layer;
     std::string name;
-    std::shared_ptr<const Set> (*adapters)(const void*);
-    void (*check_add)(const void*, const Adapter&);
+    AnyShared (*adapters)(const void*);
+    AnySet (*set)(const void*);
+    bool (*has)(const void*, std::string_view);
+    void (*add)(const void*, AnySet&, const std::string&, Module&&, const char*);
     bool (*merged)(const void*);
-    void (*publish)(void*, std::shared_ptr<const Set>);
+    void (*publish)(void*, AnyShared);
     ParameterList<T> (*parameters)(void*, const std::string&);
   };
+
+  template <class Layer>
+  static AnyShared shared_set_of(const void* self) {
+    return static_cast<const Layer*>(self)->adapters();
+  }
+
+  template <class Layer>
+  static AnySet set_of(const void* self) {
+    return *static_cast<const Layer*>(self)->adapters();
+  }
+
+  template <class Layer>
+  static bool has_of(const void* self, std::string_view name) {
+    return static_cast<const Layer*>(self)->adapters()->find(name) != nullptr;
+  }
+
+  // Adds a module to a set of the layer's. Throws what is wrong with it.
+  template <class Layer>
+  static void add_of(const void* self, AnySet& any, const std::string& name, Module&& module,
+                     const char* where) {
+    using Adapter = typename Layer::Adapter;
+    const Layer& layer = *static_cast<const Layer*>(self);
+    auto* const adapter = std::get_if<Adapter>(&module);
+    if (adapter == nullptr)
+      throw ConfigError(message(where, ": what the adapter ", in_quotes(name), " has for ",
+                                in_quotes(layer.name()), " is not of the kind that a ", Layer::kind,
+                                " has"));
+    layer.check_add(*adapter);
+    layer.prepare(*adapter);
+    auto& set = std::get<AdapterSet<Adapter>>(any);
+    const bool had_none = set.empty();
+    set.add(name, std::make_shared<Adapter>(std::move(*adapter)), where);
+    if (had_none) set.deactivate();
+  }
+
+  template <class Layer>
+  static bool merged_of(const void* self) {
+    return static_cast<const Layer*>(self)->merged();
+  }
+
+  template <class Layer>
+  static void publish_of(void* self, AnyShared set) {
+    static_cast<Layer*>(self)->publish(
+        std::get<SharedSet<typename Layer::Adapter>>(std::move(set)));
+  }
+
+  template <class Layer>
+  static ParameterList<T> parameters_of(void* self, const std::string& name) {
+    return static_cast<Layer*>(self)->parameters({name});
+  }
+
+  // Makes the sum of several adapters the active one of a layer's set.
+  template <class Adapter>
+  static void activate_in(AdapterSet<Adapter>& set, const std::vector<Weighted>& several,
+                          const std::string& layer, const char* where) {
+    if (set.find(combined) != nullptr) set.remove(combined, where);
+    set.deactivate();
+    if (several.size() == 1 && several.front().weight == 1) {
+      const std::string& name = several.front().name;
+      if (set.find(name) != nullptr) set.activate(name, where);
+      return;
+    }
+    StackedAdapter<T, Adapter> stack;
+    for (const Weighted& each : several)
+      if (const auto* entry = set.find(each.name)) {
+        if (entry->adapter->config().use_dora)
+          throw ConfigError(message(where, ": ", in_quotes(each.name), " of ", in_quotes(layer),
+                                    " has use_dora, whose updates are not summed"));
+        if (entry->adapter->config().lora_bias)
+          throw ConfigError(message(where, ": ", in_quotes(each.name), " of ", in_quotes(layer),
+                                    " has lora_bias, which is not summed"));
+        stack.add(*entry->adapter, each.weight * entry->scaling());
+      }
+    if (stack.empty()) return;
+    Adapter adapter = std::move(stack).adapter();
+    adapter.set_name(layer);
+    set.add(combined, std::make_shared<Adapter>(std::move(adapter)), where);
+    set.activate(combined, where);
+  }
 
   static bool is_reserved(std::string_view name) {
     return name == combined || name == active_adapters || name == base_adapter;
@@ -265,14 +312,14 @@ class AdapterRegistry {
     return nullptr;
   }
 
-  [[nodiscard]] std::vector<Set> current() const {
-    std::vector<Set> sets;
+  [[nodiscard]] std::vector<AnySet> current() const {
+    std::vector<AnySet> sets;
     for (const Part& part : parts_) {
       if (part.merged(part.layer))
         throw StateError(message(part.name,
                                  " (AdapterRegistry): the adapter is merged into the "
                                  "weight: unmerge() first"));
-      sets.push_back(*part.adapters(part.layer));
+      sets.push_back(part.set(part.layer));
     }
     return sets;
   }
@@ -281,35 +328,38 @@ class AdapterRegistry {
     if (name.empty() || is_reserved(name))
       throw ConfigError(message(where, ": an adapter cannot be called ", in_quotes(name)));
     for (const Part& part : parts_)
-      if (part.adapters(part.layer)->find(name) != nullptr)
+      if (part.has(part.layer, name))
         throw ConfigError(message(where, ": there is an adapter called ", in_quotes(name),
                                   " already: replace() puts another in its place"));
   }
 
-  static void require_there(const std::vector<Set>& sets, const std::string& name,
+  static void require_there(const std::vector<AnySet>& sets, const std::string& name,
                             const char* where) {
     if (!is_reserved(name))
-      for (const Set& set : sets)
-        if (set.find(name) != nullptr) return;
+      for (const AnySet& any : sets)
+        if (std::visit([&](const auto& set) { return set.find(name) != nullptr; }, any)) return;
     throw ConfigError(message(where, ": there is no adapter called ", in_quotes(name)));
   }
 
   // Returns in which sets it was active, and set_scale's factor there.
-  static std::vector<std::optional<double>> take_out(std::vector<Set>& sets,
+  static std::vector<std::optional<double>> take_out(std::vector<AnySet>& sets,
                                                      const std::string& name) {
     std::vector<std::optional<double>> was_active;
-    for (Set& set : sets) {
-      const auto* const active = set.active();
-      was_active.push_back(active != nullptr && active->name == name
-                               ? std::optional<double>(active->factor)
-                               : std::nullopt);
-      if (set.find(name) != nullptr) set.remove(name, "AdapterRegistry");
-    }
+    for (AnySet& any : sets)
+      std::visit(
+          [&](auto& set) {
+            const auto* const active = set.active();
+            was_active.push_back(active != nullptr && active->name == name
+                                     ? std::optional<double>(active->factor)
+                                     : std::nullopt);
+            if (set.find(name) != nullptr) set.remove(name, "AdapterRegistry");
+          },
+          any);
     return was_active;
   }
 
-  [[nodiscard]] std::vector<Set> with(const std::string& name, Modules modules,
-                                      std::vector<Set> sets, const char* where) const {
+  [[nodiscard]] std::vector<AnySet> with(const std::string& name, Modules modules,
+                                         std::vector<AnySet> sets, const char* where) const {
     if (modules.empty())
       throw ConfigError(message(where, ": the adapter ", in_quotes(name), " has no modules"));
     for (auto& [module, adapter] : modules) {
@@ -317,23 +367,21 @@ class AdapterRegistry {
       if (part == nullptr)
         throw ConfigError(message(where, ": the adapter ", in_quotes(name), " has factors for ",
                                   in_quotes(module), ", which is no layer of the registry"));
-      if (adapter.config().use_dora)
-        throw ConfigError(message(where, ": the adapter ", in_quotes(name), " of ",
-                                  in_quotes(module), " has use_dora, which is not built here"));
-      part->check_add(part->layer, adapter);
-      adapter.set_name(module);
-      Set& set = sets[static_cast<std::size_t>(part - parts_.data())];
-      const bool had_none = set.empty();
-      set.add(name, std::make_shared<Adapter>(std::move(adapter)), where);
-      if (had_none) set.deactivate();
+      AnySet& set = sets[static_cast<std::size_t>(part - parts_.data())];
+      part->add(part->layer, set, name, std::move(adapter), where);
     }
     return sets;
   }
 
   // Everything is made before the first layer changes; then nothing throws.
-  void commit(std::vector<Set> sets) {
-    std::vector<std::shared_ptr<const Set>> next;
-    for (Set& set : sets) next.push_back(std::make_shared<const Set>(std::move(set)));
+  void commit(std::vector<AnySet> sets) {
+    std::vector<AnyShared> next;
+    for (AnySet& any : sets)
+      std::visit(
+          [&]<class Adapter>(AdapterSet<Adapter>& set) {
+            next.emplace_back(std::make_shared<const AdapterSet<Adapter>>(std::move(set)));
+          },
+          any);
     auto snapshot = make_snapshot(next);
     auto seen = next;
     for (std::size_t i = 0; i < next.size(); ++i)
@@ -343,12 +391,15 @@ class AdapterRegistry {
   }
 
   [[nodiscard]] std::shared_ptr<const AdapterSnapshot> make_snapshot(
-      const std::vector<std::shared_ptr<const Set>>& sets) const {
+      const std::vector<AnyShared>& sets) const {
     auto snapshot = std::make_shared<AdapterSnapshot>();
-    for (std::size_t i = 0; i < parts_.size(); ++i) {
-      snapshot->add(parts_[i].layer, sets[i]);
-      for (const auto& entry : sets[i]->entries()) snapshot->add_name(entry.name);
-    }
+    for (std::size_t i = 0; i < parts_.size(); ++i)
+      std::visit(
+          [&](const auto& set) {
+            snapshot->add(parts_[i].layer, set);
+            for (const auto& entry : set->entries()) snapshot->add_name(entry.name);
+          },
+          sets[i]);
     snapshot->add_name(active_adapters);
     snapshot->finish();
     return snapshot;
@@ -363,7 +414,7 @@ class AdapterRegistry {
 
   mutable std::shared_mutex mutex_;
   std::vector<Part> parts_;
-  mutable std::vector<std::shared_ptr<const Set>> seen_;  // of the snapshot
+  mutable std::vector<AnyShared> seen_;  // of the snapshot
   mutable std::shared_ptr<const AdapterSnapshot> snapshot_;
 };
 

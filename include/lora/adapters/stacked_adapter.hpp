@@ -9,15 +9,16 @@
 namespace lora {
 
 /// Several adapters of one layer as one, whose update is their weighted sum and whose rank is that
-/// of all together (PEFT's combination "cat"):
+/// of all together (PEFT's combination "cat"), `Adapter` being of a linear layer or of an
+/// embedding:
 ///
 ///     A = [A_1; A_2; ...],  B = [w_1 B_1, w_2 B_2, ...],  scaling 1,  B A = sum of w_i B_i A_i
-template <class T>
+template <class T, class Adapter = LoRAAdapter<T>>
 class StackedAdapter {
  public:
   /// Adds an adapter whose update B A is multiplied by `weight`, without its own scaling. Throws
   /// ShapeError unless it is of the same (out, in) as those before.
-  void add(const LoRAAdapter<T>& adapter, double weight) {
+  void add(const Adapter& adapter, double weight) {
     const auto &a = adapter.a().value, &b = adapter.b().value;
     if (!empty()) {
       require_cols(a, a_.cols(), "StackedAdapter::add", "A", "in_features");
@@ -39,10 +40,10 @@ class StackedAdapter {
   [[nodiscard]] bool empty() const { return a_.rows() == 0; }
 
   /// Returns the one adapter, without dropout. Throws ConfigError if there is none.
-  [[nodiscard]] LoRAAdapter<T> adapter() && {
+  [[nodiscard]] Adapter adapter() && {
     const Index rank = a_.rows();
-    return LoRAAdapter<T>({.rank = rank, .alpha = static_cast<double>(rank)}, std::move(a_),
-                          std::move(b_));
+    return Adapter({.rank = rank, .alpha = static_cast<double>(rank)}, std::move(a_),
+                   std::move(b_));
   }
 
  private:

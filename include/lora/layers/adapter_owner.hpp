@@ -184,6 +184,12 @@ class AdapterOwner {
     refuse_changed_weight(adapter.config().init, where);
   }
 
+  /// Names an adapter that passed check_add as add_adapter would, and gives it what it lacks.
+  void prepare(Adapter& adapter) const {
+    adapter.set_name(name_);
+    layer().complete(adapter);
+  }
+
   /// Replaces the whole set by one that was made from adapters(), whose new adapters passed
   /// check_add. No other thread changes it meanwhile.
   void publish(std::shared_ptr<const Set> set) {
@@ -344,8 +350,7 @@ class AdapterOwner {
     layer().check_adapter(adapter.config(), where);
     layer().check_shape(adapter, where);
     if (set.entries().size() > 1) require_own_bias(adapter.config(), where);
-    adapter.set_name(name_);
-    layer().complete(adapter);
+    prepare(adapter);
     set.replace(std::make_shared<Adapter>(std::move(adapter)));
   }
 
@@ -394,8 +399,7 @@ class AdapterOwner {
       refuse_changed_weight(adapter.config().init, where);
       require_whole_weight(set, where);
       if (!set.empty()) require_own_bias(adapter.config(), where);
-      adapter.set_name(name_);
-      layer().complete(adapter);
+      prepare(adapter);
       set.add(std::move(name), std::make_shared<Adapter>(std::move(adapter)), where);
       layer().name_others(true);
     });

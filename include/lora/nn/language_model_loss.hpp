@@ -134,7 +134,8 @@ template <class T>
 /// of this call if left out. labels has a token or ignored_label for each row; dhidden (N, d),
 /// which is no part of hidden, is zero in rows without a label. The gradients of what trains in
 /// the head are added to `gradients`. Head has forward(x, tape, y) and the const backward of
-/// LoRALinear or Linear, whose frames come and go on the tape.
+/// LoRALinear or Linear, whose frames come and go on the tape; or forward(rows, x, tape, y), which
+/// is told which rows of hidden x has.
 ///
 /// Returns the unscaled sum and count. Throws ShapeError, and ConfigError where no row has a label
 /// (PyTorch's loss is NaN then) or total is less than the labelled rows, before anything changes.
@@ -165,7 +166,10 @@ LanguageModelLoss language_model_loss(const Head& head, ConstMatrixRef<T> hidden
     T* memory = scratch.take<T>(x.rows() * classes);
     const MatrixRef<T> logits(memory, x.rows(), classes, classes);
     T* losses = scratch.take<T>(x.rows());
-    head.forward(x, tape, logits);
+    if constexpr (requires { head.forward(rows, x, tape, logits); })
+      head.forward(rows, x, tape, logits);
+    else
+      head.forward(x, tape, logits);
     for_each_row(x.rows(), classes, 32, [&](Index i) {
       T* row = memory + i * classes;
       const int label = labels[static_cast<std::size_t>(rows[static_cast<std::size_t>(i)])];

@@ -8,6 +8,7 @@
 #include "lora/core/error.hpp"
 #include "lora/core/printable.hpp"
 #include "lora/layers/lora_adapter.hpp"
+#include "lora/layers/lora_embedding_adapter.hpp"
 #include "lora/peft/adapter_values.hpp"
 
 namespace lora::peft {
@@ -23,8 +24,17 @@ template <class T>
                               ": adapters that share a model cannot have them"));
   typename AdapterRegistry<T>::Modules modules;
   for (auto& [name, factors] : values.modules) {
+    if (factors.is_embedding) {
+      modules.emplace(name, LoRAEmbeddingAdapter<T>(factors.config, std::move(factors.a.value),
+                                                    std::move(factors.b.value)));
+      continue;
+    }
     LoRAAdapter<T> adapter(factors.config, std::move(factors.a.value), std::move(factors.b.value));
     if (factors.b_bias) adapter.set_b_bias(std::move(factors.b_bias->value));
+    if (factors.magnitude) {
+      const Matrix<T>& values_of_m = factors.magnitude->value;
+      adapter.set_magnitude(values_of_m.reshaped(1, values_of_m.size()));
+    }
     modules.emplace(name, std::move(adapter));
   }
   return modules;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <lora/adapters/adapter_registry.hpp>
@@ -37,16 +38,20 @@ void add_adapters(Model& model, AdapterRegistry<float>& registry) {
   std::uint64_t seed = 1;
   model.for_each_adapted([&](auto& layer) {
     registry.manage(layer);
-    if constexpr (requires { layer.in_features(); }) {
+    const auto add = [&]<class Adapter>(const Adapter*, Index out, Index in) {
       const auto adapter = [&](Index rank) {
         ++seed;
-        return LoRAAdapter<float>({.rank = rank},
-                                  random_matrix<float>(rank, layer.in_features(), seed),
-                                  random_matrix<float>(layer.out_features(), rank, 100 + seed));
+        return Adapter({.rank = rank}, random_matrix<float>(rank, in, seed),
+                       random_matrix<float>(out, rank, 100 + seed));
       };
       one.emplace(layer.name(), adapter(3));
       if (seed % 3 == 0) two.emplace(layer.name(), adapter(1));
-    }
+    };
+    const typename std::decay_t<decltype(layer)>::Adapter* kind = nullptr;
+    if constexpr (requires { layer.in_features(); })
+      add(kind, layer.out_features(), layer.in_features());
+    else
+      add(kind, layer.features(), layer.entries());
   });
   registry.add("one", std::move(one));
   registry.add("two", std::move(two));
@@ -65,7 +70,9 @@ const Names mixed{"two", "__base__", "one", "two"};
 TEST_CASE("each text of a mixed batch through BERT is what it is alone with its adapter") {
   BertClassifier<float, BertTask::sequence_classification> model(
       LORA_GOLDEN_DIR "/bert/tiny",
-      {.tuning = lora_of({"query", "value", "dense"}, "SEQ_CLS"), .seed = 5});
+      {.tuning = lora_of({"query", "value", "dense", "word_embeddings", "token_type_embeddings"},
+                         "SEQ_CLS"),
+       .seed = 5});
   AdapterRegistry<float> registry;
   add_adapters(model, registry);
   const Matrix<int> ids{{2, 5, 6, 3}, {2, 7, 3, 0}, {2, 8, 9, 3}, {2, 4, 0, 0}},
@@ -87,37 +94,12 @@ TEST_CASE("each text of a mixed batch through BERT is what it is alone with its 
                            "the routes are of 1 texts, expected the 4 of the batch");
 }
 
-TEST_CASE("a model whose embeddings have adapters computes no mixed batch") {
-  BertClassifier<float, BertTask::sequence_classification> model(
-      LORA_GOLDEN_DIR "/bert/tiny", {.tuning = lora_of({"query", "word_embeddings"}, "SEQ_CLS")});
-  AdapterRegistry<float> registry;
-  model.for_each_adapted([&](auto& layer) {
-    if constexpr (requires { layer.in_features(); })
-      registry.manage(layer);
-    else
-      check_throws<ConfigError>([&] { registry.manage(layer); },
-                                "bert.embeddings.word_embeddings (AdapterRegistry::manage): the "
-                                "adapters of a LoRAEmbedding are not exchanged here");
-  });
-  AdapterRoutes routes({"__base__"});
-  registry.bind(routes);
-  Matrix<int> ids(1, 3);
-  ids << 2, 5, 3;
-  const Matrix<int> types = Matrix<int>::Zero(1, 3), mask = Matrix<int>::Ones(1, 3);
-  Matrix<float> y;
-  check_throws<StateError>(
-      [&] {
-        model.forward(PackedBatch(text::TokenBatch{ids, types, mask}), routes, y);
-      },
-      "an embedding has adapters, which mixed batches do not route");
-}
-
 TEMPLATE_TEST_CASE("each text of a mixed batch through a decoder is what it is alone", "",
                    LlamaModel<float>, GPT2Model<float>) {
   constexpr bool llama = std::is_same_v<TestType, LlamaModel<float>>;
   TestType model(llama ? LORA_GOLDEN_DIR "/llama/llama" : LORA_GOLDEN_DIR "/gpt2/gpt2",
-                 {.tuning = lora_of(llama ? Names{"q_proj", "v_proj", "down_proj", "lm_head"}
-                                          : Names{"c_attn", "c_fc", "c_proj"},
+                 {.tuning = lora_of(llama ? Names{"q_proj", "down_proj", "lm_head", "embed_tokens"}
+                                          : Names{"c_attn", "c_fc", "wte", "wpe"},
                                     "CAUSAL_LM")});
   AdapterRegistry<float> registry;
   add_adapters(model, registry);
@@ -177,7 +159,10 @@ void check_gradients_apart(AdapterRegistry<float>& registry, const Mixed& mixed_
 TEST_CASE("tenants of one batch through BERT get the gradients of batches of their own") {
   for (const bool recompute : {false, true}) {
     CAPTURE(recompute);
-    BertOptions options{.tuning = lora_of({"query", "value", "dense"}, "SEQ_CLS"), .seed = 5};
+    BertOptions options{
+        .tuning = lora_of({"query", "value", "dense", "word_embeddings", "position_embeddings"},
+                          "SEQ_CLS"),
+        .seed = 5};
     options.hidden_dropout = options.attention_dropout = options.classifier_dropout = 0;
     options.recompute_activations = recompute;
     BertClassifier<float, BertTask::sequence_classification> model(LORA_GOLDEN_DIR "/bert/tiny",
@@ -206,10 +191,15 @@ TEST_CASE("tenants of one batch through BERT get the gradients of batches of the
   }
 }
 
-TEST_CASE("tenants of one batch through a decoder get the gradients of batches of their own") {
-  LlamaModel<float> model(
-      LORA_GOLDEN_DIR "/llama/llama",
-      {.tuning = lora_of({"q_proj", "v_proj", "o_proj", "down_proj"}, "CAUSAL_LM"),
+TEMPLATE_TEST_CASE(
+    "tenants of one batch through a decoder get the gradients of batches of their own", "",
+    LlamaModel<float>, GPT2Model<float>) {
+  constexpr bool llama = std::is_same_v<TestType, LlamaModel<float>>;
+  TestType model(
+      llama ? LORA_GOLDEN_DIR "/llama/llama" : LORA_GOLDEN_DIR "/gpt2/gpt2",
+      {.tuning = lora_of(llama ? Names{"q_proj", "o_proj", "down_proj", "embed_tokens", "lm_head"}
+                               : Names{"c_attn", "c_proj", "wte", "wpe", "lm_head"},
+                         "CAUSAL_LM"),
        .recompute_activations = true});
   AdapterRegistry<float> registry;
   add_adapters(model, registry);

@@ -54,8 +54,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
 
   /// Computes a mixed batch: each text with the adapter that `routes` name for it, or none. They
   /// must be bound (AdapterRegistry::bind), so that all layers have the adapters of one moment.
-  /// Throws StateError if they are not and where an embedding has an adapter, ShapeError unless
-  /// they are of as many texts, and as above.
+  /// Throws StateError if they are not, ShapeError unless they are of as many texts, and as above.
   void forward(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> logits) const {
     require_text_routes(routes, batch.sequences().size(), "BertClassifier::forward");
     check(batch);

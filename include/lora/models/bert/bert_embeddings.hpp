@@ -55,16 +55,17 @@ class BertEmbeddings {
   }
 
   /// Computes y (N, D); with a tape with dropout, and it keeps what backward needs if anything
-  /// trains. Throws what `check` throws.
-  void forward(const PackedBatch& batch, Tape<T>* tape, MatrixRef<T> y) const {
+  /// trains. With routes each row with its adapter. Throws what `check` throws.
+  void forward(const PackedBatch& batch, Tape<T>* tape, MatrixRef<T> y,
+               const AdapterRoutes* routes = nullptr) const {
     check(batch);
     const bool keeps = tape != nullptr && trains_;
     if (!keeps) {
-      look_up(batch, nullptr, y);
+      look_up(batch, nullptr, y, routes);
       norm_.forward(y, nullptr, y);
     } else {
       auto& frame = tape->push(this, name_, y.rows());
-      look_up(batch, tape, y);
+      look_up(batch, tape, y, routes);
       const MatrixRef<T> sum = frame.keep(norm_.needs_input() ? y.rows() : 0, y.cols());
       MatrixRef<T> normed = frame.keep(dropout_.p() > 0 ? y.rows() : 0, y.cols());
       norm_.forward(y, tape, sum);
@@ -110,7 +111,8 @@ class BertEmbeddings {
 
  private:
   // Writes the sum of the tables' rows to y.
-  void look_up(const PackedBatch& batch, Tape<T>* tape, MatrixRef<T> y) const {
+  void look_up(const PackedBatch& batch, Tape<T>* tape, MatrixRef<T> y,
+               const AdapterRoutes* routes) const {
     if (!is_adapted())
       return embedding<T>({{tables_[0].values(), batch.ids(), table_names[0]},
                            {tables_[1].values(), batch.positions(), table_names[1]},
@@ -119,7 +121,7 @@ class BertEmbeddings {
     Scratch scratch;
     const MatrixRef<T> part = scratch.matrix<T>(y.rows(), y.cols());
     for (std::size_t i = 0; i < tables_.size(); ++i) {
-      tables_[i].forward(ids(batch, i), tape, i == 0 ? y : part);
+      tables_[i].forward(ids(batch, i), tape, i == 0 ? y : part, routes);
       if (i > 0) add_to<T>(part, y);
     }
   }

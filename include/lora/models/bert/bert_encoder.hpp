@@ -9,7 +9,6 @@
 #include "lora/models/bert/bert_layer.hpp"
 #include "lora/models/bert/bert_tape.hpp"
 #include "lora/models/common/layer_stack.hpp"
-#include "lora/models/common/text_routes.hpp"
 
 namespace lora::models {
 
@@ -40,13 +39,11 @@ class BertEncoder {
                                      Scratch& scratch, const AdapterRoutes* routes = nullptr,
                                      const AdapterRoutes* read_routes = nullptr) const {
     embeddings_.check(batch);
-    if (routes != nullptr || (tape != nullptr && tape->routes.all() != nullptr))
-      require_frozen_embeddings(embeddings_.is_adapted(), "BertEncoder::forward");
     Tape<T>* const frames = tape == nullptr ? nullptr : &tape->frames;
     return stack_.forward({&batch, ReadRows::all, routes, routes},
                           {&batch, read, routes, read_routes}, frames,
                           tape == nullptr ? nullptr : &tape->again, scratch,
-                          [&](MatrixRef<T> x) { embeddings_.forward(batch, frames, x); });
+                          [&](MatrixRef<T> x) { embeddings_.forward(batch, frames, x, routes); });
   }
 
   /// Adds to the gradients of what trains, from the gradient of what forward with this tape gave

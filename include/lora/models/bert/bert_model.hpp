@@ -45,8 +45,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
 
   /// Computes a mixed batch: each text with the adapter that `routes` name for it, or none. They
   /// must be bound (AdapterRegistry::bind), so that all layers have the adapters of one moment.
-  /// Throws StateError if they are not and where an embedding has an adapter, ShapeError unless
-  /// they are of as many texts, and as above.
+  /// Throws StateError if they are not, ShapeError unless they are of as many texts, and as above.
   void forward(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> hidden) const {
     Scratch scratch;
     copy(routed(batch, routes, "BertModel::forward", scratch), hidden, "BertModel::forward");

@@ -17,6 +17,7 @@
 #include "lora/models/common/language_ends.hpp"
 #include "lora/models/common/layer_stack.hpp"
 #include "lora/models/common/new_tokens.hpp"
+#include "lora/models/common/routed_head.hpp"
 #include "lora/models/common/text_routes.hpp"
 #include "lora/nn/language_model_loss.hpp"
 
@@ -71,8 +72,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
 
   /// Computes a mixed batch: each text with the adapter that `routes` name for it, or none. They
   /// must be bound (AdapterRegistry::bind), so that all layers have the adapters of one moment.
-  /// Throws StateError if they are not and where an embedding has an adapter, ShapeError unless
-  /// they are of as many texts, and as above.
+  /// Throws StateError if they are not, ShapeError unless they are of as many texts, and as above.
   void forward(const CausalBatch& batch, const AdapterRoutes& routes, Output<T> hidden) const {
     require_text_routes(routes, batch.sequences().size(), forward_place().call);
     const AdapterRoutes rows = row_routes(routes, batch.sequences());
@@ -144,7 +144,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
 
   /// Does the same of a mixed batch: each text with the adapter that `routes` name for it, or none;
   /// see forward. backward adds to the gradients of every adapter that texts are routed to, which
-  /// AdapterRegistry::parameters lists. Throws StateError for a head that is adapted too.
+  /// AdapterRegistry::parameters lists, but to those of an adapted head at once.
   [[nodiscard]] LanguageModelLoss loss(const CausalBatch& batch, std::span<const int> labels,
                                        const AdapterRoutes& routes, CausalTape<T>& tape,
                                        std::optional<Index> total = {}) {
@@ -303,16 +303,11 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     use(rows, last);
   }
 
-  [[nodiscard]] bool has_adapted_embedding() const {
-    return ends_.is_embedding_adapted() || positions_.is_adapted();
-  }
-
   // Computes the stack's result, memory of the tape or of `scratch`.
   [[nodiscard]] MatrixRef<T> run(const CausalBatch& batch, CausalTape<T>* tape, Scratch& scratch,
                                  const AdapterRoutes* routes = nullptr) const {
     batch.require(vocab_size(), max_positions(), forward_place());
-    if (routes != nullptr || (tape != nullptr && tape->routes.all() != nullptr))
-      require_frozen_embeddings(has_adapted_embedding(), forward_place().call);
+    if (tape != nullptr) routes = tape->routes.all();
     const MatrixRef<T> result = scratch.matrix<T>(
         tape != nullptr && !tape->labelled.empty() ? tape->chosen.rows() : batch.tokens(),
         features());
@@ -322,9 +317,9 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
       Scratch inner;
       copy(stack_.forward(all, last, frames, again, inner,
                           [&](MatrixRef<T> x) {
-                            ends_.embed(batch.ids(), frames, x);
+                            ends_.embed(batch.ids(), frames, x, routes);
                             positions_.forward(batch.sequences().positions(), frames,
-                                               below_trains(), x);
+                                               below_trains(), x, routes);
                           }),
            result);
     });
@@ -340,7 +335,6 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     fresh.check(cache, vocab_size(), max_positions(), where);
     std::optional<AdapterRoutes> rows, last_rows;
     if (routes != nullptr) {
-      require_frozen_embeddings(has_adapted_embedding(), where.call);
       rows = routes->expanded(counts);
       std::vector<int> some(counts.begin(), counts.end());
       for (int& count : some) count = std::min(count, 1);
@@ -359,12 +353,12 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     }
     const std::array<MatrixRef<T>, 2> turns{scratch.matrix<T>(n, features()),
                                             scratch.matrix<T>(n, features())};
-    ends_.embed(ids, nullptr, turns[0]);
-    positions_.forward(positions, nullptr, false, turns[0]);
+    const AdapterRoutes* const all = rows ? &*rows : nullptr;
+    ends_.embed(ids, nullptr, turns[0], all);
+    positions_.forward(positions, nullptr, false, turns[0], all);
     std::size_t at = 0;
     stack_.for_each_block([&](const Block& block, Index i) {
-      block.decode(turns[at % 2], angles, counts, cache, i, turns[(at + 1) % 2],
-                   rows ? &*rows : nullptr);
+      block.decode(turns[at % 2], angles, counts, cache, i, turns[(at + 1) % 2], all);
       ++at;
     });
     const MatrixRef<T> last = scratch.matrix<T>(fresh.texts(), features());
@@ -386,7 +380,8 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
                                            CausalTape<T>& tape, std::optional<Index> total,
                                            GradientTarget<T> target,
                                            const AdapterRoutes* routes = nullptr) const {
-    if (routes != nullptr) check_routed_loss(batch, *routes);
+    if (routes != nullptr)
+      require_text_routes(*routes, batch.sequences().size(), "CausalDecoder::loss");
     begin(batch, tape);
     tape.note_labels(labels, vocab_size(), total, place("CausalDecoder::loss"));
     if (routes != nullptr) {
@@ -408,23 +403,16 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     norm_.forward(hidden, &tape.frames, normed);
     const std::span<const int> rows =
         tape.labelled.empty() ? std::span<const int>(tape.next) : tape.labels;
-    const LanguageModelLoss loss = ends_.with_head([&](const auto& head) {
+    const AdapterRoutes* const of_rows = tape.routes.last();
+    const LanguageModelLoss loss = ends_.with_head([&]<class Head>(const Head& head) {
+      if constexpr (requires { head.adapters(); })
+        if (of_rows != nullptr)
+          return language_model_loss<T>(RoutedHead<T, Head>(head, *of_rows), normed, rows, total,
+                                        tape.frames, target, dhidden);
       return language_model_loss<T>(head, normed, rows, total, tape.frames, target, dhidden);
     });
     norm_.backward(hidden, dhidden, tape.frames, target, dhidden);
     return loss;
-  }
-
-  // The head's product is made part by part, each of which would need routes of its own.
-  void check_routed_loss(const CausalBatch& batch, const AdapterRoutes& routes) const {
-    constexpr const char* where = "CausalDecoder::loss";
-    require_text_routes(routes, batch.sequences().size(), where);
-    ends_.with_head([&](const auto& head) {
-      if constexpr (requires { head.adapters(); })
-        if (!head.adapters()->empty())
-          throw StateError(message(Place{where, head.name()},
-                                   ": the head has adapters, which mixed batches do not train"));
-    });
   }
 
   void backward_loss(CausalTape<T>& tape, GradientTarget<T> target) const {

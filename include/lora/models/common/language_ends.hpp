@@ -81,17 +81,18 @@ class LanguageEnds {
       std::construct_at(&frozen_, builder.weights.matrix(weight, vocab_size_, names.features));
   }
 
-  /// Tells whether the embedding has an adapter.
-  [[nodiscard]] bool is_embedding_adapted() const { return lora_.has_value(); }
-
   /// Tells whether embeddings train, so that backward is to be called.
   [[nodiscard]] bool trains() const {
     return lora_ || table_.size() > 0 || (shared_ && std::holds_alternative<Linear<T>>(head_));
   }
 
   /// Computes y (N, D), the embeddings of tokens that the caller has checked. Where they are
-  /// adapted, a tape keeps what embed_backward needs.
-  void embed(std::span<const int> ids, Tape<T>* tape, MatrixRef<T> y) const {
+  /// adapted, a tape keeps what embed_backward needs, and with routes each token has its adapter.
+  void embed(std::span<const int> ids, Tape<T>* tape, MatrixRef<T> y,
+             const AdapterRoutes* routes = nullptr) const {
+    if (lora_ && routes != nullptr)
+      return tape == nullptr ? lora_->forward(ids, *routes, y)
+                             : lora_->forward(ids, *routes, *tape, y);
     if (lora_) return tape == nullptr ? lora_->forward(ids, y) : lora_->forward(ids, *tape, y);
     for (std::size_t i = 0; i < ids.size(); ++i)
       copy_row(ids[i], y.data() + static_cast<Index>(i) * y.outerStride(), y.cols());

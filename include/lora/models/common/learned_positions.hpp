@@ -27,19 +27,18 @@ class LearnedPositions {
   [[nodiscard]] Index angle_features() const { return 0; }
   void angles(std::span<const int>, MatrixRef<T>) const {}
 
-  /// Tells whether the table has an adapter.
-  [[nodiscard]] bool is_adapted() const { return table_.is_adapted(); }
-
   /// Tells whether the table trains.
   [[nodiscard]] bool trains() const { return table_.trains(); }
 
   /// Adds the positions' embeddings to x (N, D); they are below P. With a tape with dropout, which
-  /// is noted there only where `keeps`, because a backward is to come.
-  void forward(std::span<const int> positions, Tape<T>* tape, bool keeps, MatrixRef<T> x) const {
+  /// is noted there only where `keeps`, because a backward is to come. With routes each row with
+  /// its adapter.
+  void forward(std::span<const int> positions, Tape<T>* tape, bool keeps, MatrixRef<T> x,
+               const AdapterRoutes* routes = nullptr) const {
     if (table_.is_adapted()) {
       Scratch scratch;
       const MatrixRef<T> rows = scratch.matrix<T>(x.rows(), x.cols());
-      table_.forward(positions, keeps ? tape : nullptr, rows);
+      table_.forward(positions, keeps ? tape : nullptr, rows, routes);
       add_to<T>(rows, x);
     } else {
       const ConstMatrixRef<T> table = table_.values();

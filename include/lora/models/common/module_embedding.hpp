@@ -80,9 +80,14 @@ class ModuleEmbedding {
   [[nodiscard]] bool trains() const { return lora_ || table_.size() > 0; }
 
   /// Computes y (N, features) for ids; with a tape, which only an adapted one needs, it keeps there
-  /// what backward needs. Throws ShapeError for an id that is no entry.
-  void forward(std::span<const int> ids, Tape<T>* tape, MatrixRef<T> y) const {
+  /// what backward needs. With routes each id has its adapter. Throws ShapeError for an id that is
+  /// no entry.
+  void forward(std::span<const int> ids, Tape<T>* tape, MatrixRef<T> y,
+               const AdapterRoutes* routes = nullptr) const {
     if (!lora_) return embedding<T>({EmbeddingLookup<T>{values(), ids}}, y);
+    if (routes != nullptr)
+      return tape == nullptr ? lora_->forward(ids, *routes, y)
+                             : lora_->forward(ids, *routes, *tape, y);
     tape == nullptr ? lora_->forward(ids, y) : lora_->forward(ids, *tape, y);
   }
 

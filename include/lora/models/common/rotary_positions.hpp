@@ -5,6 +5,7 @@
 
 #include "lora/core/gradients.hpp"
 #include "lora/core/tape.hpp"
+#include "lora/layers/adapter_routes.hpp"
 #include "lora/models/common/model_parameters.hpp"
 #include "lora/nn/rotary.hpp"
 
@@ -19,9 +20,6 @@ class RotaryPositions {
   RotaryPositions(Index head_features, const RotaryConfig& config)
       : features_(head_features), rotary_(head_features, config) {}
 
-  /// Tells whether a table has an adapter: there is none.
-  [[nodiscard]] static constexpr bool is_adapted() { return false; }
-
   /// Returns the columns of the angles: D.
   [[nodiscard]] Index angle_features() const { return features_; }
 
@@ -32,7 +30,8 @@ class RotaryPositions {
   }
 
   [[nodiscard]] bool trains() const { return false; }
-  void forward(std::span<const int>, Tape<T>*, bool, MatrixRef<T>) const {}
+  void forward(std::span<const int>, Tape<T>*, bool, MatrixRef<T>,
+               const AdapterRoutes* = nullptr) const {}
   void backward(std::span<const int>, Tape<T>&, GradientTarget<T>, MatrixRef<T>) const {}
   void list(ModelParameters<T>&) {}
   template <class Action>

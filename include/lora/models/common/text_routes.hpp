@@ -22,15 +22,6 @@ inline void require_text_routes(const AdapterRoutes& routes, Index texts, std::s
                              texts, " of the batch"));
 }
 
-/// Throws StateError, naming `where`, if embeddings are `adapted`: the active adapter would serve
-/// all texts, whatever the routes say.
-inline void require_frozen_embeddings(bool adapted, std::string_view where) {
-  if (adapted)
-    throw StateError(message(where,
-                             ": an embedding has adapters, which mixed batches do not route: "
-                             "compute the texts of each adapter by themselves"));
-}
-
 /// Returns the routes of the rows of `sequences` from those of its texts.
 [[nodiscard]] inline AdapterRoutes row_routes(const AdapterRoutes& texts,
                                               const Sequences& sequences) {
