@@ -177,6 +177,7 @@
 #include "lora/layers/plain_adapter.hpp"
 #include "lora/layers/quantised_layer.hpp"
 #include "lora/layers/requantised_layer.hpp"
+#include "lora/layers/routed_dora.hpp"
 #include "lora/layers/routed_paths.hpp"
 #include "lora/layers/weight_start.hpp"
 

@@ -215,7 +215,7 @@ TEST_CASE("eight threads serve while adapters come and go, and none sees half a 
   CHECK(wrong == 0);
 }
 
-TEST_CASE("an adapter with magnitudes is activated alone, and never summed") {
+TEST_CASE("an adapter with magnitudes is activated alone or routed to, and never summed") {
   Chain chain;
   auto modules = Chain::modules(1, {"second"});
   // Rows of W + s B A are 2 e_i: of length 3 they triple.
@@ -238,6 +238,10 @@ TEST_CASE("an adapter with magnitudes is activated alone, and never summed") {
     x.swap(y);
   }
   CHECK(x.isConstant(12, 1e-5f));
+  const std::vector<float> routed = chain.rows({"x", "two", "__base__"});
+  CHECK(std::abs(routed[0] - 12) < 1e-5f);
+  CHECK(routed[1] == 8);
+  CHECK(routed[2] == 1);
   check_throws<ConfigError>(
       [&] {
         chain.registry.activate({{"two", 1}, {"x", 1}});

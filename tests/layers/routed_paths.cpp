@@ -267,13 +267,6 @@ TEST_CASE("a mixed batch that cannot be computed is refused by name, and nothing
       },
       "unmerge() first");
   layer.unmerge();
-  layer.add_adapter("dora", {.rank = 2, .use_dora = true}, 9);
-  check_throws<ConfigError>(
-      [&] {
-        layer.forward(x, AdapterRoutes({"b", "dora", "b"}), tape, y);
-      },
-      "encoder.query (LoRALinear::forward(x, routes, tape, y)): rows of a mixed batch cannot have "
-      "an adapter with use_dora");
   layer.set_adapter("a");
   check_throws<ConfigError>(
       [&] {

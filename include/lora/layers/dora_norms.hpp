@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "lora/core/matrix.hpp"
@@ -22,7 +25,7 @@ namespace lora {
 ///     n_o = ||w_o + s b_o A||,   n_o^2 = ||w_o||^2 + 2 s b_o (A w_o) + s^2 b_o (A A^T) b_o^T
 ///
 /// which costs a product of W with `rank` rows. Where B A all but cancels a row, the row is formed.
-/// The sums of squares of W's rows are kept, and so are the norms of the last factors for which
+/// The sums of squares of W's rows are kept, and so are the norms of the last 16 factors for which
 /// `recall` was called, which it knows again by a checksum of all their bits. Neither is kept where
 /// others may write W: borrowed memory that an adapter can be merged into is read every time.
 ///
@@ -32,7 +35,7 @@ namespace lora {
 template <class T>
 class DoraNorms {
  public:
-  DoraNorms() : squares_(std::vector<double>()), last_(Last()) {}
+  DoraNorms() : squares_(std::vector<double>()), last_(std::vector<Known>()) {}
 
   /// Computes the norms n (out) for a (R, in), its columns in the order of W's, and b (out, R).
   template <class Frozen>
@@ -59,23 +62,30 @@ class DoraNorms {
   void recall(const Frozen& weight, ConstMatrixRef<T> a, ConstMatrixRef<T> b, T s, T* n) const {
     if (!may_keep(weight)) return compute(weight, a, b, s, n);
     const std::uint64_t a_sum = detail::checksum<T>(a), b_sum = detail::checksum<T>(b);
-    const auto last = last_.get();
     const auto out = static_cast<std::size_t>(weight.out_features());
-    if (last->rank == a.rows() && last->a_sum == a_sum && last->b_sum == b_sum && last->s == s &&
-        last->norms.size() == out) {
-      std::copy(last->norms.begin(), last->norms.end(), n);
-      return;
-    }
+    const auto last = last_.get();
+    for (const Known& known : *last)
+      if (known.rank == a.rows() && known.a_sum == a_sum && known.b_sum == b_sum && known.s == s &&
+          known.norms->size() == out) {
+        std::copy(known.norms->begin(), known.norms->end(), n);
+        return;
+      }
     compute(weight, a, b, s, n);
-    last_.update([&](Last& next) { next = {a.rows(), a_sum, b_sum, s, {n, n + out}}; });
+    auto norms = std::make_shared<const std::vector<T>>(n, n + out);
+    last_.update([&](std::vector<Known>& next) {
+      if (next.size() == most) next.erase(next.begin());
+      next.push_back({a.rows(), a_sum, b_sum, s, std::move(norms)});
+    });
   }
 
  private:
-  struct Last {
-    Index rank = -1;
-    std::uint64_t a_sum = 0, b_sum = 0;
-    T s = 0;
-    std::vector<T> norms = {};
+  static constexpr std::size_t most = 16;
+
+  struct Known {
+    Index rank;
+    std::uint64_t a_sum, b_sum;
+    T s;
+    std::shared_ptr<const std::vector<T>> norms;
   };
 
   template <class Frozen>
@@ -143,7 +153,7 @@ class DoraNorms {
   }
 
   mutable Published<std::vector<double>> squares_;  // of W's rows, empty until they are needed
-  mutable Published<Last> last_;
+  mutable Published<std::vector<Known>> last_;      // the newest at the end
 };
 
 }  // namespace lora

@@ -26,6 +26,7 @@
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_over_weight.hpp"
+#include "lora/layers/routed_dora.hpp"
 #include "lora/layers/routed_paths.hpp"
 #include "lora/nn/bias_gradient.hpp"
 
@@ -106,17 +107,19 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   /// Computes y (N, out) of a mixed batch: each row of x (N, in) with the adapter that `routes`
   /// names for it, of whatever rank and scaling, or with none. One pass over W serves all rows.
   /// Whether an adapter is active does not matter, but for rows of active_adapters; while adapters
-  /// are switched off, no row has one. Throws ShapeError, ConfigError for an adapter with DoRA or
-  /// one that the layer does not have (see AdapterRoutes), and StateError while merged or where an
-  /// adapter of the layer began with part of the weight (see LoRAInit).
+  /// are switched off, no row has one. Throws ShapeError, ConfigError for an adapter that the layer
+  /// does not have (see AdapterRoutes), and StateError while merged or where an adapter of the
+  /// layer began with part of the weight (see LoRAInit).
   void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, Output<T> y) const {
     const Place where{"LoRALinear::forward(x, routes, y)", this->name()};
     const auto adapters = this->routed_set(routes, where);
     RoutedPaths<T> paths = routed(*adapters, routes, x, where);
+    Scratch scratch;
+    const MatrixRef<T> gains = this->routed_gains(paths, true, where, scratch);
     const MatrixRef<T> out = checked_output(x, y, where);
     paths.make_paths({});
-    Scratch scratch;
-    run_forward(x, paths, scratch.matrix<T>(paths.groups().places(), paths.rank()), out);
+    run_forward(x, paths, scratch.matrix<T>(paths.groups().places(), paths.rank()), gains, out,
+                out);
   }
 
   /// Computes a mixed batch with dropout, and leaves on the tape what backward needs. backward then
@@ -128,6 +131,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const auto adapters = this->routed_set(routes, where);
     RoutedPaths<T> paths = routed(*adapters, routes, x, where);
     paths.require_distinct(where);
+    Scratch scratch;
+    MatrixRef<T> gains = this->routed_gains(paths, false, where, scratch);
     const MatrixRef<T> out = checked_output(x, y, where);
     auto& frame = tape.push(this, this->name(), x.rows());
     if (paths.trains_a()) frame.note_input(x);
@@ -135,7 +140,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     frame.hold(adapters);
     frame.hold(routes.layout());
     paths.make_paths(frame.mask_step());
-    run_forward(x, paths, frame.keep(paths.groups().places(), paths.rank()), out);
+    const MatrixRef<T> xa = frame.keep(paths.groups().places(), paths.rank());
+    run_forward(x, paths, xa, gains, Base::keep_gains(gains, x.rows(), out, frame), out);
   }
 
   /// Adds to the gradients of A, B (and the biases that train; db_B += s sum over rows of dy), and
@@ -392,14 +398,18 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
       throw ShapeError(message(where, ": x is ", shape_of(x), ", expected the ", routes.rows(),
                                " rows of the routes"));
     return RoutedPaths<T>(adapters, *routes.layout(), routes.snapshot() != nullptr, where,
-                          [&](const Adapter& adapter) { this->check_routable(adapter, where); });
+                          [&](const Adapter& adapter) { this->check_shape(adapter, where); });
   }
 
   void run_forward(ConstMatrixRef<T> x, const RoutedPaths<T>& paths, MatrixRef<T> xa,
-                   MatrixRef<T> y) const {
+                   MatrixRef<T> gains, MatrixRef<T> z, MatrixRef<T> y) const {
     grouped_low_rank::forward<T>(paths.groups(), paths.paths(), x, xa);
-    frozen_passes::forward<T>(weight_, x, this->bias_row(), joins_y(nullptr, xa), y);
-    grouped_low_rank::add_to_y<T>(paths.groups(), paths.paths(), xa, y);
+    if (gains.rows() > 0) {
+      RoutedDora<T>(paths, gains).forward(weight_, x, this->bias_row(), xa, z, y);
+    } else {
+      frozen_passes::forward<T>(weight_, x, this->bias_row(), joins_y(nullptr, xa), y);
+      grouped_low_rank::add_to_y<T>(paths.groups(), paths.paths(), xa, y);
+    }
     paths.add_b_biases(y);
   }
 
@@ -414,16 +424,18 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const auto adapters = this->adapters();
     RoutedPaths<T>::require_same(then, *adapters, layout, where);
     RoutedPaths<T> paths(*adapters, layout, true, where,
-                         [&](const Adapter& adapter) { this->check_routable(adapter, where); });
+                         [&](const Adapter& adapter) { this->check_shape(adapter, where); });
     const bool with_a = paths.trains_a();
     if (with_a && given_x == nullptr) refuse_without_x(where);
     if (with_a) frame.require_input(x, where);
     std::size_t mark = with_a ? 1 : 0;
     paths.for_each([&](const Entry& entry) {
       this->require_factors(*entry.adapter, frame, mark, where);
-      mark += 2;
+      mark += Base::factor_marks(*entry.adapter);
     });
     paths.make_paths(frame.mask_step(), &target);
+    std::optional<RoutedDora<T>> dora;
+    if (this->uses_dora(paths)) dora.emplace(paths, frame.kept(1), &target);
     const MatrixRef<T> none(nullptr, 0, 0, 0);
     const bool with_bias = this->trains_bias(paths);
     const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
@@ -434,12 +446,16 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const RowGroups& groups = paths.groups();
     Scratch scratch;
     const MatrixRef<T> g = scratch.matrix<T>(groups.places(), paths.rank());
-    grouped_low_rank::gradient_of_xa<T>(groups, paths.paths(), dy, g);
-    if (dx != nullptr) {
+    const ConstMatrixRef<T> dz =
+        dora ? ConstMatrixRef<T>(dora->backward(dy, frame.kept(2), scratch)) : dy;
+    grouped_low_rank::gradient_of_xa<T>(groups, paths.paths(), dz, g);
+    if (dx != nullptr && dora) {
+      dora->gradient_of_x(weight_, dy, dz, g, out);
+    } else if (dx != nullptr) {
       frozen_passes::backward<T>(weight_, dy, joins_dx(nullptr, g), out);
       grouped_low_rank::add_to_dx<T>(groups, paths.paths(), g, out);
     }
-    grouped_low_rank::add_gradients<T>(groups, paths.paths(), x, dy, frame.kept(), g);
+    grouped_low_rank::add_gradients<T>(groups, paths.paths(), x, dz, frame.kept(), g);
     paths.add_b_bias_gradients(dy);
     tape.pop();
   }

@@ -25,6 +25,7 @@
 #include "lora/layers/dora.hpp"
 #include "lora/layers/lora_linear.hpp"
 #include "lora/layers/matrix_list.hpp"
+#include "lora/layers/routed_dora.hpp"
 #include "lora/layers/routed_paths.hpp"
 #include "lora/nn/bias_gradient.hpp"
 
@@ -113,10 +114,12 @@ class LoRALinearGroup {
     constexpr const char* call = "LoRALinearGroup::forward(x, routes, y)";
     check_outputs(x, y, call);
     Routed routed(*this, x, routes, call);
+    Scratch scratch;
+    const auto gains = routed_gains(routed, true, call, scratch);
     routed.make_paths(size(), {});
     const auto out = shaped(x, y, call);
-    Scratch scratch;
-    run_forward(x, routed, scratch.matrix<T>(routes.layout()->groups.places(), routed.rank), out);
+    run_forward(x, routed, scratch.matrix<T>(routes.layout()->groups.places(), routed.rank), gains,
+                out, out);
   }
 
   /// Computes a mixed batch with dropout, and leaves on the tape what backward needs. Throws as
@@ -130,6 +133,8 @@ class LoRALinearGroup {
       const Place of_part{call, parts_[p].name()};
       routed.paths[p]->require_distinct(of_part);
     }
+    Scratch scratch;
+    auto gains = routed_gains(routed, false, call, scratch);
     const auto out = shaped(x, y, call);
     auto& frame = tape.push(this, parts_.front().name(), x.rows());
     frame.note_input(x);
@@ -140,7 +145,11 @@ class LoRALinearGroup {
     }
     frame.hold(routes.layout());
     routed.make_paths(size(), frame.mask_step());
-    run_forward(x, routed, frame.keep(routes.layout()->groups.places(), routed.rank), out);
+    const MatrixRef<T> xa = frame.keep(routes.layout()->groups.places(), routed.rank);
+    Each<MatrixRef<T>> z;
+    for (std::size_t p = 0; p < size(); ++p)
+      z[p].emplace(Part::keep_gains(*gains[p], x.rows(), *out[p], frame));
+    run_forward(x, routed, xa, gains, z, out);
   }
 
   /// Adds to the gradients of every part and computes dx (N, in) from dy[p] (N, out_p). Every part
@@ -439,7 +448,7 @@ class LoRALinearGroup {
     void add(const Part& part, std::size_t p, const AdapterRoutes::Layout& layout, bool may_lack,
              const Place& where) {
       paths[p].emplace(*sets[p], layout, may_lack, where,
-                       [&](const LoRAAdapter<T>& adapter) { part.check_routable(adapter, where); });
+                       [&](const LoRAAdapter<T>& adapter) { part.check_shape(adapter, where); });
       first[p] = rank;
       rank += paths[p]->rank();
     }
@@ -460,32 +469,49 @@ class LoRALinearGroup {
     Index rank = 0;
   };
 
+  [[nodiscard]] Each<MatrixRef<T>> routed_gains(const Routed& routed, bool remember,
+                                                const char* call, Scratch& scratch) const {
+    Each<MatrixRef<T>> gains;
+    for (std::size_t p = 0; p < size(); ++p)
+      gains[p].emplace(parts_[p].routed_gains(*routed.paths[p], remember,
+                                              Place{call, parts_[p].name()}, scratch));
+    return gains;
+  }
+
   void run_forward(ConstMatrixRef<T> x, const Routed& routed, MatrixRef<T> xa,
+                   const Each<MatrixRef<T>>& gains, const Each<MatrixRef<T>>& z,
                    const Each<MatrixRef<T>>& y) const {
     for (std::size_t p = 0; p < size(); ++p)
       grouped_low_rank::forward<T>(routed.paths[p]->groups(), routed.paths[p]->paths(), x,
                                    routed.columns(xa, p));
-    run_frozen(x, Part::joins_y(nullptr, xa), y);
+    run_frozen(x, Part::joins_y(nullptr, xa), gains, y);
     for (std::size_t p = 0; p < size(); ++p) {
-      grouped_low_rank::add_to_y<T>(routed.paths[p]->groups(), routed.paths[p]->paths(),
-                                    routed.columns(xa, p), *y[p]);
+      if (gains[p]->rows() > 0)
+        RoutedDora<T>(*routed.paths[p], *gains[p])
+            .forward(parts_[p].weight(), x, parts_[p].bias_row(), routed.columns(xa, p), *z[p],
+                     *y[p]);
+      else
+        grouped_low_rank::add_to_y<T>(routed.paths[p]->groups(), routed.paths[p]->paths(),
+                                      routed.columns(xa, p), *y[p]);
       routed.paths[p]->add_b_biases(*y[p]);
     }
   }
 
-  // Computes y[p] = b_p + x W_p^T; `nothing` joins it.
+  // Computes y[p] = b_p + x W_p^T of the parts without gains; `nothing` joins it.
   void run_frozen(ConstMatrixRef<T> x, const frozen_passes::LowRankPart<T>& nothing,
-                  const Each<MatrixRef<T>>& y) const {
+                  const Each<MatrixRef<T>>& gains, const Each<MatrixRef<T>>& y) const {
     if constexpr (PanelWeight<Frozen, T>)
       if (share_packing(x))
         return kernels::for_each_packed_band<T>(
             x, [&](const kernels::PackedLeft<T>& packed, Index row) {
               for (std::size_t p = 0; p < size(); ++p)
-                frozen_passes::forward_band<T>(parts_[p].weight(), packed, row,
-                                               parts_[p].bias_row(), nothing, *y[p]);
+                if (gains[p]->rows() == 0)
+                  frozen_passes::forward_band<T>(parts_[p].weight(), packed, row,
+                                                 parts_[p].bias_row(), nothing, *y[p]);
             });
     for (std::size_t p = 0; p < size(); ++p)
-      frozen_passes::forward<T>(parts_[p].weight(), x, parts_[p].bias_row(), nothing, *y[p]);
+      if (gains[p]->rows() == 0)
+        frozen_passes::forward<T>(parts_[p].weight(), x, parts_[p].bias_row(), nothing, *y[p]);
   }
 
   void run_routed_backward(ConstMatrixRef<T> x, const InputList<T>& dy, Tape<T>& tape,
@@ -501,11 +527,18 @@ class LoRALinearGroup {
       if (routed.paths[p]->rank() > 0) frame.require_input(x, of_part);
       routed.paths[p]->for_each([&](const Entry& entry) {
         Part::require_factors(*entry.adapter, frame, mark, of_part);
-        mark += 2;
+        mark += Part::factor_marks(*entry.adapter);
       });
       if (parts_[p].trains_bias(*routed.paths[p])) dbias[p].emplace(target.of(parts_[p].bias()));
     }
     routed.make_paths(size(), frame.mask_step(), &target);
+    std::array<std::optional<RoutedDora<T>>, most> dora;
+    std::size_t kept = 1;  // after xa: the gains and z of each part with DoRA
+    for (std::size_t p = 0; p < size(); ++p)
+      if (Part::uses_dora(*routed.paths[p])) {
+        dora[p].emplace(*routed.paths[p], frame.kept(kept), &target);
+        kept += 2;
+      }
     std::optional<MatrixRef<T>> out;
     if (dx != nullptr) {
       for (std::size_t p = 0; p < size(); ++p)
@@ -516,18 +549,24 @@ class LoRALinearGroup {
     const MatrixRef<T> xa = frame.kept();
     Scratch scratch;
     const MatrixRef<T> g = scratch.matrix<T>(xa.rows(), routed.rank);
+    kept = 2;
     for (std::size_t p = 0; p < size(); ++p) {
       const RowGroups& groups = routed.paths[p]->groups();
       const grouped_low_rank::Paths<T> paths = routed.paths[p]->paths();
       const MatrixRef<T> own_g = routed.columns(g, p);
       if (dbias[p]) add_bias_gradient<T>(dy[p], *dbias[p]);
-      grouped_low_rank::gradient_of_xa<T>(groups, paths, dy[p], own_g);
-      if (out) {
+      const ConstMatrixRef<T> dz =
+          dora[p] ? ConstMatrixRef<T>(dora[p]->backward(dy[p], frame.kept(kept), scratch)) : dy[p];
+      if (dora[p]) kept += 2;
+      grouped_low_rank::gradient_of_xa<T>(groups, paths, dz, own_g);
+      if (out && dora[p]) {
+        dora[p]->gradient_of_x(parts_[p].weight(), dy[p], dz, own_g, *out, p > 0);
+      } else if (out) {
         frozen_passes::backward<T>(parts_[p].weight(), dy[p], Part::joins_dx(nullptr, g), *out,
                                    p > 0);
         grouped_low_rank::add_to_dx<T>(groups, paths, own_g, *out);
       }
-      grouped_low_rank::add_gradients<T>(groups, paths, x, dy[p], routed.columns(xa, p), own_g);
+      grouped_low_rank::add_gradients<T>(groups, paths, x, dz, routed.columns(xa, p), own_g);
       routed.paths[p]->add_b_bias_gradients(dy[p]);
     }
     tape.pop();

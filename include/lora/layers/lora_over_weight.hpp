@@ -363,16 +363,6 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
            (train_bias_ || (active != nullptr && active->adapter->config().train_bias));
   }
 
-  // Throws where a layer with this adapter cannot compute a row of a mixed batch.
-  template <class Where>
-  void check_routable(const Adapter& adapter, const Where& where) const {
-    check_shape(adapter, where);
-    if (adapter.config().use_dora)
-      throw ConfigError(message(where,
-                                ": rows of a mixed batch cannot have an adapter with use_dora, "
-                                "which scales the frozen weight's part too"));
-  }
-
   // Whether the bias trains in a mixed batch.
   [[nodiscard]] bool trains_bias(const RoutedPaths<T>& paths) const {
     bool trains = train_bias_;
@@ -412,6 +402,12 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     return used != nullptr && used->adapter->config().use_dora;
   }
 
+  [[nodiscard]] static bool uses_dora(const RoutedPaths<T>& paths) {
+    bool uses = false;
+    paths.for_each([&](const Entry& entry) { uses = uses || uses_dora(&entry); });
+    return uses;
+  }
+
   // The gains of an adapter with DoRA, in memory of `scratch`. `remember` says that the next call
   // may have the same factors. Throws StateError for a magnitude without a direction.
   template <class Where>
@@ -430,6 +426,34 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
       norms_.compute(weight_, a, adapter.b().value, s, norms);
     dora::to_gains<T>(adapter.magnitude().value.data(), rows, where);
     return {rows};
+  }
+
+  // The same of all adapters with DoRA that rows are routed to, (2 count, out_features): see
+  // RoutedDora.
+  template <class Where>
+  [[nodiscard]] MatrixRef<T> routed_gains(const RoutedPaths<T>& paths, bool remember,
+                                          const Where& where, Scratch& scratch) const {
+    Index count = 0;
+    paths.for_each([&](const Entry& entry) { count += uses_dora(&entry) ? 1 : 0; });
+    MatrixRef<T> all = scratch.matrix<T>(2 * count, out_features());
+    Index at = 0;
+    paths.for_each([&](const Entry& entry) {
+      if (!uses_dora(&entry)) return;
+      Scratch inner;
+      all.middleRows(at, 2) = dora_gains(&entry, remember, where, inner).rows;
+      at += 2;
+    });
+    return all;
+  }
+
+  // Copies gains to the tape, and behind them makes room for a z (n, out_features), which it
+  // returns; `y` where there are no gains.
+  [[nodiscard]] static MatrixRef<T> keep_gains(MatrixRef<T>& gains, Index n, MatrixRef<T> y,
+                                               typename Tape<T>::Frame& frame) {
+    if (gains.rows() == 0) return y;
+    MatrixRef<T> kept = frame.keep(gains.rows(), gains.cols());
+    kept = gains;
+    return frame.keep(n, gains.cols());
   }
 
   [[nodiscard]] const T* bias_row() const { return has_bias() ? bias_.value.data() : nullptr; }

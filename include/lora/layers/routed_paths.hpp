@@ -53,6 +53,9 @@ class RoutedPaths {
   /// Returns the largest rank of the adapters; 0 if nothing is added to any row.
   [[nodiscard]] Index rank() const { return rank_; }
 
+  /// Returns the adapter of group g, or null.
+  [[nodiscard]] const Entry* entry(std::size_t g) const { return entries_[g]; }
+
   /// Calls use(entry) with each adapter that is there, in the order of the groups.
   template <class Use>
   void for_each(const Use& use) const {
