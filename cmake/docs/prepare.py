@@ -13,6 +13,7 @@ line for line,
   sibling it then is. What is left undocumented fails the build, in Doxygen's second run.
 """
 
+import itertools
 import os
 import pathlib
 import re
@@ -54,18 +55,37 @@ def plain_comment(line: str) -> str:
     return f"{indent}///{after}{space}{escaped(text)}"
 
 
-def first_sentence(lines: list[str]) -> str:
-    """Returns what the first comment of a header says of the thing in it, up to its first full stop."""
-    words = []
-    for line in lines:
+def first_sentence(words: list[str]) -> str:
+    sentence = re.split(r"(?<=[^.]\.)\s|:$", " ".join(words) + " ")[0]
+    return sentence.strip().rstrip(":")
+
+
+def first_comment(lines: list[str], stem: str) -> str:
+    """Returns the first sentence of what a header says of the thing that it is named after, or else
+    of the first thing in it."""
+    name = stem.replace("_", "")
+    sentences, of_function = [], None
+    for begin, line in enumerate(lines):
         match = COMMENT.match(line)
-        if match is None or match[2] or match[4].startswith("    ") or (words and not match[4]):
-            if words:
-                break
+        if match is None or match[2] or (begin > 0 and COMMENT.match(lines[begin - 1])):
             continue
-        words.append(match[4])
-    sentence = re.split(r"(?<=[^.]\.)\s|:$", " ".join(words) + " ")[0].strip()
-    return sentence.rstrip(":")
+        comment = []
+        end = begin
+        while end < len(lines) and (match := COMMENT.match(lines[end])):
+            comment.append(match[4])
+            end += 1
+        if "" in comment:
+            comment = comment[: comment.index("")]
+        sentence = first_sentence([words for words in comment if not words.startswith("    ")])
+        declaration = itertools.takewhile(str.strip, lines[end : end + 4])
+        declared = " ".join(declaration).replace("_", "").lower()
+        if re.search(rf"\b(class|struct|concept) {name}\b", declared):
+            return sentence
+        if of_function is None and re.search(rf"\b{name}\(", declared):
+            of_function = sentence
+        sentences.append(sentence)
+    rest = [words for words in sentences if not re.match("(The s|S)ettings of", words)]
+    return of_function or (rest or sentences or [""])[0]
 
 
 def contents_page(lines: list[str]) -> str:
@@ -79,8 +99,8 @@ def contents_page(lines: list[str]) -> str:
     return " ".join(words)
 
 
-def brief_of(lines: list[str]) -> str:
-    return escaped(first_sentence(lines) or contents_page(lines))
+def brief_of(lines: list[str], stem: str) -> str:
+    return escaped(first_comment(lines, stem) or contents_page(lines))
 
 
 def prepared(lines: list[str]) -> list[str]:
@@ -193,21 +213,27 @@ class Header:
         self.path.write_text("\n".join(self.lines), "utf-8")
 
 
-def guide(text: str, folder: pathlib.PurePosixPath) -> str:
+def guide(path: pathlib.Path, folder: pathlib.PurePosixPath) -> str:
     """Returns a guide with links as the reference has them: to headers, other guides and the web;
     of what else the project has, the path is named."""
 
     def link(match: re.Match) -> str:
         words, target = match[1], match[2]
-        if "://" in target or target.startswith("#") or "/" not in target:
+        if "://" in target or target.startswith("#"):
             return match[0]
-        path = pathlib.PurePosixPath(os.path.normpath(folder / target)).as_posix()
-        if path.startswith("include/"):
+        if "/" not in target:
+            return f'@ref {target.removesuffix(".md")} "{words}"'
+        at = pathlib.PurePosixPath(os.path.normpath(folder / target)).as_posix()
+        if at.startswith("include/"):
             words = words.strip("`")
-            return f'@ref {path.removeprefix("include/")} "{words}"' if path.endswith(".hpp") else words
-        return f"{words} (`{path}`)" if words.strip("`") != path else words
+            return f'@ref {at.removeprefix("include/")} "{words}"' if at.endswith(".hpp") else words
+        return f"{words} (`{at}`)" if words.strip("`") != at else words
 
-    return re.sub(r"\[([^\]]+)\]\(([^)\s]+)\)", link, text)
+    text = re.sub(r"\[([^\]]+)\]\(([^)\s]+)\)", link, path.read_text("utf-8"))
+    if path.name == "README.md":
+        return text
+    title, rest = text.split("\n", 1)
+    return f"{title} {{#{path.stem}}}\n{rest}"
 
 
 def main() -> int:
@@ -220,12 +246,15 @@ def main() -> int:
         (include / name).parent.mkdir(parents=True, exist_ok=True)
         (include / name).write_text("\n".join(prepared(lines)), "utf-8")
         if name.parent.name != "compiled":  # instances of what is documented elsewhere
-            briefs.append(f"/** @file {name.as_posix()}\n@brief {brief_of(lines)} */\n")
+            briefs.append(f"/** @file {name.as_posix()}\n@brief {brief_of(lines, path.stem)} */\n")
     (include / "files.dox").write_text("".join(briefs), "utf-8")
     (out / "guides").mkdir()
+    # Doxygen lists pages by the names of their files: in the order in which README.md names them.
+    first_page = (project / "examples/guides/README.md").read_text("utf-8")
     for path in (project / "examples/guides").glob("*.md"):
-        text = guide(path.read_text("utf-8"), pathlib.PurePosixPath("examples/guides"))
-        (out / "guides" / path.name).write_text(text, "utf-8")
+        text = guide(path, pathlib.PurePosixPath("examples/guides"))
+        order = f"{first_page.find(path.name):05}_" if path.name != "README.md" else ""
+        (out / "guides" / (order + path.name)).write_text(text, "utf-8")
 
     vocabulary = Vocabulary(project / "cmake/docs/vocabulary.txt")
     headers = {}
