@@ -52,6 +52,13 @@ inline void next_token_labels(std::span<const int> labels, const Sequences& sequ
 
 namespace detail {
 
+// Is satisfied by a head that is told which rows of the hidden states it has.
+template <class Head, class T>
+concept TakesRows = requires(const Head& head, std::span<const Index> rows, ConstMatrixRef<T> x,
+                             Tape<T>& tape, MatrixRef<T> y) {
+  head.forward(rows, x, tape, y);
+};
+
 // Returns how many rows of `columns` logits are computed at a time: with too few the head's weight
 // would be read from memory too often, too many take too much memory.
 [[nodiscard]] inline Index logits_rows(Index rows, Index columns) {
@@ -166,7 +173,7 @@ LanguageModelLoss language_model_loss(const Head& head, ConstMatrixRef<T> hidden
     T* memory = scratch.take<T>(x.rows() * classes);
     const MatrixRef<T> logits(memory, x.rows(), classes, classes);
     T* losses = scratch.take<T>(x.rows());
-    if constexpr (requires { head.forward(rows, x, tape, logits); })
+    if constexpr (detail::TakesRows<Head, T>)
       head.forward(rows, x, tape, logits);
     else
       head.forward(x, tape, logits);
