@@ -76,6 +76,10 @@ def embedding(name, base, **settings):
                        "da": a.grad, "db": b.grad,
                        "delta": layer.get_delta_weight("default")}.items():
         golden.add(key, value)
+    if settings.get("use_dora"):
+        m = layer.lora_magnitude_vector["default"].weight
+        golden.add("m", m)
+        golden.add("dm", m.grad)
     save(model, name)
     layer.merge()
     golden.add("merged", layer.base_layer.weight)
@@ -127,5 +131,6 @@ if __name__ == "__main__":
     convolution("conv1d", nn.Conv1d(3, 4, 3, 2, 1), (2, 3, 7), r=2, lora_alpha=3)
     convolution("conv1d_dilation", nn.Conv1d(2, 3, 2, 1, 2, dilation=3, padding_mode="circular"),
                 (2, 2, 5), r=2)
+    embedding("embedding_dora", ScaledEmbedding(7, 5), r=2, lora_alpha=3, use_dora=True)
     (OUT / "VERSIONS.txt").write_text(
         "".join(f"{name} {importlib.metadata.version(name)}\n" for name in ("torch", "peft")))

@@ -38,6 +38,23 @@ TEST_CASE("the norms of W + s B A come without B A") {
   }
 }
 
+TEST_CASE("the norms of a table's columns are those of its transpose's rows", "[threads]") {
+  const Matrix<float> w = random_matrix<float>(90, 150, 1), a = random_matrix<float>(8, 150, 2);
+  Matrix<float> b = random_matrix<float>(90, 8, 3), table = w.transpose();
+  table.col(5) = -0.5F * (b.row(5) * a).transpose();
+  table(3, 5) += 1e-2F;  // all but cancelled by the update
+  Matrix<float> n(1, 90), one(1, 90);
+  for (const int count : {1, 2}) {
+    const Threads threads(count);
+    const DoraNorms<float, ColumnsOfTable> norms;
+    norms.compute(DenseWeight<float>(table), a, b, 0.5F, n.data());
+    if (count == 1) one = n;
+    CHECK(same_bits(n, one));
+  }
+  const Matrix<float> expected = definition(table.transpose(), a, b, 0.5F);
+  for (Index o = 0; o < 90; ++o) CHECK(std::abs(n(0, o) - expected(0, o)) < 1e-4F * expected(0, o));
+}
+
 TEST_CASE("a row that the update all but cancels has the norm of what is left") {
   const Matrix<float> a = random_matrix<float>(2, 300, 2), b = random_matrix<float>(4, 2, 3);
   Matrix<float> w = -(b * a);

@@ -12,7 +12,8 @@ using namespace lora::test;
 
 namespace {
 
-constexpr const char* golden_cases[] = {"embedding", "embedding_padding", "embedding_scale"};
+constexpr const char* golden_cases[] = {"embedding", "embedding_padding", "embedding_scale",
+                                        "embedding_dora"};
 
 std::vector<int> ids_of(const Matrix<double>& numbers) {
   std::vector<int> ids;
@@ -81,8 +82,14 @@ TEST_CASE("a LoRA embedding computes what PEFT's does, forwards, backwards and m
       config.alpha = 8;
       settings.scale = 2.5;
     }
+    if (name == golden_cases[3]) {
+      config.use_dora = true;
+      settings.scale = 2.5;
+    }
     LoRAEmbedding<double> layer(DenseWeight<double>{golden["table"]}, config, 1, settings);
-    layer.replace_adapter(config, {golden["a"], golden["b"]});
+    std::vector<Matrix<double>> values{golden["a"], golden["b"]};
+    if (config.use_dora) values.emplace_back(golden["m"].reshaped(1, layer.features()));
+    layer.replace_adapter(config, values);
     const std::vector<int> ids = ids_of(golden["ids"]);
     Matrix<double> y, merged;
     Tape<double> tape;
@@ -92,7 +99,15 @@ TEST_CASE("a LoRA embedding computes what PEFT's does, forwards, backwards and m
     CHECK(tape.empty());
     CHECK(largest_difference(layer.lora_A().grad, golden["da"]) < 1e-13);
     CHECK(largest_difference(layer.lora_B().grad, golden["db"]) < 1e-13);
-    CHECK(largest_difference(layer.delta_weight(), golden["delta"]) < 1e-14);
+    if (config.use_dora) {
+      // PEFT's delta is s A^T B^T; what merging adds is another.
+      const Matrix<double> added = golden["merged"] - golden["table"];
+      CHECK(largest_difference(layer.lora_magnitude().grad.reshaped(layer.features(), 1),
+                               golden["dm"].reshaped(layer.features(), 1)) < 1e-13);
+      CHECK(largest_difference(layer.delta_weight(), added) < 1e-14);
+    } else {
+      CHECK(largest_difference(layer.delta_weight(), golden["delta"]) < 1e-14);
+    }
     CHECK(largest_difference(layer.merged_weight(), golden["merged"]) < 1e-14);
     CHECK(same_bits(layer.merged_weight(), layer.weight_in_use()));
     layer.merge();
@@ -120,6 +135,35 @@ TEST_CASE("a LoRA embedding keeps the contract of a LoRA layer, as far as ids go
     check_saved_and_loaded(layer, n);
     check_merge(layer, n);
   }
+}
+
+TEST_CASE("an embedding with DoRA begins as the table, and keeps the same contract", "[threads]") {
+  const Matrix<float> table = random_matrix<float>(50, 70, 1);
+  LoRAEmbedding<float> made(DenseWeight<float>{table}, {.rank = 4, .use_dora = true}, 3);
+  CHECK(largest_difference(made.lora_magnitude().value, Matrix<float>(table.colwise().norm())) <
+        1e-5);
+  CHECK(largest_difference(made.weight_in_use(), table) < 1e-6);
+  made.lora_A().value = random_matrix<float>(4, 50, 4);
+  OfNumbers layer(std::move(made));
+  check_counts(layer);
+  for (const Index n : {1, 80}) {
+    check_second_step_allocates_nothing(layer, n);
+    check_thread_independence(layer, n);
+    check_outside_gradients(layer, n);
+    check_base_is_left(layer, n);
+    check_merge(layer, n);
+  }
+  layer.lora_magnitude().value *= 2;
+  Matrix<float> twice, y;
+  const std::vector<int> ids{3, 7};
+  layer.LoRAEmbedding<float>::forward(ids, twice);
+  layer.lora_magnitude().value /= 2;
+  Tape<float> tape;
+  layer.LoRAEmbedding<float>::forward(ids, tape, y);
+  CHECK(largest_difference(twice, 2 * y) < 1e-5);
+  layer.lora_magnitude().value *= 2;
+  check_throws<StateError>([&] { layer.LoRAEmbedding<float>::backward(ids, y, tape); },
+                           "the elements of m");
 }
 
 TEST_CASE("gradients of a LoRA embedding agree with finite differences") {
@@ -170,8 +214,6 @@ TEST_CASE("what does not fit a LoRA embedding is refused by name, before anythin
   using Embedding = LoRAEmbedding<float>;
   check_throws<ConfigError>([&] { Embedding(table, {.rank = 2, .train_bias = true}, 1); },
                             "LoRAEmbedding: train_bias is set, but an embedding has no bias");
-  check_throws<ConfigError>([&] { Embedding(table, {.rank = 2, .use_dora = true}, 1); },
-                            "use_dora is set, which is not built for embeddings");
   check_throws<ConfigError>([&] { Embedding(table, {.rank = 2, .freeze_a = true}, 1); },
                             "freeze_a is set, which only linear layers have");
   check_throws<ConfigError>([&] { Embedding(table, {.padding_idx = 20}); },
@@ -206,4 +248,10 @@ TEST_CASE("what does not fit a LoRA embedding is refused by name, before anythin
       },
       "a is (2, 8), expected (rank = 2, entries = 20)");
   check_throws<ShapeError>([&] { layer.replace_adapter({.rank = 2}, {dy}); }, "1 values");
+  check_throws<ShapeError>(
+      [&] {
+        layer.replace_adapter({.rank = 2, .use_dora = true},
+                              {layer.lora_A().value, layer.lora_B().value});
+      },
+      "2 values, expected A and B, and the magnitudes");
 }

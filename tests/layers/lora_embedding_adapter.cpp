@@ -38,4 +38,14 @@ TEST_CASE("an embedding's adapter takes factors that fit, and names them as PEFT
   check_throws<ShapeError>([&] { static_cast<void>(make(2, a, a)); },
                            "b is (2, 3), expected (features = 2, rank = 2)");
   CHECK_THROWS_AS(LoRAEmbeddingAdapter<float>(4, 3, {.rank = -1}, 1), ConfigError);
+  const Matrix<float> m = random_matrix<float>(1, 4, 3);
+  LoRAEmbeddingAdapter<float> dora({.rank = 2, .use_dora = true}, a, b, m);
+  dora.set_name("wte");
+  REQUIRE(dora.parameters().size() == 3);
+  CHECK(dora.parameters()[2]->name == "wte.lora_magnitude_vector.weight");
+  CHECK(dora.size() == 6 + 8 + 4);
+  check_throws<ShapeError>([&] { dora.set_magnitude(a); }, "magnitude is (2, 3)");
+  check_throws<ConfigError>([&] { taken.set_magnitude(m); },
+                            "LoRAEmbeddingAdapter model.embed_tokens: there are magnitudes, but "
+                            "use_dora is not set");
 }

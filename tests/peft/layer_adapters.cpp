@@ -43,7 +43,7 @@ void check_files(Layer& layer, const std::string& name) {
 }  // namespace
 
 TEST_CASE("an embedding's adapter goes from PEFT's file to a layer and back") {
-  for (const char* name : {"embedding", "embedding_padding", "embedding_scale"}) {
+  for (const char* name : {"embedding", "embedding_padding", "embedding_scale", "embedding_dora"}) {
     CAPTURE(name);
     const Golden<double> golden(name, "layers");
     LoRAEmbedding<double> layer(DenseWeight<double>{golden["table"]}, {.rank = 1}, 1);

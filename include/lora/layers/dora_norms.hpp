@@ -20,19 +20,85 @@
 
 namespace lora {
 
+/// Says that DoraNorms are of the rows of a weight W (out, in), the outputs of a linear layer.
+struct RowsOfWeight {
+  template <class Frozen>
+  [[nodiscard]] static Index count(const Frozen& weight) {
+    return weight.out_features();
+  }
+  template <class T, class Frozen>
+  static void squares(const Frozen& weight, double* sums) {
+    row_squares<T>(weight, sums);
+  }
+  // products = A W^T
+  template <class T, class Frozen>
+  static void multiply(const Frozen& weight, ConstMatrixRef<T> a, MatrixRef<T> products) {
+    frozen_passes::forward<T>(weight, a, nullptr, {a.leftCols(0), {}, T(0)}, products);
+  }
+  template <class T, class Frozen>
+  static void copy(const Frozen& weight, Index row, T* to) {
+    copy_row_of<T>(weight, row, to);
+  }
+};
+
+/// Says that DoraNorms are of the columns of a table (entries, features), the outputs of an
+/// embedding, and so of W = table^T.
+struct ColumnsOfTable {
+  template <class Frozen>
+  [[nodiscard]] static Index count(const Frozen& table) {
+    return table.in_features();
+  }
+  // The sums of bands of rows, whose number depends on the table alone, are added in order.
+  template <class T, class Frozen>
+  static void squares(const Frozen& table, double* sums) {
+    constexpr Index bands = 32;
+    const Index rows = table.out_features(), columns = table.in_features();
+    const Index step = (rows + bands - 1) / bands;
+    Scratch scratch;
+    MatrixRef<double> parts = scratch.matrix<double>(bands, columns);
+    parts.setZero();
+    const double work = 8 * static_cast<double>(rows) * static_cast<double>(columns);
+    parallel_for(bands, threads_for(bands, work), [&](Index band) {
+      Scratch inner;
+      T* const row = inner.take<T>(columns);
+      double* const to = parts.data() + band * parts.outerStride();
+      for (Index i = band * step; i < std::min(rows, (band + 1) * step); ++i) {
+        copy_row_of<T>(table, i, row);
+        for (Index j = 0; j < columns; ++j)
+          to[j] += static_cast<double>(row[j]) * static_cast<double>(row[j]);
+      }
+    });
+    for (Index j = 0; j < columns; ++j) sums[j] = parts.col(j).sum();
+  }
+  template <class T, class Frozen>
+  static void multiply(const Frozen& table, ConstMatrixRef<T> a, MatrixRef<T> products) {
+    frozen_passes::backward<T>(table, a, {a.leftCols(0), {}, T(0)}, products);
+  }
+  template <class T, class Frozen>
+  static void copy(const Frozen& table, Index column, T* to) {
+    Scratch scratch;
+    T* const row = scratch.take<T>(table.in_features());
+    for (Index i = 0; i < table.out_features(); ++i) {
+      copy_row_of<T>(table, i, row);
+      to[i] = row[column];
+    }
+  }
+};
+
 /// The norms by which DoRA divides the rows of a layer's weight, without forming B A:
 ///
 ///     n_o = ||w_o + s b_o A||,   n_o^2 = ||w_o||^2 + 2 s b_o (A w_o) + s^2 b_o (A A^T) b_o^T
 ///
-/// which costs a product of W with `rank` rows. Where B A all but cancels a row, the row is formed.
-/// The sums of squares of W's rows are kept, and so are the norms of the last 16 factors for which
-/// `recall` was called, which it knows again by a checksum of all their bits. Neither is kept where
-/// others may write W: borrowed memory that an adapter can be merged into is read every time.
+/// which costs a product of W with `rank` rows. `Lines` says what W is made of. Where B A all but
+/// cancels a row, the row is formed. The sums of squares of W's rows are kept, and so are the norms
+/// of the last 16 factors for which `recall` was called, which it knows again by a checksum of all
+/// their bits. Neither is kept where others may write W: borrowed memory that an adapter can be
+/// merged into is read every time.
 ///
 /// Const members may be called by several threads at once and give the same bits for any number of
 /// threads. `compute` allocates nothing from its second call on, nor does `recall` of the same
 /// factors.
-template <class T>
+template <class T, class Lines = RowsOfWeight>
 class DoraNorms {
  public:
   DoraNorms() : squares_(std::vector<double>()), last_(std::vector<Known>()) {}
@@ -42,15 +108,15 @@ class DoraNorms {
   void compute(const Frozen& weight, ConstMatrixRef<T> a, ConstMatrixRef<T> b, T s, T* n) const {
     if (!may_keep(weight)) {
       Scratch scratch;
-      auto* const squares = scratch.take<double>(weight.out_features());
-      row_squares<T>(weight, squares);
+      auto* const squares = scratch.take<double>(Lines::count(weight));
+      Lines::template squares<T>(weight, squares);
       return add_update(weight, squares, a, b, s, n);
     }
     auto known = squares_.get();
-    if (static_cast<Index>(known->size()) != weight.out_features()) {
+    if (static_cast<Index>(known->size()) != Lines::count(weight)) {
       squares_.update([&](std::vector<double>& squares) {
-        squares.resize(static_cast<std::size_t>(weight.out_features()));
-        row_squares<T>(weight, squares.data());
+        squares.resize(static_cast<std::size_t>(Lines::count(weight)));
+        Lines::template squares<T>(weight, squares.data());
       });
       known = squares_.get();
     }
@@ -62,7 +128,7 @@ class DoraNorms {
   void recall(const Frozen& weight, ConstMatrixRef<T> a, ConstMatrixRef<T> b, T s, T* n) const {
     if (!may_keep(weight)) return compute(weight, a, b, s, n);
     const std::uint64_t a_sum = detail::checksum<T>(a), b_sum = detail::checksum<T>(b);
-    const auto out = static_cast<std::size_t>(weight.out_features());
+    const auto out = static_cast<std::size_t>(Lines::count(weight));
     const auto last = last_.get();
     for (const Known& known : *last)
       if (known.rank == a.rows() && known.a_sum == a_sum && known.b_sum == b_sum && known.s == s &&
@@ -102,7 +168,7 @@ class DoraNorms {
     const Index out = b.rows(), rank = b.cols();
     Scratch scratch;
     MatrixRef<T> aw = scratch.matrix<T>(rank, out);  // A W^T
-    frozen_passes::forward<T>(weight, a, nullptr, {a.leftCols(0), {}, T(0)}, aw);
+    Lines::template multiply<T>(weight, a, aw);
     MatrixRef<T> aa = scratch.matrix<T>(rank, rank);  // A A^T
     aa.setZero();
     add_product(aa, T(1), a, a.transpose());
@@ -140,7 +206,7 @@ class DoraNorms {
     const Index in = a.cols();
     Scratch scratch;
     T* const row = scratch.take<T>(in);
-    copy_row_of<T>(weight, o, row);
+    Lines::template copy<T>(weight, o, row);
     double sum = 0;
     for (Index i = 0; i < in; ++i) {
       double update = 0;

@@ -25,9 +25,12 @@
 #include "lora/kernels/product.hpp"
 #include "lora/layers/adapter_owner.hpp"
 #include "lora/layers/adapter_tensor.hpp"
+#include "lora/layers/dora.hpp"
+#include "lora/layers/dora_norms.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_embedding_adapter.hpp"
 #include "lora/layers/merge_record.hpp"
+#include "lora/layers/routed_dora.hpp"
 #include "lora/layers/routed_paths.hpp"
 
 namespace lora {
@@ -49,6 +52,11 @@ struct EmbeddingSettings {
 /// s = alpha / rank or alpha / sqrt(rank). As in PEFT there is no dropout, whatever the settings
 /// say, and the entry padding_idx has an update like all others: its column of A gets no gradient,
 /// but its tokens count in B's.
+///
+/// With DoRA (config.use_dora; PEFT's DoraEmbeddingLayer) each feature has a length of its own in
+/// the table, m (features):
+///
+///     y[n] = m / n * scale (E[id] + s A^T[id] B^T),  n_d = the norm of column d of E + s A^T B^T
 ///
 /// A head that is tied to E keeps E: an adapter does not reach it (PEFT without
 /// ensure_weight_tying). merge() changes the table itself, and so a head over the same memory.
@@ -79,6 +87,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
                 const EmbeddingSettings& settings = {})
       : Owner(new_adapter(table, config, seed)), table_(std::move(table)), settings_(settings) {
     check_settings();
+    complete(this->own_adapter(kind));
   }
 
   // ---- Computing ----
@@ -90,25 +99,31 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     check_ids(ids, where);
     const auto adapters = this->adapters();
     const Entry* const used = this->in_use(*adapters, where);
-    const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
     Scratch scratch;
-    run_forward(ids, used, scratch.matrix<T>(rows_of(ids), this->rank_of(used)), result);
+    const dora::Gains<T> gains = dora_gains(used, true, where, scratch);
+    const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
+    run_forward(ids, used, scratch.matrix<T>(rows_of(ids), this->rank_of(used)), gains, result,
+                result);
   }
 
-  /// Computes the same and leaves on the tape what backward needs: A^T[id] (N, rank). Throws
-  /// ShapeError, and StateError while merged.
+  /// Computes the same and leaves on the tape what backward needs: A^T[id] (N, rank), and with DoRA
+  /// z (N, features). Throws ShapeError, and StateError while merged.
   void forward(std::span<const int> ids, Tape<T>& tape, Output<T> y) const {
     const Place where{"LoRAEmbedding::forward(ids, tape, y)", this->name()};
     this->require_unmerged(where);
     check_ids(ids, where);
     const auto adapters = this->adapters();
     const Entry* const used = this->in_use(*adapters, where);
+    Scratch scratch;
+    dora::Gains<T> gains = dora_gains(used, false, where, scratch);
     const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
     auto& frame = tape.push(this, this->name(), result.rows());
     frame.note_layout(layout_of(ids));
     if (used != nullptr) note_factors(*used->adapter, frame);
     frame.hold(adapters);
-    run_forward(ids, used, frame.keep(result.rows(), this->rank_of(used)), result);
+    const MatrixRef<T> xa = frame.keep(result.rows(), this->rank_of(used));
+    const MatrixRef<T> z = gains.exist() ? gains.keep(result.rows(), frame) : result;
+    run_forward(ids, used, xa, gains, z, result);
   }
 
   /// Computes y (N, features) of a mixed batch: each id with the adapter that `routes` names for
@@ -120,10 +135,12 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     const Place where{"LoRAEmbedding::forward(ids, routes, y)", this->name()};
     const auto adapters = this->routed_set(routes, where);
     Paths paths = routed(*adapters, routes, ids, where);
+    Scratch scratch;
+    const MatrixRef<T> gains = routed_gains(paths, true, where, scratch);
     const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
     paths.make_paths({}, nullptr, settings_.scale);
-    Scratch scratch;
-    run_forward(ids, paths, scratch.matrix<T>(paths.groups().places(), paths.rank()), result);
+    run_forward(ids, paths, scratch.matrix<T>(paths.groups().places(), paths.rank()), gains, result,
+                result);
   }
 
   /// Computes the same and leaves on the tape what backward needs, which then adds to the gradients
@@ -135,6 +152,8 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     const auto adapters = this->routed_set(routes, where);
     Paths paths = routed(*adapters, routes, ids, where);
     paths.require_distinct(where);
+    Scratch scratch;
+    const MatrixRef<T> gains = routed_gains(paths, false, where, scratch);
     const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
     auto& frame = tape.push(this, this->name(), result.rows());
     frame.note_layout(layout_of(ids));
@@ -142,13 +161,18 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     frame.hold(adapters);
     frame.hold(routes.layout());
     paths.make_paths({}, nullptr, settings_.scale);
-    run_forward(ids, paths, frame.keep(paths.groups().places(), paths.rank()), result);
+    const MatrixRef<T> xa = frame.keep(paths.groups().places(), paths.rank());
+    if (gains.rows() == 0) return run_forward(ids, paths, xa, gains, result, result);
+    MatrixRef<T> kept = frame.keep(gains.rows(), gains.cols());
+    kept = gains;
+    run_forward(ids, paths, xa, kept, frame.keep(result.rows(), features()), result);
   }
 
   /// Adds to the gradients of A and B for dy (N, features): with g = dy B,
   ///
   ///     dB += scale s dy^T A^T[ids],  dA[:, id_n] += scale s g[n]  in the order of the tokens
   ///
+  /// With DoRA m / n dy takes the place of dy here, and dm += sum over tokens of dy z / n.
   /// The ids are the forward's and the layer is as it was then: StateError otherwise, before
   /// anything changes. Throws ShapeError too.
   void backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape) {
@@ -171,11 +195,21 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   [[nodiscard]] const Parameter<T>& lora_A() const { return this->adapter().a(); }
   [[nodiscard]] const Parameter<T>& lora_B() const { return this->adapter().b(); }
 
+  /// Returns the magnitudes m (1, features) of the active adapter, which are empty without DoRA.
+  /// Throws StateError if there is none.
+  [[nodiscard]] Parameter<T>& lora_magnitude() {
+    return this->own_adapter("lora_magnitude").magnitude();
+  }
+  [[nodiscard]] const Parameter<T>& lora_magnitude() const { return this->adapter().magnitude(); }
+
   /// Lists the tensors that an adapter of these settings has, as PEFT has them: no ".weight".
   [[nodiscard]] std::vector<AdapterTensor<T>> adapter_tensors(const LoRAConfig& config) const {
     const Adapter& adapter = this->adapter();
-    return {{".lora_embedding_A", {config.rank, entries()}, &adapter.a()},
-            {".lora_embedding_B", {features(), config.rank}, &adapter.b()}};
+    std::vector<AdapterTensor<T>> tensors{
+        {".lora_embedding_A", {config.rank, entries()}, &adapter.a()},
+        {".lora_embedding_B", {features(), config.rank}, &adapter.b()}};
+    if (config.use_dora) tensors.push_back({magnitude_suffix, {features()}, &adapter.magnitude()});
+    return tensors;
   }
 
   using Owner::replace_adapter;
@@ -186,19 +220,26 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   void replace_adapter(const LoRAConfig& config, std::vector<Matrix<T>> values) {
     this->check_replace(config);
     const std::string where = this->at("replace_adapter");
-    if (values.size() != 2)
-      throw ShapeError(message(where, ": ", values.size(), " values, expected A and B"));
+    if (values.size() != (config.use_dora ? 3 : 2))
+      throw ShapeError(message(where, ": ", values.size(), " values, expected A and B",
+                               config.use_dora ? ", and the magnitudes" : ""));
     require_factors(values[0], values[1], config.rank, where);
     const auto adapters = this->adapters();  // keeps what another thread may replace meanwhile
     const std::uint64_t seed = Owner::require_active(*adapters, where).adapter->seed();
-    replace_adapter(Adapter(config, std::move(values[0]), std::move(values[1]), seed));
+    Adapter adapter(config, std::move(values[0]), std::move(values[1]), seed);
+    if (config.use_dora) {
+      require_shape(values[2], 1, features(), where, "magnitude", "1", "features");
+      adapter.set_magnitude(std::move(values[2]));
+    }
+    replace_adapter(std::move(adapter));
   }
 
   // ---- Merging ----
 
-  /// Adds s A^T B^T to the table in place, after which forward only looks rows up. Whatever else
-  /// reads this memory, such as a tied head, sees the sum too. Throws StateError if merged already,
-  /// without an adapter that is switched on, or if the memory is read-only.
+  /// Adds s A^T B^T to the table in place, with DoRA gives its columns their lengths, after which
+  /// forward only looks rows up. Whatever else reads this memory, such as a tied head, sees the sum
+  /// too. Throws StateError if merged already, without an adapter that is switched on, or if the
+  /// memory is read-only.
   void merge(MergeMode mode = MergeMode::reversible) requires MergeableWeight<Frozen, T> {
     const std::string where = this->at("merge");
     if (merged()) throw StateError(message(where, ": the adapter is merged already"));
@@ -208,6 +249,9 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
       throw StateError(message(where,
                                ": the table's memory is read-only; merged_weight() gives the "
                                "merged table as a matrix of its own"));
+    Scratch scratch;
+    const dora::Gains<T> gains = dora_gains(&entry, false, where, scratch);
+    if (gains.exist()) return record_.merge(table_, with_update(&entry, gains), mode);
     const Matrix<T> at = entry.adapter->a().value.transpose();
     const Matrix<T> bt = entry.adapter->b().value.transpose();
     record_.merge(table_, static_cast<T>(entry.scaling()), at, bt, mode);
@@ -222,30 +266,38 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   [[nodiscard]] bool merged() const { return record_.merged(); }
 
   /// Returns s A^T B^T (entries, features) of the active adapter, without `scale`: PEFT's
-  /// get_delta_weight. Throws StateError without an adapter that is switched on.
+  /// get_delta_weight. With DoRA it is what merge() adds, where PEFT gives s A^T B^T. Throws
+  /// StateError without an adapter that is switched on.
   [[nodiscard]] Matrix<T> delta_weight() const {
+    const Place where{"LoRAEmbedding::delta_weight", this->name()};
     const auto adapters = this->adapters();
-    const Entry& entry = this->require_in_use(*adapters, this->at("delta_weight"));
+    const Entry& entry = this->require_in_use(*adapters, where);
+    Scratch scratch;
+    const dora::Gains<T> gains = dora_gains(&entry, false, where, scratch);
+    if (gains.exist()) return with_update(&entry, gains) - table_.dense();
     Matrix<T> delta = Matrix<T>::Zero(entries(), features());
     add_update(entry, delta);
     return delta;
   }
 
-  /// Returns E + s A^T B^T (entries, features), without `scale`; while merged, E as it is. Throws
-  /// StateError without an adapter that is switched on.
+  /// Returns E + s A^T B^T (entries, features), with DoRA its columns at their lengths, without
+  /// `scale`; while merged, E as it is. Throws StateError without an adapter that is switched on.
   [[nodiscard]] Matrix<T> merged_weight() const {
+    const Place where{"LoRAEmbedding::merged_weight", this->name()};
     const auto adapters = this->adapters();
-    const Entry* const entry =
-        merged() ? nullptr : &this->require_in_use(*adapters, this->at("merged_weight"));
-    return with_update(entry);
+    const Entry* const entry = merged() ? nullptr : &this->require_in_use(*adapters, where);
+    Scratch scratch;
+    return with_update(entry, dora_gains(entry, false, where, scratch));
   }
 
-  /// Returns the table that forward looks rows up in, without `scale`: E + s A^T B^T of the adapter
-  /// in use, or E.
+  /// Returns the table that forward looks rows up in, without `scale`: what merged_weight returns
+  /// with the adapter in use, or E.
   [[nodiscard]] Matrix<T> weight_in_use() const {
+    const Place where{"LoRAEmbedding::weight_in_use", this->name()};
     const auto adapters = this->adapters();
-    return with_update(
-        this->in_use(*adapters, Place{"LoRAEmbedding::weight_in_use", this->name()}));
+    const Entry* const used = this->in_use(*adapters, where);
+    Scratch scratch;
+    return with_update(used, dora_gains(used, false, where, scratch));
   }
 
   // ---- What it is made of ----
@@ -255,13 +307,13 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   [[nodiscard]] const Frozen& weight() const { return table_; }
   [[nodiscard]] const EmbeddingSettings& settings() const { return settings_; }
 
-  /// Lists what trains: A and B of the active adapter.
+  /// Lists what trains: A, B and with DoRA m of the active adapter.
   [[nodiscard]] ParameterList<T> parameters() {
     if (!this->has_adapter()) return {};
     return this->own_adapter("parameters").parameters();
   }
 
-  /// Lists what trains in mixed batches that are routed to these adapters: their A and B. Each
+  /// Lists what trains in mixed batches that are routed to these adapters: their A, B and m. Each
   /// adapter needs an optimizer of its own, because the parameters of all adapters of a layer have
   /// the same names. Throws ConfigError for an adapter that is not there.
   [[nodiscard]] ParameterList<T> parameters(const std::vector<std::string>& adapter_names) {
@@ -274,7 +326,8 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     return list;
   }
 
-  /// Returns the number of scalars that train: rank (entries + features) of the active adapter.
+  /// Returns the number of scalars that train: rank (entries + features) of the active adapter,
+  /// and features of DoRA.
   [[nodiscard]] Index trainable_parameters() const {
     const auto adapters = this->adapters();
     const Entry* const active = adapters->active();
@@ -312,8 +365,6 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     validate(config, where);
     if (config.train_bias)
       throw ConfigError(message(where, ": train_bias is set, but an embedding has no bias"));
-    if (config.use_dora)
-      throw ConfigError(message(where, ": use_dora is set, which is not built for embeddings"));
     if (config.lora_bias)
       throw ConfigError(message(where, ": lora_bias is set, which embeddings do not have in PEFT"));
     if (config.freeze_a)
@@ -331,9 +382,18 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   template <class Where>
   void check_shape(const Adapter& adapter, const Where& where) const {
     require_factors(adapter.a().value, adapter.b().value, adapter.rank(), where);
+    if (adapter.config().use_dora && adapter.has_magnitude())
+      require_shape(adapter.magnitude().value, 1, features(), where, "magnitude", "1", "features");
   }
 
-  void complete(Adapter&) const {}
+  // Lets magnitudes that an adapter lacks begin as the norms that they are divided by.
+  void complete(Adapter& adapter) const {
+    if (!adapter.config().use_dora || adapter.has_magnitude()) return;
+    Matrix<T> norms(1, features());
+    norms_.compute(table_, adapter.a().value, adapter.b().value,
+                   static_cast<T>(adapter.config().scaling()), norms.data());
+    adapter.set_magnitude(std::move(norms));
+  }
   void name_others(bool) {}
 
   // ---- Checks ----
@@ -380,6 +440,12 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   static void note_factors(const Adapter& adapter, typename Tape<T>::Frame& frame) {
     frame.note_input(adapter.a().value);
     frame.note_input(adapter.b().value);
+    if (adapter.config().use_dora) frame.note_input(adapter.magnitude().value);
+  }
+
+  // The number of marks of note_factors.
+  [[nodiscard]] static std::size_t factor_marks(const Adapter& adapter) {
+    return adapter.config().use_dora ? 3 : 2;
   }
 
   // `first` counts the marks before those of note_factors.
@@ -388,7 +454,56 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
                                  std::size_t first, const Where& where) {
     frame.mark(first).require_elements(adapter.a().value, where, "A");
     frame.mark(first + 1).require_elements(adapter.b().value, where, "B");
+    if (adapter.config().use_dora)
+      frame.mark(first + 2).require_elements(adapter.magnitude().value, where, "m");
   }
+
+  // ---- DoRA ----
+
+  [[nodiscard]] static bool uses_dora(const Entry* used) {
+    return used != nullptr && used->adapter->config().use_dora;
+  }
+
+  // The gains of an adapter with DoRA, in memory of `scratch`; see LoRAOverWeight.
+  template <class Where>
+  [[nodiscard]] dora::Gains<T> dora_gains(const Entry* used, bool remember, const Where& where,
+                                          Scratch& scratch) const {
+    if (!uses_dora(used)) return {};
+    const MatrixRef<T> rows = scratch.matrix<T>(2, features());
+    write_gains(*used, remember, where, rows);
+    return {rows};
+  }
+
+  template <class Where>
+  void write_gains(const Entry& used, bool remember, const Where& where, MatrixRef<T> rows) const {
+    const Adapter& adapter = *used.adapter;
+    const auto &a = adapter.a().value, &b = adapter.b().value;
+    const T s = static_cast<T>(used.scaling());
+    T* const norms = rows.data() + rows.outerStride();
+    if (remember)
+      norms_.recall(table_, a, b, s, norms);
+    else
+      norms_.compute(table_, a, b, s, norms);
+    dora::to_gains<T>(adapter.magnitude().value.data(), rows, where);
+  }
+
+  // The same of all adapters with DoRA that ids are routed to, (2 count, features).
+  template <class Where>
+  [[nodiscard]] MatrixRef<T> routed_gains(const Paths& paths, bool remember, const Where& where,
+                                          Scratch& scratch) const {
+    Index count = 0;
+    paths.for_each([&](const Entry& entry) { count += uses_dora(&entry) ? 1 : 0; });
+    MatrixRef<T> all = scratch.matrix<T>(2 * count, features());
+    Index at = 0;
+    paths.for_each([&](const Entry& entry) {
+      if (!uses_dora(&entry)) return;
+      write_gains(entry, remember, where, MatrixRef<T>(all.middleRows(at, 2)));
+      at += 2;
+    });
+    return all;
+  }
+
+  // ---- Computing ----
 
   // Computes y = scale E[ids].
   void look_up(std::span<const int> ids, MatrixRef<T> y) const {
@@ -400,14 +515,16 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     });
   }
 
+  // z is where that stands which the gains multiply: y, or memory of the tape.
   void run_forward(std::span<const int> ids, const Entry* used, MatrixRef<T> xa,
-                   MatrixRef<T> y) const {
-    look_up(ids, y);
+                   const dora::Gains<T>& gains, MatrixRef<T> z, MatrixRef<T> y) const {
+    look_up(ids, z);
     if (used == nullptr) return;
     const auto& a = used->adapter->a().value;
     for_each_row(xa.rows(), xa.cols(), 64,
                  [&](Index n) { xa.row(n) = a.col(ids[static_cast<std::size_t>(n)]).transpose(); });
-    add_product(y, path_scale(*used), xa, used->adapter->b().value.transpose());
+    add_product(z, path_scale(*used), xa, used->adapter->b().value.transpose());
+    if (gains.exist()) dora::scale_outputs<T>(z, gains.gain(), nullptr, y);
   }
 
   void run_backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape,
@@ -429,12 +546,16 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     require_factors_of(*used->adapter, frame, 0, where);
     MatrixRef<T> da = target.of(a);
     const MatrixRef<T> db = target.of(b);
+    const bool with_dora = uses_dora(used);
+    const MatrixRef<T> dm =
+        with_dora ? target.of(used->adapter->magnitude()) : MatrixRef<T>(nullptr, 0, 0, 0);
 
     const T s = path_scale(*used);
     Scratch scratch;
+    const ConstMatrixRef<T> dz = dora::backward<T>(dy, frame, with_dora ? 1 : 0, dm, scratch);
     MatrixRef<T> g = scratch.matrix<T>(dy.rows(), this->rank_of(used));
-    low_rank_path::gradient_of_xa<T>(dy, b.value, g);
-    const low_rank_path::Gradients<T> path{g, dy, frame.kept(), s, da.leftCols(0), db};
+    low_rank_path::gradient_of_xa<T>(dz, b.value, g);
+    const low_rank_path::Gradients<T> path{g, dz, frame.kept(), s, da.leftCols(0), db};
     low_rank_path::add_gradients<T>(g.leftCols(0), std::span(&path, 1));
     add_at_ids(ids, s, g, da);
     tape.pop();
@@ -483,12 +604,13 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   }
 
   void run_forward(std::span<const int> ids, const Paths& paths, MatrixRef<T> xa,
-                   MatrixRef<T> y) const {
-    look_up(ids, y);
+                   MatrixRef<T> gains, MatrixRef<T> z, MatrixRef<T> y) const {
+    look_up(ids, z);
     for_each_place(ids, paths, xa, [](const auto& path, int id, T* to) {
       for (Index r = 0; r < path.a.rows(); ++r) to[r] = path.a(r, id);
     });
-    grouped_low_rank::add_to_y<T>(paths.groups(), paths.paths(), xa, y);
+    grouped_low_rank::add_to_y<T>(paths.groups(), paths.paths(), xa, z);
+    if (gains.rows() > 0) RoutedDora<T, Adapter>(paths, gains).scale_outputs(z, nullptr, y);
   }
 
   template <class Where>
@@ -504,14 +626,20 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     std::size_t mark = 0;
     paths.for_each([&](const Entry& entry) {
       require_factors_of(*entry.adapter, frame, mark, where);
-      mark += 2;
+      mark += factor_marks(*entry.adapter);
     });
     paths.make_paths({}, &target, settings_.scale);
+    bool with_dora = false;
+    paths.for_each([&](const Entry& entry) { with_dora = with_dora || uses_dora(&entry); });
+    std::optional<RoutedDora<T, Adapter>> dora;
+    if (with_dora) dora.emplace(paths, frame.kept(1), &target);
     const RowGroups& groups = paths.groups();
     Scratch scratch;
     const MatrixRef<T> g = scratch.matrix<T>(groups.places(), paths.rank());
-    grouped_low_rank::gradient_of_xa<T>(groups, paths.paths(), dy, g);
-    grouped_low_rank::add_gradients_of_b<T>(groups, paths.paths(), dy, frame.kept());
+    const ConstMatrixRef<T> dz =
+        dora ? ConstMatrixRef<T>(dora->backward(dy, frame.kept(2), scratch)) : dy;
+    grouped_low_rank::gradient_of_xa<T>(groups, paths.paths(), dz, g);
+    grouped_low_rank::add_gradients_of_b<T>(groups, paths.paths(), dz, frame.kept());
     add_at_ids(ids, paths, g);
     tape.pop();
   }
@@ -542,15 +670,18 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     add_product(out, static_cast<T>(entry.scaling()), a.transpose(), b.transpose());
   }
 
-  [[nodiscard]] Matrix<T> with_update(const Entry* entry) const {
+  [[nodiscard]] Matrix<T> with_update(const Entry* entry, const dora::Gains<T>& gains) const {
     Matrix<T> sum = table_.dense();
     if (entry != nullptr) add_update(*entry, sum);
+    for (Index i = 0; gains.exist() && i < sum.rows(); ++i)
+      for (Index j = 0; j < sum.cols(); ++j) sum(i, j) *= gains.gain()[j];
     return sum;
   }
 
   Frozen table_;
   EmbeddingSettings settings_;
   MergeRecord<T> record_;
+  DoraNorms<T, ColumnsOfTable> norms_;
 };
 
 }  // namespace lora

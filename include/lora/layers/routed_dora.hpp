@@ -26,12 +26,12 @@ namespace lora {
 /// dora::Gains, stand one after the other. Working memory of one call; `paths`, for which
 /// make_paths was called, and `gains` (2 count, out) outlive it. The same bits for any number of
 /// threads; a second call of the same shapes allocates nothing.
-template <class T>
+template <class T, class Adapter = LoRAAdapter<T>>
 class RoutedDora {
  public:
   /// Takes the gains as they were computed, and finds the gradients of the magnitudes in `target`,
   /// if there is one. Throws what GradientTarget::of throws.
-  RoutedDora(const RoutedPaths<T>& paths, MatrixRef<T> gains,
+  RoutedDora(const RoutedPaths<T, Adapter>& paths, MatrixRef<T> gains,
              const GradientTarget<T>* target = nullptr)
       : groups_(&paths.groups()), paths_(paths.paths()) {
     const auto size = static_cast<Index>(paths_.size());
@@ -77,6 +77,13 @@ class RoutedDora {
       frozen_passes::forward<T>(weight, others, nullptr, nothing, rest);
     }
     grouped_low_rank::add_to_y<T>(*groups_, paths_, xa, z);
+    scale_outputs(z, bias, y);
+    for_each_masked(y.cols(), [&](const Masked& each, Index i) { y.row(each.row) += rest.row(i); });
+  }
+
+  /// Computes y = b + g z (N, out), b + z in rows without DoRA. z may be y; bias is (out) or null.
+  void scale_outputs(ConstMatrixRef<T> z, const T* bias, MatrixRef<T> y) const {
+    Scratch scratch;
     const T** const gains = scratch.take<const T*>(y.rows());
     find_gains(y.rows(), gains);
     for_each_row(y.rows(), y.cols(), 4, [&](Index i) {
@@ -86,7 +93,6 @@ class RoutedDora {
         y.row(i) = z.row(i);
       if (bias != nullptr) y.row(i) += row_at(bias, y.cols());
     });
-    for_each_masked(y.cols(), [&](const Masked& each, Index i) { y.row(each.row) += rest.row(i); });
   }
 
   /// Adds the gradients of the magnitudes for dy (N, out) and the forward's z, and returns the

@@ -24,18 +24,20 @@ template <class T>
                               ": adapters that share a model cannot have them"));
   typename AdapterRegistry<T>::Modules modules;
   for (auto& [name, factors] : values.modules) {
-    if (factors.is_embedding) {
-      modules.emplace(name, LoRAEmbeddingAdapter<T>(factors.config, std::move(factors.a.value),
-                                                    std::move(factors.b.value)));
-      continue;
-    }
-    LoRAAdapter<T> adapter(factors.config, std::move(factors.a.value), std::move(factors.b.value));
-    if (factors.b_bias) adapter.set_b_bias(std::move(factors.b_bias->value));
-    if (factors.magnitude) {
-      const Matrix<T>& values_of_m = factors.magnitude->value;
-      adapter.set_magnitude(values_of_m.reshaped(1, values_of_m.size()));
-    }
-    modules.emplace(name, std::move(adapter));
+    const auto add = [&]<class Adapter>(Adapter adapter) {
+      if constexpr (requires { adapter.set_b_bias(Matrix<T>()); })
+        if (factors.b_bias) adapter.set_b_bias(std::move(factors.b_bias->value));
+      if (factors.magnitude) {
+        const Matrix<T>& m = factors.magnitude->value;
+        adapter.set_magnitude(m.reshaped(1, m.size()));
+      }
+      modules.emplace(name, std::move(adapter));
+    };
+    if (factors.is_embedding)
+      add(LoRAEmbeddingAdapter<T>(factors.config, std::move(factors.a.value),
+                                  std::move(factors.b.value)));
+    else
+      add(LoRAAdapter<T>(factors.config, std::move(factors.a.value), std::move(factors.b.value)));
   }
   return modules;
 }
