@@ -88,7 +88,8 @@ def embedding(name, base, **settings):
 
 def convolution(name, base, shape, **settings):
     """A convolution of images or sequences of `shape` (N, C, ...): PEFT's own numbers where it gives
-    A the same patches as W, else those of a convolution with W + s B A, in which it merges."""
+    A the same patches as W, else those of a convolution with W + s B A, in which it merges. In groups
+    nothing merges."""
     base.double()
     as_in_peft = base.padding_mode == "zeros" and all(d == 1 for d in base.dilation)
     model = start(base, **settings)
@@ -96,7 +97,8 @@ def convolution(name, base, shape, **settings):
     a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
     x = torch.randn(*shape, dtype=torch.double, requires_grad=True)
     s = layer.scaling["default"]
-    merged = base.weight + s * (b.flatten(1) @ a.flatten(1)).view_as(base.weight)
+    if base.groups == 1:
+        merged = base.weight + s * (b.flatten(1) @ a.flatten(1)).view_as(base.weight)
     y = model(x) if as_in_peft else base._conv_forward(x, merged, base.bias)
     dy = torch.randn_like(y)
     (y * dy).sum().backward()
@@ -108,8 +110,9 @@ def convolution(name, base, shape, **settings):
         golden.add(key, value)
     if as_in_peft:
         save(model, name)
-    layer.merge()
-    golden.add("merged", layer.base_layer.weight.flatten(1))
+    if base.groups == 1:
+        layer.merge()
+        golden.add("merged", layer.base_layer.weight.flatten(1))
     golden.write()
 
 
@@ -132,5 +135,10 @@ if __name__ == "__main__":
     convolution("conv1d_dilation", nn.Conv1d(2, 3, 2, 1, 2, dilation=3, padding_mode="circular"),
                 (2, 2, 5), r=2)
     embedding("embedding_dora", ScaledEmbedding(7, 5), r=2, lora_alpha=3, use_dora=True)
+    convolution("conv2d_groups", nn.Conv2d(6, 4, (3, 2), (2, 1), (1, 0), groups=2), (2, 6, 5, 4),
+                r=4, lora_alpha=3)
+    convolution("conv2d_depthwise", nn.Conv2d(3, 3, 3, 1, 1, groups=3), (2, 3, 4, 3), r=3)
+    convolution("conv1d_groups", nn.Conv1d(4, 8, 3, 2, 1, groups=4), (2, 4, 7), r=4,
+                use_rslora=True)
     (OUT / "VERSIONS.txt").write_text(
         "".join(f"{name} {importlib.metadata.version(name)}\n" for name in ("torch", "peft")))

@@ -65,3 +65,25 @@ TEST_CASE("a convolution's adapter goes from PEFT's file to a layer and back") {
   check("conv2d", LoRAConv2d<double>(images["w"], window, config, 1));
   check("conv1d", LoRAConv1d<double>(sequences["w"], {3, 2, 1}, config, 1));
 }
+
+TEST_CASE("the adapter of a convolution in groups goes from PEFT's file to a layer and back") {
+  const auto check = [](const char* name, const auto& window, Index rank, Index groups) {
+    CAPTURE(name);
+    const Golden<double> golden(name, "layers");
+    const auto layer_of = [&] {
+      const LoRAConfig config{.rank = rank};
+      const Vector<double> none;
+      if constexpr (requires { window.kernel_height; })
+        return LoRAConv2d<double>(golden["w"], window, config, 1, none, Groups{groups});
+      else
+        return LoRAConv1d<double>(golden["w"], window, config, 1, none, Groups{groups});
+    };
+    auto layer = layer_of();
+    check_files(layer, name);
+    CHECK(largest_difference(layer.lora_A().value, golden["a"]) < 1e-6);
+    CHECK(largest_difference(layer.lora_B().value, golden["b"]) < 1e-6);
+  };
+  check("conv2d_groups", Window{3, 2, 2, 1, 1, 0}, 2, 2);
+  check("conv2d_depthwise", Window::square(3, 1, 1), 3, 3);
+  check("conv1d_groups", Window1d{3, 2, 1}, 4, 4);
+}

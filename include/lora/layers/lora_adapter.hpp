@@ -20,11 +20,11 @@
 
 namespace lora {
 
-/// The trainable part of a LoRA layer: A (rank, in), B (out, rank), with config.lora_bias B's bias
-/// b_B (1, out), with DoRA (config.use_dora) the magnitudes m (1, out), their settings, and the
-/// name of the module that they adapt. A value that is saved, loaded and exchanged; it knows
-/// nothing of the frozen weight beside it. Its settings and shapes are fixed: another rank is
-/// another adapter.
+/// The trainable part of a LoRA layer: A (rank, in), B (out, rank), or (out, rank / groups) beside
+/// a convolution in groups, with config.lora_bias B's bias b_B (1, out), with DoRA
+/// (config.use_dora) the magnitudes m (1, out), their settings, and the name of the module that
+/// they adapt. A value that is saved, loaded and exchanged; it knows nothing of the frozen weight
+/// beside it. Its settings and shapes are fixed: another rank is another adapter.
 ///
 /// Magnitudes start as the norms of the rows of W + s B A, so the layer that an adapter with DoRA
 /// is added to gives it those if it has none.
@@ -37,14 +37,15 @@ class LoRAAdapter {
 
   /// Makes the factors for a weight (out, in) as config.init says: A random, and B zero or such
   /// that B A = 0. Throws ConfigError for settings out of range and a start that needs more than
-  /// a seed.
-  LoRAAdapter(Index out_features, Index in_features, const LoRAConfig& config, std::uint64_t seed)
-      : LoRAAdapter(config, zeros(config.rank, in_features), zeros(out_features, config.rank),
-                    seed) {
+  /// a seed, or, with groups, than a random A.
+  LoRAAdapter(Index out_features, Index in_features, const LoRAConfig& config, std::uint64_t seed,
+              Index groups = 1)
+      : LoRAAdapter(config, zeros(config.rank, in_features),
+                    zeros(out_features, require_groups(config.rank, groups)), seed, groups) {
     const Random random(seed, RandomStream::initialisation);
     if (config.init == LoRAInit::gaussian) {
       gaussian<T>(a_.value, random, 1 / static_cast<double>(config.rank));
-    } else if (config.init == LoRAInit::orthogonal) {
+    } else if (config.init == LoRAInit::orthogonal && groups == 1) {
       const auto start = orthogonal<T>(out_features, in_features, config.rank, random);
       a_.value = start.a;
       b_.value = start.b;
@@ -52,20 +53,24 @@ class LoRAAdapter {
       kaiming_uniform<T>(a_.value, random);
     } else {
       throw ConfigError(message("LoRAAdapter: init is ", name_of(config.init),
-                                ", which takes more than a seed: begin with another, then see "
-                                "layers/weight_start.hpp"));
+                                groups > 1 ? ", which a convolution in groups has no factors for"
+                                           : ", which takes more than a seed: begin with another, "
+                                             "then see layers/weight_start.hpp"));
     }
   }
 
-  /// Takes the factors a (rank, in) and b (out, rank), as a file has them. `seed` is that of the
-  /// dropout masks. Throws ConfigError for settings out of range, ShapeError for factors of another
-  /// rank.
-  LoRAAdapter(const LoRAConfig& config, Matrix<T> a, Matrix<T> b, std::uint64_t seed = 0)
+  /// Takes the factors a (rank, in) and b (out, rank / groups), as a file has them. `seed` is that
+  /// of the dropout masks. Throws ConfigError for settings out of range and a rank that is no
+  /// multiple of the groups, ShapeError for factors of another rank.
+  LoRAAdapter(const LoRAConfig& config, Matrix<T> a, Matrix<T> b, std::uint64_t seed = 0,
+              Index groups = 1)
       : config_((validate(config, "LoRAAdapter"), config)),
+        groups_(groups),
         seed_(seed),
         dropout_random_(seed, RandomStream::dropout) {
     require_shape(a, config.rank, a.cols(), "LoRAAdapter", "a", "rank", "in_features");
-    require_shape(b, b.rows(), config.rank, "LoRAAdapter", "b", "out_features", "rank");
+    require_shape(b, b.rows(), require_groups(config.rank, groups), "LoRAAdapter", "b",
+                  "out_features", groups == 1 ? "rank" : "rank / groups");
     a_ = Parameter<T>("", std::move(a));
     b_ = Parameter<T>("", std::move(b));
     if (config.lora_bias)
@@ -82,6 +87,11 @@ class LoRAAdapter {
   }
 
   [[nodiscard]] Index rank() const { return config_.rank; }
+
+  /// Returns the groups of the convolution that this adapts, of whose A each group has rank /
+  /// groups rows to itself; 1 beside any other weight.
+  [[nodiscard]] Index groups() const { return groups_; }
+
   [[nodiscard]] Index in_features() const { return a_.value.cols(); }
   [[nodiscard]] Index out_features() const { return b_.value.rows(); }
   [[nodiscard]] const LoRAConfig& config() const { return config_; }
@@ -179,8 +189,17 @@ class LoRAAdapter {
     return Matrix<T>::Zero(std::max<Index>(rows, 0), std::max<Index>(cols, 0));
   }
 
+  // Returns the columns of B.
+  static Index require_groups(Index rank, Index groups) {
+    if (groups < 1 || rank % groups != 0)
+      throw ConfigError(
+          message("LoRAAdapter: rank is ", rank, ", expected a multiple of groups = ", groups));
+    return rank / groups;
+  }
+
   LoRAConfig config_;
   std::string name_;
+  Index groups_;
   std::uint64_t seed_;
   Random dropout_random_;
   Parameter<T> a_;

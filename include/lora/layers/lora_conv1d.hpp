@@ -51,24 +51,25 @@ struct Window1d {
 ///
 /// x is (places, in_channels), one row for each place, where PyTorch has (N, channels, length); y
 /// is (places, out_channels). W is (out_channels, in_channels, kernel); in files A is (rank,
-/// in_channels, kernel) and B (out_channels, rank, 1).
+/// in_channels, kernel) and B (out_channels, rank, 1). With groups see LoRAConv2d.
 template <class T, class Frozen = PackedWeight<T>>
 requires PanelWeight<Frozen, T>
 class LoRAConv1d : public LoRAConv2d<T, Frozen> {
   using Base = LoRAConv2d<T, Frozen>;
 
  public:
-  /// Wraps a kernel without an adapter. `weight` is (out_channels, in_channels * kernel), its
-  /// memory that of PyTorch's tensor; `bias` is empty or (out_channels). Throws ConfigError and
+  /// Wraps a kernel without an adapter. `weight` is (out_channels, in_channels / groups * kernel),
+  /// its memory that of PyTorch's tensor; `bias` is empty or (out_channels). Throws ConfigError and
   /// ShapeError as LoRAConv2d does.
-  LoRAConv1d(ConstMatrixRef<T> weight, const Window1d& window, const Vector<T>& bias = {})
-      : Base(weight, window.as_window(), bias) {}
+  LoRAConv1d(ConstMatrixRef<T> weight, const Window1d& window, const Vector<T>& bias = {},
+             Groups groups = {})
+      : Base(weight, window.as_window(), bias, groups) {}
 
   /// Wraps a kernel with an active adapter called "default", drawn from `seed`. Throws as above,
   /// and ConfigError for settings out of range.
   LoRAConv1d(ConstMatrixRef<T> weight, const Window1d& window, const LoRAConfig& config,
-             std::uint64_t seed, const Vector<T>& bias = {})
-      : Base(weight, window.as_window(), config, seed, bias) {}
+             std::uint64_t seed, const Vector<T>& bias = {}, Groups groups = {})
+      : Base(weight, window.as_window(), config, seed, bias, groups) {}
 
   /// Returns the size of y for sequences of size `in`. Throws ShapeError.
   [[nodiscard]] SequenceShape output_shape(const SequenceShape& in) const {

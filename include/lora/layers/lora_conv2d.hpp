@@ -21,6 +21,7 @@
 #include "lora/frozen/packed_weight.hpp"
 #include "lora/kernels/conv2d_factor_gradient.hpp"
 #include "lora/kernels/conv2d_product.hpp"
+#include "lora/kernels/grouped_conv2d.hpp"
 #include "lora/kernels/image_padding.hpp"
 #include "lora/kernels/kernel_order.hpp"
 #include "lora/kernels/low_rank_gradients.hpp"
@@ -34,6 +35,11 @@
 #include "lora/random/dropout_mask.hpp"
 
 namespace lora {
+
+/// The groups of a convolution, torch.nn.Conv2d's `groups`.
+struct Groups {
+  Index count = 1;
+};
 
 /// A frozen convolution with a set of trainable low-rank updates, of which one is active, or none
 /// (PEFT 0.21's lora.Conv2d; Hu et al., "LoRA", 2021):
@@ -54,7 +60,14 @@ namespace lora {
 /// W sees, dilated and padded as the window says, so that merging changes nothing. (PEFT 0.21.2
 /// gives A neither. Over a dilation it mostly fails; over a padding_mode other than zeros its A
 /// sees zeros outside of the image, so that an adapter from there computes something else here at
-/// the border.) Groups and mixed batches are not built.
+/// the border.) Mixed batches are not built.
+///
+/// With Groups (PEFT's too) each group of out_channels / groups outputs sees
+/// in_channels / groups channels of x alone: W is (out_channels, in_channels / groups, height,
+/// width). A sees them all, and B (out_channels, rank / groups, 1, 1) gives each group rank /
+/// groups rows of it, so `rank` is a multiple of the groups. Such an adapter reaches channels that
+/// W has no elements for: nothing merges, and there is no DoRA (PEFT 0.21.2 refuses to merge too;
+/// its DoRA takes the norms of another matrix).
 ///
 /// Which calls may run at once: see AdapterOwner. Threads that train one layer at the same time
 /// have a tape and Gradients each and call the const backward. A second call of the same shapes
@@ -69,18 +82,20 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   static constexpr const char* kind = "LoRAConv2d";
 
   /// Wraps a kernel without an adapter: a frozen convolution. `weight` is (out_channels,
-  /// in_channels * height * width), its memory that of PyTorch's 4-D tensor; `bias` is empty or
-  /// (out_channels). Throws ConfigError for a window out of range, ShapeError for a weight or a
-  /// bias that does not fit.
-  LoRAConv2d(ConstMatrixRef<T> weight, const Window& window, const Vector<T>& bias = {})
-      : Base(frozen(weight, window), bias), window_(window) {}
+  /// in_channels / groups * height * width), its memory that of PyTorch's 4-D tensor; `bias` is
+  /// empty or (out_channels). Throws ConfigError for a window out of range and groups that do not
+  /// divide out_channels, ShapeError for a weight or a bias that does not fit.
+  LoRAConv2d(ConstMatrixRef<T> weight, const Window& window, const Vector<T>& bias = {},
+             Groups groups = {})
+      : Base(frozen(weight, window, groups.count), bias, groups.count), window_(window) {}
 
   /// Wraps a kernel with an active adapter called "default", drawn from `seed`. Throws ConfigError
   /// for settings out of range, and as above.
   LoRAConv2d(ConstMatrixRef<T> weight, const Window& window, const LoRAConfig& config,
-             std::uint64_t seed, const Vector<T>& bias = {})
-      : Base(new_adapter(weight.rows(), weight.cols(), window, config, seed),
-             frozen(weight, window), bias),
+             std::uint64_t seed, const Vector<T>& bias = {}, Groups groups = {})
+      : Base(new_adapter(weight.rows(), groups.count * weight.cols(), window, config, seed,
+                         groups.count),
+             frozen(weight, window, groups.count), bias, groups.count),
         window_(window) {
     give_file_shapes(this->own_adapter(kind));
   }
@@ -168,7 +183,8 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   // ---- Merging and files ----
 
   /// Returns W + s B A (out_channels, in_channels * height * width) in the order of files, without
-  /// the norm; while merged, W as it is. Throws StateError without an adapter that is switched on.
+  /// the norm; while merged, W as it is. Throws StateError without an adapter that is switched on,
+  /// and of a convolution in groups.
   [[nodiscard]] Matrix<T> merged_weight() const {
     const Place where{"LoRAConv2d::merged_weight", this->name()};
     const auto adapters = this->adapters();
@@ -176,10 +192,11 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   }
 
   /// Returns the weight that forward computes with, without the norm: W + s B A of the adapter in
-  /// use, or W. In the order of files.
+  /// use, or W. In the order of files. Throws StateError for an adapter of a convolution in groups.
   [[nodiscard]] Matrix<T> weight_in_use() const {
     const Place where{"LoRAConv2d::weight_in_use", this->name()};
     const auto adapters = this->adapters();
+    if (this->in_use(*adapters, where) != nullptr) this->require_whole_update(where);
     return in_file_order(this->in_use(*adapters, where), where);
   }
 
@@ -188,7 +205,7 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     const Adapter& adapter = this->adapter();
     std::vector<AdapterTensor<T>> tensors{
         {".lora_A.weight", a_shape(config.rank, in_channels(), window_), &adapter.a()},
-        {".lora_B.weight", {out_channels(), config.rank, 1, 1}, &adapter.b()}};
+        {".lora_B.weight", {out_channels(), config.rank / groups(), 1, 1}, &adapter.b()}};
     if (config.lora_bias) tensors.push_back({b_bias_suffix, {out_channels()}, &adapter.b_bias()});
     if (config.use_dora)
       tensors.push_back({magnitude_suffix, {1, out_channels(), 1, 1}, &adapter.magnitude()});
@@ -217,6 +234,7 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
 
   [[nodiscard]] Index in_channels() const { return this->in_features() / window_.taps(); }
   [[nodiscard]] Index out_channels() const { return this->out_features(); }
+  [[nodiscard]] Index groups() const { return groups_; }
   [[nodiscard]] const Window& window() const { return window_; }
 
  private:
@@ -224,15 +242,23 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   friend AdapterOwner<LoRAConv2d, Adapter>;
 
   using Base::bias_;
+  using Base::groups_;
   using Base::weight_;
   using typename Base::Entry;
   using typename Base::Set;
 
-  static Frozen frozen(const ConstMatrixRef<T>& weight, const Window& window) {
+  static Frozen frozen(const ConstMatrixRef<T>& weight, const Window& window, Index groups) {
     const Index channels = channels_of(weight.cols(), window);
+    require_groups(weight.rows(), groups);
     Matrix<T> ordered(weight.rows(), weight.cols());
     kernels::to_tap_order<T>(weight, channels, ordered);
     return Frozen(ordered);
+  }
+
+  static void require_groups(Index out, Index groups) {
+    if (groups < 1 || out % groups != 0)
+      throw ConfigError(
+          message(kind, ": groups is ", groups, ", expected a divisor of out_channels = ", out));
   }
 
   static Index channels_of(Index columns, const Window& window) {
@@ -252,7 +278,7 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   // What checkpoints say of the factors.
   void give_file_shapes(Adapter& adapter) const {
     adapter.a().set_shape(a_shape(adapter.rank(), in_channels(), window_));
-    adapter.b().set_shape({out_channels(), adapter.rank(), 1, 1});
+    adapter.b().set_shape({out_channels(), adapter.rank() / groups(), 1, 1});
     if (adapter.has_magnitude()) adapter.magnitude().set_shape({1, out_channels(), 1, 1});
   }
 
@@ -262,22 +288,23 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   }
 
   static Adapter new_adapter(Index out, Index in, const Window& window, const LoRAConfig& config,
-                             std::uint64_t seed) {
+                             std::uint64_t seed, Index groups) {
     validate(config, kind);
-    static_cast<void>(channels_of(in, window));
-    return Adapter(out, in, config, seed);
+    require_groups(out, groups);
+    static_cast<void>(channels_of(in / groups, window));
+    return Adapter(out, in, config, seed, groups);
   }
 
   [[nodiscard]] Adapter make_adapter(const LoRAConfig& config, std::uint64_t seed) const {
-    return new_adapter(this->out_features(), this->in_features(), window_, config, seed);
+    return new_adapter(this->out_features(), this->in_features(), window_, config, seed, groups());
   }
 
   // W, merged with `entry` unless that is null.
   [[nodiscard]] Matrix<T> in_file_order(const Entry* entry, const Place& where) const {
-    Matrix<T> sum(this->out_features(), this->in_features()), file(sum.rows(), sum.cols());
+    Matrix<T> sum(weight_.out_features(), weight_.in_features()), file(sum.rows(), sum.cols());
     Scratch scratch;
     this->write_merged(entry, this->dora_gains(entry, false, where, scratch), sum);
-    kernels::to_file_order<T>(sum, in_channels(), file);
+    kernels::to_file_order<T>(sum, in_channels() / groups(), file);
     return file;
   }
 
@@ -312,6 +339,19 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     return ordered;
   }
 
+  // B as a factor of all outputs, (out_channels, rank): of groups the blocks on its diagonal.
+  [[nodiscard]] ConstMatrixRef<T> factor_b(const Adapter& adapter, Scratch& scratch) const {
+    const auto& b = adapter.b().value;
+    if (groups_ == 1) return b;
+    MatrixRef<T> full = scratch.matrix<T>(b.rows(), adapter.rank());
+    kernels::to_block_diagonal<T>(b, groups_, full);
+    return full;
+  }
+
+  [[nodiscard]] kernels::ConvGroups conv_groups() const {
+    return {groups_, in_channels() / groups_, out_channels() / groups_};
+  }
+
   // x times its mask.
   static MatrixRef<T> dropped(const ConstMatrixRef<T>& x, const DropoutMask& mask,
                               Scratch& scratch) {
@@ -320,11 +360,26 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     return to;
   }
 
+  // Writes the xa (places, rank) of drop(x).
+  void run_a(ConstMatrixRef<T> x, const ImageShape& in, const kernels::PixelTaps& taps,
+             const ConstMatrixRef<T>& a, const std::optional<DropoutMask>& mask,
+             MatrixRef<T> xa) const {
+    Scratch scratch;
+    const ConstMatrixRef<T> kept_x = mask ? ConstMatrixRef<T>(dropped(x, *mask, scratch)) : x;
+    const kernels::PatchRows<T> kept(kernels::padded_images<T>(window_, in, kept_x, scratch).x,
+                                     taps);
+    const ConstMatrixRef<T> none(nullptr, 0, this->in_features(), this->in_features());
+    const kernels::MatrixPanels<T> panels{kernels::columns_of(a.data(), a.outerStride(), false)};
+    kernels::conv2d_forward<T>(kept, panels, nullptr, nullptr, {none, xa},
+                               {xa.leftCols(0), {}, T(0)}, xa);
+  }
+
   // z is where DoRA puts what its gains multiply: y, or memory of the tape.
   void run_forward(ConstMatrixRef<T> x, const ImageShape& in, const Entry* used,
                    const std::optional<DropoutMask>& mask, MatrixRef<T> xa,
                    const dora::Gains<T>& gains, MatrixRef<T> z, MatrixRef<T> y) const {
     if (gains.exist()) return run_dora_forward(x, in, *used, mask, xa, gains, z, y);
+    if (groups_ > 1) return run_grouped_forward(x, in, used, mask, xa, y);
     const ImageShape out = lora::output_shape(window_, in, kind);
     Scratch scratch;
     const auto images = kernels::padded_images<T>(window_, in, x, scratch);
@@ -337,15 +392,7 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
                                         {xa.leftCols(0), {}, T(0)}, y);
     const ConstMatrixRef<T> a = ordered_a(*used->adapter, scratch);
     // With dropout A sees other patches than W.
-    if (mask) {
-      Scratch inner;
-      const ConstMatrixRef<T> kept_x = dropped(x, *mask, inner);
-      const kernels::PatchRows<T> kept(kernels::padded_images<T>(window_, in, kept_x, inner).x,
-                                       taps);
-      const kernels::MatrixPanels<T> panels{kernels::columns_of(a.data(), a.outerStride(), false)};
-      kernels::conv2d_forward<T>(kept, panels, nullptr, nullptr, {none, xa},
-                                 {xa.leftCols(0), {}, T(0)}, xa);
-    }
+    if (mask) run_a(x, in, taps, a, mask, xa);
     // B^T, whose rows tiles read.
     const auto& b = used->adapter->b().value;
     MatrixRef<T> bt = scratch.matrix<T>(b.cols(), b.rows());
@@ -356,6 +403,27 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
                                {xa, kernels::columns_of(bt.data(), bt.outerStride(), true),
                                 static_cast<T>(used->scaling())},
                                y);
+  }
+
+  // The same of a convolution in groups.
+  void run_grouped_forward(ConstMatrixRef<T> x, const ImageShape& in, const Entry* used,
+                           const std::optional<DropoutMask>& mask, MatrixRef<T> xa,
+                           MatrixRef<T> y) const {
+    const ImageShape out = lora::output_shape(window_, in, kind);
+    Scratch scratch;
+    const auto images = kernels::padded_images<T>(window_, in, x, scratch);
+    const kernels::PixelTaps taps = kernels::window_taps(images.window, images.in, out);
+    MatrixRef<T> bt = scratch.matrix<T>(xa.cols(), out_channels());
+    if (used != nullptr) {
+      run_a(x, in, taps, ordered_a(*used->adapter, scratch), mask, xa);
+      bt = norm_.scaled_rows(factor_b(*used->adapter, scratch), scratch).transpose();
+    }
+    const T* const start = norm_.start_row(this->bias_row(used, scratch), out_channels(), scratch);
+    kernels::grouped_conv2d_forward<T>(images.x, taps, conv_groups(), weight_.panels(), start,
+                                       norm_.scale(),
+                                       {xa, kernels::columns_of(bt.data(), bt.outerStride(), true),
+                                        used != nullptr ? static_cast<T>(used->scaling()) : T(0)},
+                                       y);
   }
 
   // The same with DoRA: z = drop(x) * (W + s B A), y = start + c (x - drop(x)) * W + c g z, c being
@@ -436,14 +504,17 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     const ConstMatrixRef<T> of_sum =
         norm_.exists() && with_dora ? norm_.scaled_columns(dy, scratch) : dy;
     const ConstMatrixRef<T> dz = dora::backward<T>(of_sum, frame, with_dora ? 1 : 0, dm, scratch);
-    const auto& b = used->adapter->b().value;
+    const ConstMatrixRef<T> b = factor_b(*used->adapter, scratch);
     MatrixRef<T> g = scratch.matrix<T>(dy.rows(), xa.cols());  // dz diag(scale) B
     low_rank_path::gradient_of_xa<T>(dz, scales ? norm_.scaled_rows(b, scratch) : b, g);
-    MatrixRef<T> unscaled = scales ? scratch.matrix<T>(db.rows(), db.cols()) : db;
-    if (scales) unscaled.setZero();
+    const bool in_place = !scales && groups_ == 1;
+    MatrixRef<T> unscaled = in_place ? db : scratch.matrix<T>(b.rows(), b.cols());
+    if (!in_place) unscaled.setZero();
     const low_rank_path::Gradients<T> path{g, dz, xa, s, da.leftCols(0), unscaled};
     low_rank_path::add_gradients<T>(g.leftCols(0), std::span(&path, 1));
-    if (scales) norm_.add_scaled_rows(unscaled, db);
+    if (!in_place)
+      kernels::add_diagonal_blocks<T>(scales ? norm_.scaled_rows(unscaled, scratch) : unscaled,
+                                      groups_, db);
 
     const auto mask = mask_of(used, frame.mask_step());
     const ConstMatrixRef<T> a = ordered_a(*used->adapter, scratch);
@@ -464,9 +535,12 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
                                            T(0), to);
         dora::mix<T>(*mask, of_z, to);
       }
+    } else if (dx != nullptr && groups_ > 1) {
+      input_gradient(in, out, dy, {none, none}, T(0), to);
+      add_a_gradient(in, out, g, a, s, mask, to);
     } else if (dx != nullptr) {
       input_gradient(in, out, dy, {mask ? ConstMatrixRef<T>(a.topRows(0)) : a, g}, s, to);
-      if (mask) add_masked_gradient(in, out, g, a, s, *mask, to);
+      if (mask) add_a_gradient(in, out, g, a, s, mask, to);
     }
     tape.pop();
   }
@@ -481,30 +555,36 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     for (Index o = 0; o < dy.cols(); ++o) dbias.data()[o] += s * norm_.scale()[o] * sums(0, o);
   }
 
-  // dx = dy diag(scale) back through W, and g back through A if that has rows. The scale goes into
-  // the smaller of dy and W.
+  // dx = dy diag(scale) back through W, and g back through A if that has rows, as it has not where
+  // W has groups. The scale goes into the smaller of dy and W.
   void input_gradient(const ImageShape& in, const ImageShape& out, const ConstMatrixRef<T>& dy,
                       const kernels::LowRankInput<T>& low_rank, T s, MatrixRef<T> dx) const {
     const bool few_pixels = norm_.exists() && dy.rows() < this->in_features();
     Scratch scratch;
     const ConstMatrixRef<T> from = few_pixels ? norm_.scaled_columns(dy, scratch) : dy;
+    if (groups_ > 1)
+      return kernels::grouped_conv2d_images_gradient<T>(
+          window_, in, out, conv_groups(), from, weight_.panels(), weight_.transposed_panels(),
+          few_pixels ? nullptr : norm_.scale(), dx);
     kernels::conv2d_images_gradient<T>(window_, in, out, from, weight_.transposed_panels(),
                                        few_pixels ? nullptr : norm_.scale(), low_rank, s, dx);
   }
 
   // dx += s (g back through A) * mask.
-  void add_masked_gradient(const ImageShape& in, const ImageShape& out, const ConstMatrixRef<T>& g,
-                           const ConstMatrixRef<T>& a, T s, const DropoutMask& mask,
-                           MatrixRef<T> dx) const {
+  void add_a_gradient(const ImageShape& in, const ImageShape& out, const ConstMatrixRef<T>& g,
+                      const ConstMatrixRef<T>& a, T s, const std::optional<DropoutMask>& mask,
+                      MatrixRef<T> dx) const {
     Scratch scratch;
     MatrixRef<T> part = scratch.matrix<T>(dx.rows(), dx.cols());
     const kernels::MatrixPanels<T> panels{kernels::columns_of(a.data(), a.outerStride(), true)};
     const MatrixRef<T> none(nullptr, 0, 0, 0);
     kernels::conv2d_images_gradient<T>(window_, in, out, g, panels, nullptr, {none, none}, T(0),
                                        part);
+    if (!mask)
+      return for_each_row(dx.rows(), dx.cols(), 2, [&](Index i) { dx.row(i) += s * part.row(i); });
     MatrixRef<T> kept = scratch.matrix<T>(dx.rows(), dx.cols());
     for_each_row(dx.rows(), dx.cols(), 16, [&](Index i) {
-      mask.fill(i, 0, dx.cols(), kept.data() + i * kept.outerStride());
+      mask->fill(i, 0, dx.cols(), kept.data() + i * kept.outerStride());
       dx.row(i).array() += s * part.row(i).array() * kept.row(i).array();
     });
   }

@@ -39,6 +39,10 @@ concept WouldLoseTheUpdate = FrozenWeight<Frozen, T> && !MergeableWeight<Frozen,
 /// adapter's factors A (rank, in_features) and B (out_features, rank), with lora_bias B's bias b_B
 /// and with DoRA its magnitudes m (out_features), merging the adapter into W, and what trains.
 ///
+/// A convolution in groups computes each group of W's rows with inputs of its own, while A sees
+/// all: A is (rank, in_features), W (out_features, in_features / groups), B (out_features, rank /
+/// groups), and what B A would add is no part of such a W, so nothing merges.
+///
 /// `Layer` derives from this and has `kind`, make_adapter(config, seed), and ordered_a(adapter,
 /// scratch), which is A with its columns in the order of W's. It may have can_freeze_a, and
 /// takes_starts, which says that start_from may change W.
@@ -87,8 +91,8 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     const auto adapters = this->adapters();  // keeps what another thread may replace meanwhile
     const std::uint64_t seed = Owner::require_active(*adapters, where).adapter->seed();
     require_shape(a, config.rank, in_features(), where, "a", "rank", "in_features");
-    require_shape(b, out_features(), config.rank, where, "b", "out_features", "rank");
-    Adapter adapter(config, std::move(a), std::move(b), seed);
+    require_b_shape(b, config.rank, where);
+    Adapter adapter(config, std::move(a), std::move(b), seed, groups_);
     if (magnitude) {
       require_shape(*magnitude, 1, out_features(), where, "magnitude", "1", "out_features");
       adapter.set_magnitude(std::move(*magnitude));
@@ -160,9 +164,10 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   /// written: a MappedWeight that borrows for reading only is refused. HalfWeight and the storages
   /// in codes have no merge, which would round the sum: merged_weight() gives it as a matrix.
   /// Throws StateError if merged already, without an adapter that is switched on, or read-only, and
-  /// for lora_bias where there is no bias to add to, as PEFT does.
+  /// for lora_bias where there is no bias to add to, as PEFT does, and of a convolution in groups.
   void merge(MergeMode mode = MergeMode::reversible) requires MergeableWeight<Frozen, T> {
     const std::string where = this->at("merge");
+    require_whole_update(where);
     if (merged()) throw StateError(message(where, ": the adapter is merged already"));
     const auto adapters = this->adapters();
     const Entry& entry = this->require_in_use(*adapters, where);
@@ -226,7 +231,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
 
   // ---- What it is made of ----
 
-  [[nodiscard]] Index in_features() const { return weight_.in_features(); }
+  [[nodiscard]] Index in_features() const { return groups_ * weight_.in_features(); }
   [[nodiscard]] Index out_features() const { return weight_.out_features(); }
   [[nodiscard]] const Frozen& weight() const { return weight_; }
   [[nodiscard]] bool has_bias() const { return bias_.value.size() != 0; }
@@ -284,7 +289,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
 
   /// Returns the number of scalars of W, bias and all adapters together.
   [[nodiscard]] Index total_parameters() const {
-    Index sum = in_features() * out_features() + bias_.size();
+    Index sum = weight_.in_features() * out_features() + bias_.size();
     const auto set = this->adapters();  // keeps the entries while the loop reads them
     for (const Entry& entry : set->entries()) sum += entry.adapter->size();
     return sum;
@@ -297,16 +302,19 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   using Entry = typename Set::Entry;
 
   /// Begins without an adapter.
-  LoRAOverWeight(Frozen&& weight, const Vector<T>& bias)
-      : weight_(std::move(weight)), bias_(bias_parameter(bias, weight_.out_features())) {
+  LoRAOverWeight(Frozen&& weight, const Vector<T>& bias, Index groups = 1)
+      : weight_(std::move(weight)),
+        bias_(bias_parameter(bias, weight_.out_features())),
+        groups_(groups) {
     name_others(false);
   }
 
   /// Begins with an adapter called "default".
-  LoRAOverWeight(Adapter adapter, Frozen&& weight, const Vector<T>& bias)
+  LoRAOverWeight(Adapter adapter, Frozen&& weight, const Vector<T>& bias, Index groups = 1)
       : Owner(std::move(adapter)),
         weight_(std::move(weight)),
-        bias_(bias_parameter(bias, weight_.out_features())) {
+        bias_(bias_parameter(bias, weight_.out_features())),
+        groups_(groups) {
     check_adapter(this->config(), Layer::kind);
     name_others(true);
     // A new adapter: B is zero, so that A, whose order only the whole layer knows, says nothing.
@@ -324,14 +332,22 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     if constexpr (!requires { Layer::can_freeze_a; })
       if (config.freeze_a)
         throw ConfigError(message(where, ": freeze_a is set, which only a LoRALinear can"));
+    if (groups_ == 1) return;
+    if (config.rank % groups_ != 0)
+      throw ConfigError(message(where, ": rank is ", config.rank,
+                                ", expected a multiple of groups = ", groups_,
+                                ": choose another, or no adapter for this layer"));
+    if (config.use_dora)
+      throw ConfigError(message(where,
+                                ": use_dora is set, but the convolution has groups = ", groups_,
+                                ": W + s B A, whose norms DoRA takes, is no weight of such a one"));
   }
 
   template <class Where>
   void check_shape(const Adapter& adapter, const Where& where) const {
     require_shape(adapter.a().value, adapter.rank(), in_features(), where, "a", "rank",
                   "in_features");
-    require_shape(adapter.b().value, out_features(), adapter.rank(), where, "b", "out_features",
-                  "rank");
+    require_b_shape(adapter.b().value, adapter.rank(), where);
     if (adapter.config().use_dora && adapter.has_magnitude())
       require_shape(adapter.magnitude().value, 1, out_features(), where, "magnitude", "1",
                     "out_features");
@@ -482,9 +498,20 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     return bias_.value + static_cast<T>(used->scaling()) * used->adapter->b_bias().value;
   }
 
+  // Throws where s B A cannot be added to W.
+  template <class Where>
+  void require_whole_update(const Where& where) const {
+    if (groups_ == 1) return;
+    throw StateError(message(where, ": the convolution has groups = ", groups_,
+                             ", and the adapter's A sees the channels of all, so the sum would be "
+                             "a convolution without groups: the adapter computes beside the "
+                             "weight, as in PEFT"));
+  }
+
   // What merged_weight adds to W, or null while merged.
   template <class Where>
   [[nodiscard]] const Entry* to_merge(const Set& adapters, const Where& where) const {
+    require_whole_update(where);
     return merged() ? nullptr : &this->require_in_use(adapters, where);
   }
 
@@ -499,6 +526,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
 
   template <class Where>
   [[nodiscard]] Matrix<T> delta_weight_at(const Where& where) const {
+    require_whole_update(where);
     const auto adapters = this->adapters();
     const Entry& entry = this->require_in_use(*adapters, where);
     Matrix<T> delta = Matrix<T>::Zero(out_features(), in_features());
@@ -528,8 +556,15 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   MergeRecord<T> record_;
   Matrix<T> unmerged_bias_;  // b before a reversible merge that changed it
   DoraNorms<T> norms_;
+  Index groups_ = 1;
 
  private:
+  template <class B, class Where>
+  void require_b_shape(const B& b, Index rank, const Where& where) const {
+    require_shape(b, out_features(), rank / groups_, where, "b", "out_features",
+                  groups_ == 1 ? "rank" : "rank / groups");
+  }
+
   // The norms of the rows of W + s B A, a in the order of W.
   [[nodiscard]] Matrix<T> norms_of(const Adapter& adapter, T s, ConstMatrixRef<T> a) const {
     Matrix<T> norms(1, out_features());

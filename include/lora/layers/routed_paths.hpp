@@ -110,10 +110,11 @@ class RoutedPaths {
     }
     paths_ = paths;
     MatrixRef<T>* const biases = scratch_.template take<MatrixRef<T>>(size());
-    for (std::size_t g = 0; g < entries_.size(); ++g)
-      std::construct_at(biases + g, target != nullptr && has_b_bias(g)
-                                        ? target->of(entries_[g]->adapter->b_bias())
-                                        : none);
+    for (std::size_t g = 0; g < entries_.size(); ++g) std::construct_at(biases + g, none);
+    if constexpr (may_have_b_bias)
+      for (std::size_t g = 0; target != nullptr && g < entries_.size(); ++g)
+        if (has_b_bias(g))
+          std::construct_at(biases + g, target->of(entries_[g]->adapter->b_bias()));
     b_bias_gradients_ = biases;
   }
 
@@ -162,6 +163,8 @@ class RoutedPaths {
  private:
   static std::size_t size_of(const Layout& layout) { return layout.names.size(); }
   [[nodiscard]] Index size() const { return static_cast<Index>(size_of(layout_)); }
+
+  static constexpr bool may_have_b_bias = requires(const Adapter& adapter) { adapter.b_bias(); };
 
   [[nodiscard]] bool has_b_bias(std::size_t group) const {
     return entries_[group] != nullptr && entries_[group]->adapter->config().lora_bias;

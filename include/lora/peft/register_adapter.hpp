@@ -33,11 +33,15 @@ template <class T>
       }
       modules.emplace(name, std::move(adapter));
     };
+    // That of a convolution in groups has B's columns for one group.
+    const Index rank = factors.config.rank, columns = factors.b.value.cols();
+    const bool grouped = factors.b.shape.size() > 2 && columns > 0 && rank % columns == 0;
     if (factors.is_embedding)
       add(LoRAEmbeddingAdapter<T>(factors.config, std::move(factors.a.value),
                                   std::move(factors.b.value)));
     else
-      add(LoRAAdapter<T>(factors.config, std::move(factors.a.value), std::move(factors.b.value)));
+      add(LoRAAdapter<T>(factors.config, std::move(factors.a.value), std::move(factors.b.value), 0,
+                         grouped ? rank / columns : 1));
   }
   return modules;
 }
