@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "../../benchmarks/peers/process_memory.hpp"
-#include "../support/base_fingerprint.hpp"
 #include "../support/epoch_report.hpp"
 #include "../support/table.hpp"
 #include "classifier.hpp"
@@ -18,6 +17,7 @@
 #include "options.hpp"
 #include "problem.hpp"
 #include "record.hpp"
+#include "run_settings.hpp"
 
 namespace bert {
 
@@ -42,26 +42,6 @@ void print_plan(Model& model, const Problem& problem, std::ostream& out) {
       << examples::grouped(problem.validation.size()) << " to validate, "
       << examples::grouped(problem.test.size()) << " to test (" << problem.source << "), "
       << problem.classes.size() << " classes\n";
-}
-
-/// Returns what makes a run besides what a trainer knows: a run that goes on must have the same.
-[[nodiscard]] inline lora::train::RunSettings run_settings(const Options& options,
-                                                           const Problem& problem) {
-  lora::train::RunSettings settings;
-  settings.add("rank", options.rank)
-      .add("alpha", options.alpha_or_default())
-      .add("dora", options.dora)
-      .add("dropout", options.dropout)
-      .add("base_dropout", options.base_dropout ? lora::io::Json(*options.base_dropout) : nullptr)
-      .add("target_modules", options.targets)
-      .add("max_length", options.max_length)
-      .add("batch", options.batch)
-      .add("seed", options.seed)
-      .add("classes", problem.classes)
-      .add("training data", problem.train.fingerprint())
-      .add("validation data", problem.validation.fingerprint())
-      .add("base model", examples::base_fingerprint(options.model));
-  return settings;
 }
 
 /// Adapts the model that options name to the problem, keeps the best adapter and scores it on the

@@ -4,44 +4,13 @@
 // Learning rates are chosen on validation sentences, each method's for itself.
 
 #include <CLI/CLI.hpp>
-#include <fstream>
-#include <iostream>
+#include <string>
+#include <utility>
 
-#include "../bert/model.hpp"
-#include "../bert/options.hpp"
-#include "../support/progress_bar.hpp"
 #include "../support/run_program.hpp"
-#include "experiment.hpp"
+#include "compare.hpp"
 #include "methods.hpp"
 #include "methods_chart.hpp"
-#include "methods_report.hpp"
-#include "problem.hpp"
-
-namespace sentiment {
-namespace {
-
-void run(const bert::Options& options, const MethodOptions& wanted) {
-  bert::require_model(options.model);
-  const auto tokenizer = lora::text::load_bert_tokenizer(options.model);
-  const auto problem = make_problem(options.data, tokenizer, options.max_length);
-  const auto comparison = run_methods(options, wanted, problem, tokenizer, std::cerr,
-                                      examples::error_output_is_terminal());
-  std::cout << '\n';
-  print_trials(comparison, std::cout);
-  print_methods(comparison.results, std::cout);
-  if (wanted.plot.empty()) return;
-  std::ofstream file(wanted.plot, std::ios::binary);
-  file << methods_chart(
-              comparison.results,
-              lora::message(options.epochs, " epochs, ", wanted.seeds,
-                            wanted.seeds == 1 ? " seed" : " seeds", ", ", problem.train.size(),
-                            " sentences to train, ", problem.test.size(), " to test"))
-              .svg();
-  if (!file.flush()) throw lora::FileError(wanted.plot + ": cannot be written");
-}
-
-}  // namespace
-}  // namespace sentiment
 
 int main(int argc, char** argv) {
   CLI::App app{"Compares ways of adapting BERT to the sentiment of sentences"};
@@ -52,10 +21,15 @@ int main(int argc, char** argv) {
   options.epochs = 3;
   sentiment::MethodOptions wanted;
   bert::add_options(app, options, "the labelled sentences: see below");
-  sentiment::add_method_options(app, wanted);
+  sentiment::add_method_options(app, wanted, options);
   CLI11_PARSE(app, argc, argv);
   return examples::run_program("compare_methods", options.threads, [&] {
-    sentiment::run(options, wanted);
+    sentiment::compare(
+        options, wanted,
+        [&](const bert::Options& of_seed) { return sentiment::methods(of_seed, wanted); },
+        [](const auto& results, std::string caption) {
+          return sentiment::methods_chart(results, std::move(caption)).svg();
+        });
     return true;
   });
 }

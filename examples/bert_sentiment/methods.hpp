@@ -10,15 +10,6 @@
 
 namespace sentiment {
 
-/// One way of adapting the model.
-struct Method {
-  Family family;
-  std::string name;    ///< for the table
-  std::string folder;  ///< that its result is saved in
-  lora::models::Tuning tuning;
-  std::vector<double> learning_rates;  ///< to choose from
-};
-
 /// Returns the settings of LoRA at this rank: alpha is twice the rank, so that the update is scaled
 /// alike at each.
 [[nodiscard]] inline lora::peft::PeftConfig lora_of_rank(bert::Options options, Index rank) {
@@ -34,7 +25,11 @@ struct Method {
   const auto add = [&](Family family, const std::string& name, const std::string& folder,
                        lora::models::Tuning tuning) {
     if (wanted.wants(family))
-      all.push_back({family, name, folder, std::move(tuning), wanted.learning_rates.at(family)});
+      all.push_back({.family = family,
+                     .name = name,
+                     .folder = folder,
+                     .tuning = std::move(tuning),
+                     .learning_rates = wanted.learning_rates.at(family)});
   };
   add(Family::head, "head alone", "head", lora::models::HeadOnly{});
   for (const Index rank : wanted.ranks) {

@@ -1,12 +1,8 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
 #include <filesystem>
 #include <lora/text.hpp>
-#include <lora/train/trainer.hpp>
-#include <optional>
-#include <string>
 
 #include "../bert/classifier.hpp"
 #include "../bert/model.hpp"
@@ -14,24 +10,11 @@
 #include "../bert/problem.hpp"
 #include "../support/peak_memory.hpp"
 #include "embeddings.hpp"
+#include "result.hpp"
 #include "stored.hpp"
+#include "train_method.hpp"
 
 namespace sentiment {
-
-/// What one method gave under one seed.
-struct Result {
-  std::string method = {};
-  Family family = Family::head;
-  double learning_rate = 0;
-  Index trainable = 0;
-  double validation = 0;                      ///< of the best epoch, in percent
-  double test = 0;                            ///< the same parameters on the test sentences
-  double seconds = 0;                         ///< of the training steps
-  double peak_mib = 0;                        ///< of loading, training and validation
-  std::uintmax_t stored = 0;                  ///< bytes of the files
-  double similarity = 1;                      ///< see mean_cosine: embeddings beside the base's
-  std::optional<double> similarity_off = {};  ///< with the adapter off, where it can be
-};
 
 /// What every method is given alike. Views what it was made from.
 struct Task {
@@ -54,8 +37,12 @@ template <class StepIsDone>
       Model(options.model, bert::model_options(options, method.tuning, 2)), task.tokenizer, problem,
       options.batch, options.seed);
   Model& model = learner.model();
+  begin(model, method);
 
-  Result result{method.name, method.family, learning_rate, model.trainable_parameters()};
+  Result result{.method = method.name,
+                .family = method.family,
+                .learning_rate = learning_rate,
+                .trainable = model.trainable_parameters()};
   const auto note_peak = [&] {
     result.peak_mib = std::max(result.peak_mib, examples::peak_memory_mib());
   };
@@ -69,10 +56,7 @@ template <class StepIsDone>
             result.stored = save(model, method, folder);
             examples::reset_peak_memory();
           }};
-  const lora::train::History history =
-      lora::train::Trainer(learner, bert::optimizer(options, learning_rate),
-                           bert::trainer_options(options))
-          .run(observer);
+  const lora::train::History history = train(learner, method, learning_rate, options, observer);
   note_peak();
   result.seconds = history.seconds();
   result.validation = history.scores.best_score;
@@ -83,7 +67,9 @@ template <class StepIsDone>
     return mean_cosine(task.base, embeddings(model, task.untouched, task.tokenizer, options.batch));
   };
   result.similarity = similarity();
-  if (method.family == Family::lora || method.family == Family::head) {
+  // PiSSA's and OLoRA's adapters have taken part of the weights, which are not the base without.
+  if (method.family == Family::head ||
+      (method.family == Family::lora && !lora::changes_base(method.start))) {
     model.set_adapters_enabled(false);
     result.similarity_off = similarity();
     model.set_adapters_enabled(true);

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "methods.hpp"
+#include "method.hpp"
 
 namespace sentiment {
 

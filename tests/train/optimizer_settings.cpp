@@ -1,5 +1,7 @@
 #include <lora/train/optimizer_settings.hpp>
 
+#include <lora/layers/lora_linear.hpp>
+
 #include "support/catch.hpp"
 
 using namespace lora;
@@ -36,4 +38,15 @@ TEST_CASE("every setting of SGD makes another run") {
   CHECK(text({.groups = {{.name_contains = "", .weight_decay = 0.5}}}) !=
         text({.groups = {{.name_contains = ""}}}));
   CHECK(settings_of(SGD<float>()).text() != settings_of(AdamW<float>()).text());
+}
+
+TEST_CASE("a run with LoRA-FA's optimizer is another than one with AdamW") {
+  LoRALinear<float> layer(DenseWeight<float>(Matrix<float>::Ones(4, 4)),
+                          {.rank = 2, .freeze_a = true}, 1);
+  const auto text = [&](const AdamWConfig& config) {
+    return settings_of(LoRAFA<float>(config, {layer})).text();
+  };
+  CHECK(text({}) == text({}));
+  CHECK(text({.epsilon = 0.5}) != text({}));
+  CHECK(text({}) != settings_of(AdamW<float>()).text());
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "lora/optim/adamw.hpp"
+#include "lora/optim/lora_fa.hpp"
 #include "lora/optim/sgd.hpp"
 #include "lora/train/run_settings.hpp"
 
@@ -18,20 +19,29 @@ namespace detail {
   return list;
 }
 
-}  // namespace detail
-
-/// Returns the settings of an AdamW, its learning rate as it was made, for RunSettings.
-template <class T>
-[[nodiscard]] RunSettings settings_of(const AdamW<T>& optimizer) {
-  const AdamWConfig& config = optimizer.config();
+[[nodiscard]] inline RunSettings settings_of(const char* optimizer, const AdamWConfig& config) {
   return RunSettings()
-      .add("optimizer", "AdamW")
+      .add("optimizer", optimizer)
       .add("learning_rate", config.learning_rate)
       .add("weight_decay", config.weight_decay)
       .add("beta1", config.beta1)
       .add("beta2", config.beta2)
       .add("epsilon", config.epsilon)
-      .add("groups", detail::groups_json(config.groups));
+      .add("groups", groups_json(config.groups));
+}
+
+}  // namespace detail
+
+/// Returns the settings of an AdamW, its learning rate as it was made, for RunSettings.
+template <class T>
+[[nodiscard]] RunSettings settings_of(const AdamW<T>& optimizer) {
+  return detail::settings_of("AdamW", optimizer.config());
+}
+
+/// Does the same for LoRA-FA's.
+template <class T>
+[[nodiscard]] RunSettings settings_of(const LoRAFA<T>& optimizer) {
+  return detail::settings_of("LoRA-FA", optimizer.config());
 }
 
 /// Does the same for an SGD.

@@ -16,7 +16,7 @@ ParsedMethods parse_methods(const std::string& arguments) {
   CLI::App app;
   ParsedMethods parsed;
   bert::add_options(app, parsed.options, "");
-  add_method_options(app, parsed.wanted);
+  add_method_options(app, parsed.wanted, parsed.options);
   app.parse(arguments);
   return parsed;
 }
@@ -28,6 +28,8 @@ TEST_CASE("options of the comparison are parsed, and have defaults") {
   CHECK(plain.families.size() == 5);
   CHECK(plain.seeds == 3);
   for (const Family family : plain.families) CHECK_FALSE(plain.learning_rates.at(family).empty());
+  CHECK_FALSE(parse_methods("").options.resume);
+  CHECK(parse_methods("--resume").options.resume);
 
   const MethodOptions given = parse_methods(
                                   "--families lora,full --ranks 2,8 --bottlenecks 16 --layers 3 "
@@ -53,8 +55,7 @@ TEST_CASE("options of the comparison outside their range are refused") {
         "--head-learning-rates 2", "--bottleneck-learning-rates x", "--layers-learning-rates nan"})
     CHECK_THROWS_AS(parse_methods(bad), CLI::ParseError);
   // What would do nothing, or be another way to say the same.
-  for (const char* taken_away :
-       {"--rank 4", "--alpha 4", "--learning-rate 0.1", "--resume", "--record r"})
+  for (const char* taken_away : {"--rank 4", "--alpha 4", "--learning-rate 0.1", "--record r"})
     CHECK_THROWS_AS(parse_methods(taken_away), CLI::ExtrasError);
 }
 
