@@ -23,6 +23,7 @@
 #include "lora/core/published.hpp"
 #include "lora/core/rounded.hpp"
 #include "lora/core/scratch.hpp"
+#include "lora/core/shared_until_written.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/core/thread_limit.hpp"
 #include "lora/core/trainable_scalar.hpp"

@@ -54,6 +54,7 @@
 #include "lora/models/common/pretrained_weights.hpp"
 #include "lora/models/common/quantisation_config.hpp"
 #include "lora/models/common/query_key_value.hpp"
+#include "lora/models/common/replicated_layers.hpp"
 #include "lora/models/common/rotary_positions.hpp"
 #include "lora/models/common/routed_head.hpp"
 #include "lora/models/common/safetensors_weights.hpp"

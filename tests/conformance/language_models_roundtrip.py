@@ -220,6 +220,7 @@ CASES = [
     ("gpt2_head_copies", GPT2Config, {}, {"target_modules": ["lm_head", "c_attn"]}),
     ("lora_bias", Qwen2Config, {}, LINEAR | {"lora_bias": True}),
     ("gpt2_lora_bias", GPT2Config, {}, LINEAR | {"lora_bias": True, "bias": "lora_only"}),
+    ("replicated", LlamaConfig, {}, LINEAR | {"layer_replication": [(0, 2), (1, 2)]}),
     ("no_task", LlamaConfig, {}, QV | {"task_type": None}),
     # Numbers in the files.
     ("bfloat16", LlamaConfig, {}, LINEAR),
@@ -254,8 +255,8 @@ REFUSED_ADAPTERS = [
     ('init_lora_weights is "olora"', Qwen2Config, {}, {"init_lora_weights": "olora"}),
     ("trainable_token_indices", LlamaConfig, {"trainable_token_indices": [1, 2]}, {}),
     ("target_parameters", LlamaConfig, {}, {"target_parameters": ["mlp.experts.down_proj"]}),
-    ("layer_replication", LlamaConfig, {}, {"layer_replication": [[0, 2], [1, 2]]}),
     ("alora_invocation_tokens", LlamaConfig, {"alora_invocation_tokens": [3]}, {}),
+    ("layer_replication is set", GPT2Config, {}, {"layer_replication": [[0, 2], [1, 2]]}),
 ]
 
 # The same of models, with their settings. Sizes of mixtures of experts are not those of the others.

@@ -129,7 +129,7 @@ REFUSED = [
     ('init_lora_weights is "lora_ga"', peft.LoraConfig, {}, {"init_lora_weights": "lora_ga"}),
     ("trainable_token_indices", peft.LoraConfig, {"trainable_token_indices": [1, 2]}, {}),
     ("target_parameters", peft.LoraConfig, {}, {"target_parameters": ["experts.down"]}),
-    ("layer_replication", peft.LoraConfig, {}, {"layer_replication": [[0, 2], [1, 2]]}),
+    ("layer_replication is set", peft.LoraConfig, {}, {"layer_replication": [[0, 2], [1, 2]]}),
     ("alora_invocation_tokens", peft.LoraConfig, {}, {"alora_invocation_tokens": [3]}),
     ("use_qalora is true", peft.LoraConfig, {}, {"use_qalora": True}),
     ("use_bdlora", peft.LoraConfig, {}, {"use_bdlora": {"nblocks": 2}}),

@@ -58,6 +58,8 @@ CASES = [
     ("float16", transformers.LlamaConfig, {}, dict(target_modules=["gate_proj"])),
     ("embedded", transformers.LlamaConfig, dict(num_hidden_layers=1),
      dict(target_modules=["embed_tokens", "v_proj"], lora_alpha=4, use_rslora=True)),
+    ("replicated", transformers.LlamaConfig, {},
+     dict(target_modules=["q_proj", "down_proj"], layer_replication=[(0, 2), (1, 2), (0, 1)])),
 ]
 
 

@@ -198,7 +198,10 @@ TEST_CASE("options that are not built here are refused by name") {
        {"use_bdlora", "arrow_config", "kasa_config", "velora_config", "monteclora_config"})
     refused(message("\"", key, "\": {}"), message(key, " is {}"));
   refused(R"("alora_invocation_tokens": [1, 2])", "alora_invocation_tokens is [1,2]");
-  refused(R"("layer_replication": [[0, 4], [2, 5]])", "layer_replication is [[0,4],[2,5]]");
+  CHECK(parse(R"("layer_replication": [[0, 4], [2, 5]])").layer_replication ==
+        std::vector<std::pair<Index, Index>>{{0, 4}, {2, 5}});
+  for (const char* ranges : {"[[0]]", "[[0, 1, 2]]", "[[2, 1]]", "[[-1, 1]]", "[1, 2]", "\"x\""})
+    refused(message("\"layer_replication\": ", ranges), "expected a list of pairs [begin, end]");
   refused(R"("target_parameters": ["experts.w1"])", "target_parameters is [\"experts.w1\"]");
   refused(R"("target_parameters": "w1")", "target_parameters is \"w1\"");
   refused(R"("trainable_token_indices": [0])", "trainable_token_indices is [0]");

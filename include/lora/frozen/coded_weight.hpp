@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -29,8 +30,8 @@ class CodedWeight {
  public:
   using Scalar = T;
 
-  [[nodiscard]] Index out_features() const { return codes_.rows(); }
-  [[nodiscard]] Index in_features() const { return codes_.columns(); }
+  [[nodiscard]] Index out_features() const { return codes_->rows(); }
+  [[nodiscard]] Index in_features() const { return codes_->columns(); }
 
   /// Adds x W^T to y: x (N, in), y (N, out).
   void add_product(ConstMatrixRef<T> x, MatrixRef<T> y) const {
@@ -49,17 +50,17 @@ class CodedWeight {
   }
 
   /// Returns W^T (in, out) as the right side of products.
-  [[nodiscard]] CodedPanels<T, Codes> panels() const { return {&codes_}; }
+  [[nodiscard]] CodedPanels<T, Codes> panels() const { return {codes_.get()}; }
 
   /// Returns W (out, in) as the right side of products.
-  [[nodiscard]] TransposedCodedPanels<T, Codes> transposed_panels() const { return {&codes_}; }
+  [[nodiscard]] TransposedCodedPanels<T, Codes> transposed_panels() const { return {codes_.get()}; }
 
   /// Copies row `output` of W to `to`, `in` numbers: an embedding that a head is tied to.
   void copy_row(Index output, T* to) const {
     const Index runs = kernels::runs_of(in_features());
     Scratch scratch;
     T* const row = scratch.take<T>(runs * kernels::run_length);
-    codes_.visit([&](const auto& rows) { kernels::decode_runs(rows, output, 0, runs, row); });
+    codes_->visit([&](const auto& rows) { kernels::decode_runs(rows, output, 0, runs, row); });
     std::copy_n(row, in_features(), to);
   }
 
@@ -71,13 +72,13 @@ class CodedWeight {
   }
 
   /// Returns the bytes of codes and scales that this object owns.
-  [[nodiscard]] std::size_t bytes() const { return codes_.bytes(); }
+  [[nodiscard]] std::size_t bytes() const { return codes_->bytes(); }
 
   /// Returns the codes.
-  [[nodiscard]] const Codes& codes() const { return codes_; }
+  [[nodiscard]] const Codes& codes() const { return *codes_; }
 
  protected:
-  explicit CodedWeight(Codes codes) : codes_(std::move(codes)) {}
+  explicit CodedWeight(Codes codes) : codes_(std::make_shared<const Codes>(std::move(codes))) {}
   ~CodedWeight() = default;
   CodedWeight(const CodedWeight&) = default;
   CodedWeight(CodedWeight&&) noexcept = default;
@@ -126,7 +127,7 @@ class CodedWeight {
     const float* const left = in_bands(x, padded, scratch);
     constexpr Index outputs = 64;
     const Index tasks = (out_features() + outputs - 1) / outputs;
-    codes_.visit([&](const auto& rows) {
+    codes_->visit([&](const auto& rows) {
       parallel_for(tasks, threads_for(tasks, work(n)), [&](Index task) {
         const Index begin = task * outputs, end = std::min(begin + outputs, out_features());
         float sums[band * outputs];
@@ -150,7 +151,7 @@ class CodedWeight {
     // A band of sums stays in the first-level cache, and rows are read some cache lines at a time.
     constexpr Index part = 32;
     const Index tasks = (runs + part - 1) / part;
-    codes_.visit([&](const auto& rows) {
+    codes_->visit([&](const auto& rows) {
       parallel_for(tasks, threads_for(tasks, work(n)), [&](Index task) {
         const Index begin = task * part, end = std::min(begin + part, runs);
         const Index length = (end - begin) * kernels::run_length;
@@ -169,7 +170,7 @@ class CodedWeight {
     });
   }
 
-  Codes codes_;
+  std::shared_ptr<const Codes> codes_;  // which copies share
 };
 
 }  // namespace lora

@@ -10,6 +10,7 @@
 #include "lora/core/matrix.hpp"
 #include "lora/core/packets.hpp"
 #include "lora/core/parallel.hpp"
+#include "lora/core/shared_until_written.hpp"
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/frozen/half_panels.hpp"
 #include "lora/kernels/panel_product.hpp"
@@ -37,13 +38,15 @@ class HalfWeight {
   explicit HalfWeight(ConstMatrixRef<T> weight)
       : out_(weight.rows()),
         in_(weight.cols()),
-        bits_(static_cast<std::size_t>(kernels::round_up(out_, Simd<T>::width) * in_)) {
+        bits_(std::vector<std::uint16_t>(
+            static_cast<std::size_t>(kernels::round_up(out_, Simd<T>::width) * in_))) {
     constexpr Index columns = PackedPanels<T>::columns;
     const Index count = (out_ + columns - 1) / columns;
     const double work = 16 * static_cast<double>(out_) * static_cast<double>(in_);
+    std::uint16_t* const memory = bits_.own().data();
     parallel_for(count, threads_for(count, work), [&](Index panel) {
       const Index first = panel * columns, width = places().width_at(first);
-      std::uint16_t* to = bits_.data() + first * in_;
+      std::uint16_t* to = memory + first * in_;
       for (Index i = 0; i < in_; ++i)
         for (Index o = first; o < std::min(first + columns, out_); ++o)
           to[i * width + (o - first)] = narrow(weight(o, i), o, i);
@@ -59,7 +62,7 @@ class HalfWeight {
     if (x.rows() == 1) return add_row_product(x.data(), y.data());
     if (!HalfPanels<T, Format>::pays(x.rows()))
       return kernels::add_few_rows_product<T>(
-          x, bits_.data(), [](const std::uint16_t* at) __attribute__((always_inline)) {
+          x, bits_->data(), [](const std::uint16_t* at) __attribute__((always_inline)) {
             return kernels::widen_packet<T, Format>(at);
           },
           y);
@@ -71,7 +74,7 @@ class HalfWeight {
     if (dy.rows() == 0 || out_ == 0 || in_ == 0) return;
     if (!TransposedHalfPanels<T, Format>::pays(dy.rows()))
       return kernels::add_transposed_rows_product<T>(
-          dy, in_, bits_.data(), [](const std::uint16_t* at) __attribute__((always_inline)) {
+          dy, in_, bits_->data(), [](const std::uint16_t* at) __attribute__((always_inline)) {
             return kernels::widen_packet<T, Format>(at);
           },
           dx);
@@ -79,7 +82,7 @@ class HalfWeight {
   }
 
   /// Returns W^T (in, out) as the right side of products.
-  [[nodiscard]] HalfPanels<T, Format> panels() const { return {places(), bits_.data()}; }
+  [[nodiscard]] HalfPanels<T, Format> panels() const { return {places(), bits_->data()}; }
 
   /// Returns W (out, in) as the right side of products.
   [[nodiscard]] TransposedHalfPanels<T, Format> transposed_panels() const { return {panels()}; }
@@ -102,7 +105,7 @@ class HalfWeight {
   }
 
   /// Returns the bytes of the packed W.
-  [[nodiscard]] std::size_t bytes() const { return bits_.size() * sizeof(std::uint16_t); }
+  [[nodiscard]] std::size_t bytes() const { return bits_->size() * sizeof(std::uint16_t); }
 
  private:
   [[nodiscard]] PackedPanels<T> places() const { return {nullptr, out_, in_}; }
@@ -165,7 +168,7 @@ class HalfWeight {
 
   Index out_;
   Index in_;
-  std::vector<std::uint16_t> bits_;
+  SharedUntilWritten<std::vector<std::uint16_t>> bits_;
 };
 
 }  // namespace lora

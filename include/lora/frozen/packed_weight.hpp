@@ -8,6 +8,7 @@
 #include "lora/core/packets.hpp"
 #include "lora/core/parallel.hpp"
 #include "lora/core/scratch.hpp"
+#include "lora/core/shared_until_written.hpp"
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/frozen/packed_panels.hpp"
 #include "lora/kernels/few_rows_product.hpp"
@@ -33,7 +34,7 @@ class PackedWeight {
 
   /// Packs a copy of `weight` (out, in).
   explicit PackedWeight(ConstMatrixRef<T> weight)
-      : out_(weight.rows()), in_(weight.cols()), panels_(packed_size()) {
+      : out_(weight.rows()), in_(weight.cols()), panels_(Vector<T>(packed_size())) {
     assign(weight);
   }
 
@@ -46,7 +47,7 @@ class PackedWeight {
     if (x.rows() == 1) return add_row_product(x.data(), y);
     if (!PackedPanels<T>::pays(x.rows()))
       return kernels::add_few_rows_product<T>(
-          x, panels_.data(), [](const T* at) __attribute__((always_inline)) {
+          x, panels_->data(), [](const T* at) __attribute__((always_inline)) {
             return Eigen::internal::ploadu<Packet<T>>(at);
           },
           y);
@@ -58,7 +59,7 @@ class PackedWeight {
     if (dy.rows() == 0 || out_ == 0 || in_ == 0) return;
     if (!TransposedPackedPanels<T>::pays(dy.rows()))
       return kernels::add_transposed_rows_product<T>(
-          dy, in_, panels_.data(), [](const T* at) __attribute__((always_inline)) {
+          dy, in_, panels_->data(), [](const T* at) __attribute__((always_inline)) {
             return Eigen::internal::ploadu<Packet<T>>(at);
           },
           dx);
@@ -66,11 +67,11 @@ class PackedWeight {
   }
 
   /// Returns W^T (in, out) as the right side of products.
-  [[nodiscard]] PackedPanels<T> panels() const { return {panels_.data(), out_, in_}; }
+  [[nodiscard]] PackedPanels<T> panels() const { return {panels_->data(), out_, in_}; }
 
   /// Returns W (out, in) as the right side of products.
   [[nodiscard]] TransposedPackedPanels<T> transposed_panels() const {
-    return {panels_.data(), out_, in_};
+    return {panels_->data(), out_, in_};
   }
 
   /// Copies row `output` of W to `to`, `in` numbers: an embedding that a head is tied to.
@@ -88,7 +89,7 @@ class PackedWeight {
 
   /// Returns the bytes of the packed W.
   [[nodiscard]] std::size_t bytes() const {
-    return static_cast<std::size_t>(panels_.size()) * sizeof(T);
+    return static_cast<std::size_t>(panels_->size()) * sizeof(T);
   }
 
   [[nodiscard]] bool writable() const { return true; }
@@ -102,10 +103,11 @@ class PackedWeight {
     const auto left = kernels::pack_left<T>(kernels::MatrixRows<T>::transposed(a),
                                             scratch.take<T>(kernels::packed_left_size(in_, rank)));
     const auto columns = kernels::columns_of(b.data(), b.outerStride(), false);
+    T* const memory = panels_.own().data();
     for_each_panel([&](Index column, Index count) {
       const kernels::PanelTasks<T> one(in_, count);
       const Index wide = panels().width_at(column);
-      MatrixRef<T> panel(panels_.data() + column * in_, in_, count, wide);
+      MatrixRef<T> panel(memory + column * in_, in_, count, wide);
       const kernels::Product<T, kernels::MatrixPanels<T>> product{
           left, {columns.from(column, 0)}, scale};
       for (Index task = 0; task < one.count; ++task)
@@ -115,10 +117,11 @@ class PackedWeight {
 
   /// Overwrites W with `weight` (out, in).
   void assign(ConstMatrixRef<T> weight) {
+    T* const memory = panels_.own().data();
     for_each_panel([&](Index column, Index count) {
       const kernels::Strips<T> strips{weight.data() + column * weight.outerStride(),
                                       weight.outerStride(), 1};
-      kernels::pack_panel(strips, count, in_, panels_.data() + column * in_);
+      kernels::pack_panel(strips, count, in_, memory + column * in_);
     });
   }
 
@@ -170,7 +173,7 @@ class PackedWeight {
 
   Index out_;
   Index in_;
-  Vector<T> panels_;
+  SharedUntilWritten<Vector<T>> panels_;
 };
 
 }  // namespace lora

@@ -28,6 +28,9 @@ struct AdapterLoadOptions {
   /// Lets a layer that target_modules selects be absent from the file, as PEFT does with a warning.
   /// Its adapter must still be new, and stays so.
   bool may_lack_layers = false;
+  /// The layer_replication that the layers were made by: a file of another is refused, whose names
+  /// could be those of other layers.
+  std::vector<std::pair<Index, Index>> layer_replication = {};
   bool allow_not_finite = false;  ///< loads NaN and infinity, which are refused otherwise
 };
 
@@ -41,7 +44,12 @@ class AdapterLoader {
       : options_(options),
         config_(read_peft_config(directory)),
         rules_(config_),
-        weights_(directory) {}
+        weights_(directory) {
+    if (config_.layer_replication != options.layer_replication)
+      throw FileError(message(weights_.path().string(),
+                              ": layer_replication of adapter_config.json is not that of the "
+                              "layers: build the model with it as its tuning"));
+  }
 
   struct Adapter {
     LoRAConfig config;

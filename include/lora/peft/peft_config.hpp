@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -46,6 +47,9 @@ struct PeftConfig {
   InitLoraWeights init_lora_weights = true;  ///< how the factors started
   ModuleNames target_modules = {};           ///< the modules that are adapted, or "all-linear"
   ModuleNames exclude_modules = {};          ///< those of them that are not
+  /// Ranges of the model's layers, [begin, end), that are the layers of the model that is adapted,
+  /// one range after the other: [[0, 4], [2, 5]] are 0, 1, 2, 3, 2, 3, 4. Empty: all as they are.
+  std::vector<std::pair<Index, Index>> layer_replication = {};
   std::vector<Index> layers_to_transform = {};    ///< only in these layers; empty: in all
   std::vector<std::string> layers_pattern = {};   ///< names of lists of layers; empty: any
   std::vector<std::string> modules_to_save = {};  ///< modules that are trained and stored whole

@@ -77,6 +77,7 @@ class PeftConfigParser {
     config.target_modules = module_names("target_modules");
     config.exclude_modules = module_names("exclude_modules");
     read_layers(config);
+    read_replication(config);
     config.modules_to_save = strings("modules_to_save", take("modules_to_save", nullptr));
     require_patterns("modules_to_save", config.modules_to_save);
     const io::Json task = take("task_type", nullptr);
@@ -242,6 +243,23 @@ class PeftConfigParser {
         fail("layers_pattern " + in_quotes(pattern) + " has a |: write a list of names instead");
   }
 
+  void read_replication(PeftConfig& config) {
+    const io::Json ranges = take("layer_replication", nullptr);
+    if (ranges.is_null() || ranges == false) return;
+    const char* expected = "a list of pairs [begin, end] of layers, 0 <= begin <= end";
+    if (!ranges.is_array()) fail("layer_replication", ranges, expected);
+    const auto is_layer = [](const io::Json& value) {
+      return value.is_number_unsigned() &&
+             value.get<std::uint64_t>() <= static_cast<std::uint64_t>(peft_rank_limit);
+    };
+    for (const io::Json& range : ranges) {
+      if (!range.is_array() || range.size() != 2 || !is_layer(range[0]) || !is_layer(range[1]) ||
+          range[0].get<Index>() > range[1].get<Index>())
+        fail("layer_replication", ranges, expected);
+      config.layer_replication.emplace_back(range[0].get<Index>(), range[1].get<Index>());
+    }
+  }
+
   // Those that leave the base weights as they are, and those whose changed base can be made again.
   InitLoraWeights initialisation() {
     const io::Json value = take("init_lora_weights", true);
@@ -269,8 +287,8 @@ class PeftConfigParser {
       if (found != keys_.end() && !found->is_null() && *found != false)
         fail(key, *found, "null or false: this is not built here");
     }
-    for (const char* key : {"alora_invocation_tokens", "layer_replication", "target_parameters",
-                            "trainable_token_indices"}) {
+    for (const char* key :
+         {"alora_invocation_tokens", "target_parameters", "trainable_token_indices"}) {
       const auto found = keys_.find(key);
       if (found != keys_.end() && !found->empty() && *found != false)
         fail(key, *found, "null or nothing: this is not built here");

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -50,6 +51,15 @@ struct PeftConfigWriter {
   template <class Value>
   [[nodiscard]] static std::string list_or_null(const std::vector<Value>& values) {
     return values.empty() ? "null" : list(values);
+  }
+
+  /// Returns null for no ranges.
+  [[nodiscard]] static std::string ranges(const std::vector<std::pair<Index, Index>>& ranges) {
+    std::vector<std::string> elements;
+    elements.reserve(ranges.size());
+    for (const auto& [begin, end] : ranges)
+      elements.push_back(io::json_array({std::to_string(begin), std::to_string(end)}, 2));
+    return elements.empty() ? "null" : io::json_array(elements, 1);
   }
 
   [[nodiscard]] static std::string names(const ModuleNames& names) {
@@ -131,6 +141,7 @@ struct PeftConfigWriter {
                                     ? Write::list_or_null(config.layers_to_transform)
                                     : Write::list(config.layers_to_transform);
   keys["layers_pattern"] = Write::list_or_null(config.layers_pattern);
+  keys["layer_replication"] = Write::ranges(config.layer_replication);
   keys["modules_to_save"] = Write::list_or_null(config.modules_to_save);
   keys["task_type"] = Write::text_or_null(config.task_type);
   keys["base_model_name_or_path"] = Write::text_or_null(config.base_model_name_or_path);

@@ -148,3 +148,10 @@ TEST_CASE("a Conv1D is adapted, trained as a whole, but not stored so beside ada
       [&] { TuningPlan(peft::PeftConfig{.modules_to_save = {"c_proj"}}, outline); },
       "modules_to_save stores \"attn.c_proj\" whole, which is not built for a Conv1D");
 }
+
+TEST_CASE("what is not built for a family of models is refused by its name") {
+  const auto refused = [](const peft::PeftConfig& config, const char* what) {
+    check_throws<ConfigError>([&] { TuningPlan(config, two_blocks()); }, what);
+  };
+  refused({.layer_replication = {{0, 1}}}, "layer_replication is set, which is not built");
+}

@@ -12,7 +12,10 @@
 #include "models/llama/golden_llama.hpp"
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"
+#include "support/temporary_directory.hpp"
+#include "support/throws.hpp"
 #include "support/tolerance.hpp"
+#include "support/whole_file.hpp"
 
 using namespace lora;
 using namespace lora::models;
@@ -21,8 +24,8 @@ using namespace lora::test;
 namespace {
 
 const std::vector<std::string> llama_cases{
-    "llama",   "biases", "head_dim", "linear",     "dynamic",  "llama3",  "yarn",    "tied",
-    "mistral", "qwen2",  "qwen3",    "saved_head", "bfloat16", "float16", "embedded"};
+    "llama",   "biases", "head_dim", "linear",     "dynamic",  "llama3",  "yarn",     "tied",
+    "mistral", "qwen2",  "qwen3",    "saved_head", "bfloat16", "float16", "embedded", "replicated"};
 
 template <class T = float, class Frozen = PackedWeight<T>>
 LlamaModel<T, Frozen> adapted_llama(const std::string& name, bool recompute = false) {
@@ -89,6 +92,11 @@ TEST_CASE("a decoder's gradients agree with finite differences, of weights and e
     LlamaModel<double> model(llama_data(name), {.tuning = FullTuning{}});
     check_slopes(model, GoldenLlama(name));
   }
+  for (const std::string name : {"replicated"}) {
+    CAPTURE(name);
+    LlamaModel<double> model = adapted_llama<double>(name);
+    check_slopes(model, GoldenLlama(name));
+  }
 }
 
 TEST_CASE("tied weights train as one under full fine-tuning, and part for modules_to_save") {
@@ -130,6 +138,55 @@ TEST_CASE("merging a head that is tied leaves the embeddings as they are") {
   model.logits(golden.batch, merged_logits);
   CHECK(same_bits(hidden, merged_hidden));
   CHECK(largest_difference(logits, merged_logits) < 1e-4);
+}
+
+TEST_CASE(
+    "replicated layers have one frozen weight and an adapter each, also merged and in files") {
+  LlamaModel<float> model = adapted_llama("replicated");
+  CHECK(model.config().num_hidden_layers == 4);
+  const auto memory = [&](const std::string& name) {
+    const float* at = nullptr;
+    model.for_each_adapted([&](auto& layer) {
+      if constexpr (requires { layer.weight().panels().at(0, 0); })
+        if (layer.name() == name) at = layer.weight().panels().at(0, 0);
+    });
+    REQUIRE(at != nullptr);
+    return at;
+  };
+  const std::string end = ".self_attn.q_proj";
+  CHECK(memory("model.layers.1" + end) == memory("model.layers.2" + end));
+  CHECK(memory("model.layers.0" + end) == memory("model.layers.3" + end));
+  CHECK(memory("model.layers.0" + end) != memory("model.layers.1" + end));
+
+  const GoldenLlama golden("replicated");
+  Matrix<float> logits, other;
+  model.logits(golden.batch, logits);
+  const TemporaryDirectory directory;
+  model.save_adapter(directory.path());
+  CHECK(read_whole(directory / "adapter_config.json") ==
+        read_whole(llama_data("replicated") / "adapter" / "adapter_config.json"));
+  // Each merges into memory of its own, where PEFT refuses.
+  model.merge_adapters();
+  CHECK(memory("model.layers.1" + end) != memory("model.layers.2" + end));
+  model.logits(golden.batch, other);
+  CHECK(largest_difference(logits, other) < 1e-4);
+  model.unmerge_adapters();
+  model.logits(golden.batch, other);
+  CHECK(same_bits(logits, other));
+
+  // What is not those layers' is refused.
+  LlamaModel<float> plain = adapted_llama("llama");
+  check_throws<FileError>([&] { plain.load_adapter(directory.path()); }, "layer_replication");
+  peft::PeftConfig config = peft::read_peft_config(directory.path());
+  const auto refused = [&](const char* what) {
+    check_throws<ConfigError>(
+        [&] { LlamaModel<float>(llama_data("replicated"), {.tuning = config}); }, what);
+  };
+  config.bias = "lora_only";
+  refused("bias is \"lora_only\"");
+  config.bias = "none";
+  config.layer_replication = {{0, 3}};
+  refused("layer_replication has [0, 3]");
 }
 
 TEST_CASE("texts of a batch do not see each other, and padding on either side changes nothing") {

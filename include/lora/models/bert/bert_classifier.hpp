@@ -236,7 +236,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
       source.require_pooler();
       pooler_.emplace(builder, source);
     }
-    this->release_pages();
+    this->finish_loading();
   }
 
   BertEncoder<T, Frozen> encoder_;

@@ -172,7 +172,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
     const bool frozen = source.plan[source.pooler()].role == ModuleRole::frozen;
     if (!frozen) source.require_pooler();
     if (!frozen || source.has_pooler()) pooler_.emplace(builder, source);
-    this->release_pages();
+    this->finish_loading();
   }
 
   BertEncoder<T, Frozen> encoder_;

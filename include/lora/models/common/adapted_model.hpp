@@ -58,9 +58,10 @@ class AdaptedModel {
   }
 
   /// Merges all adapters into their weights, after which forward costs what the frozen model's
-  /// does; see LoRALinear::merge. Throws StateError, and then nothing is merged. Only for storages
-  /// that hold the sum in T: rounding it to 16 bits or to codes can lose most of a small update.
-  /// LoRALinear::merged_weight gives the sum of a layer over any storage, to be stored or exported.
+  /// does; see LoRALinear::merge. Throws StateError, and then nothing is merged.
+  /// Only for storages that hold the sum in T: rounding it to 16 bits or to codes can lose most of
+  /// a small update. LoRALinear::merged_weight gives the sum of a layer over any storage, to be
+  /// stored or exported.
   template <class M = Model>
   requires MergeableWeight<typename M::FrozenStorage, T>
   void merge_adapters(MergeMode mode = MergeMode::reversible) {
@@ -100,8 +101,11 @@ class AdaptedModel {
   void load_adapter(const std::filesystem::path& directory) {
     const ModelParameters<T> all = listed();
     const auto base = [this](const std::string& name) { return weights_->find(name); };
-    peft::PeftConfig config = peft::load_adapter<T>(
-        directory, all.slots, {.parameters = all.stored, .base = base, .may_lack_layers = true});
+    peft::PeftConfig config = peft::load_adapter<T>(directory, all.slots,
+                                                    {.parameters = all.stored,
+                                                     .base = base,
+                                                     .may_lack_layers = true,
+                                                     .layer_replication = peft_.layer_replication});
     peft::set_default_targets(config, outline_.model_type);
     // Which goes by the modules, whatever the file says.
     if (const auto order = peft_.other.find("fan_in_fan_out"); order != peft_.other.end())
@@ -116,7 +120,11 @@ class AdaptedModel {
         outline_(source.outline),
         peft_(source.plan.peft_config()) {}
 
-  void release_pages() const { weights_->release_pages(); }
+  /// Ends what loading alone needs.
+  void finish_loading() const {
+    weights_->end_sharing();
+    weights_->release_pages();
+  }
 
  private:
   [[nodiscard]] Model& model() { return static_cast<Model&>(*this); }

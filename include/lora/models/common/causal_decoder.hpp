@@ -228,7 +228,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
         positions_(Parts::positions(builder, source.config)),
         stack_(blocks_of(builder, source.config), sizes_.features, below_trains(), recompute),
         norm_(Parts::norm(builder, source.config)) {
-    this->release_pages();
+    this->finish_loading();
   }
 
  private:

@@ -1,10 +1,15 @@
 #pragma once
 
+#include <any>
+#include <charconv>
 #include <concepts>
+#include <cstddef>
 #include <deque>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -43,6 +48,16 @@ class PretrainedWeights {
   void also_known_as(std::string end, std::string older) {
     older_ends_.emplace_back(std::move(end), std::move(older));
   }
+
+  /// Lets block `prefix` + i be block `prefix` + sources[i] of the files. Blocks of one source
+  /// share the memory of what frozen() gives, until one of them is written.
+  void replicate(std::string prefix, std::vector<Index> sources) {
+    block_prefix_ = std::move(prefix);
+    sources_ = std::move(sources);
+  }
+
+  /// Forgets what frozen() gave: who has it shares it with the others alone.
+  void end_sharing() { shared_.clear(); }
 
   /// Returns the directory of the safetensors, or the GGUF file.
   [[nodiscard]] const std::filesystem::path& path() const { return files_.path(); }
@@ -114,6 +129,22 @@ class PretrainedWeights {
   [[nodiscard]] Frozen frozen(const std::string& name, Index out, Index in,
                               Layout layout = Layout::row_major) {
     layout = stored_layout(name, layout);
+    if (sources_.empty()) return make_frozen<Frozen>(name, out, in, layout);
+    std::any& shared = shared_[stored_name(name)];
+    if (const Frozen* const weight = std::any_cast<Frozen>(&shared);
+        weight != nullptr && weight->out_features() == out && weight->in_features() == in)
+      return *weight;
+    Frozen weight = make_frozen<Frozen>(name, out, in, layout);
+    shared = weight;
+    return weight;
+  }
+
+  /// Gives back the pages of the files that were read; see io::ModelReader.
+  void release_pages() const { files_.release_pages(); }
+
+ private:
+  template <class Frozen>
+  [[nodiscard]] Frozen make_frozen(const std::string& name, Index out, Index in, Layout layout) {
     if constexpr (std::is_same_v<Frozen, MappedWeight<T>>) {
       const bool by_column = layout == Layout::column_major;
       const ConstMatrixRef<T> stored = by_column ? matrix(name, in, out) : matrix(name, out, in);
@@ -122,7 +153,7 @@ class PretrainedWeights {
       const std::string stored =
           checked(name, layout == Layout::column_major ? io::Shape{in, out} : io::Shape{out, in});
       try {
-        auto weight = make_frozen<Frozen>(stored, out, in, layout);
+        auto weight = make_stored<Frozen>(stored, out, in, layout);
         // So that a model and its file never stand in memory together.
         if (weight.bytes() > (1U << 20)) files_.release_pages();
         return weight;
@@ -133,10 +164,6 @@ class PretrainedWeights {
     }
   }
 
-  /// Gives back the pages of the files that were read; see io::ModelReader.
-  void release_pages() const { files_.release_pages(); }
-
- private:
   template <class Frozen>
   static constexpr bool is_four_bit =
       std::is_same_v<Frozen, NF4Weight<T>> || std::is_same_v<Frozen, FP4Weight<T>>;
@@ -148,7 +175,7 @@ class PretrainedWeights {
   }
 
   template <class Frozen>
-  Frozen make_frozen(const std::string& stored, Index out, Index in, Layout layout) {
+  Frozen make_stored(const std::string& stored, Index out, Index in, Layout layout) {
     if constexpr (std::is_same_v<Frozen, BlockWeight<T>>) {
       return block_weight(stored, out, in, layout);
     } else {
@@ -188,13 +215,24 @@ class PretrainedWeights {
     return files_.template read<T>(stored);
   }
 
-  [[nodiscard]] std::string stored_name(std::string_view name) const {
-    std::string stored = with_prefix(std::string(name));
+  // Returns the name in the files of a tensor of a block that is another there.
+  [[nodiscard]] std::string source_name(std::string_view name) const {
+    if (sources_.empty() || !name.starts_with(block_prefix_)) return std::string(name);
+    const std::string_view rest = name.substr(block_prefix_.size());
+    std::size_t block = 0;
+    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), block);
+    if (error != std::errc() || block >= sources_.size()) return std::string(name);
+    return block_prefix_ + std::to_string(sources_[block]) +
+           std::string(end, rest.data() + rest.size());
+  }
+
+  [[nodiscard]] std::string stored_name(std::string_view given) const {
+    const std::string name = source_name(given);
+    std::string stored = with_prefix(name);
     if (files_.contains(stored)) return stored;
     for (const auto& [end, older] : older_ends_) {
       if (!name.ends_with(end)) continue;
-      std::string other =
-          with_prefix(std::string(name.substr(0, name.size() - end.size())) + older);
+      std::string other = with_prefix(name.substr(0, name.size() - end.size()) + older);
       if (files_.contains(other)) return other;
     }
     return stored;
@@ -217,6 +255,9 @@ class PretrainedWeights {
 
   WeightFiles files_;
   std::string from_, to_;
+  std::string block_prefix_;
+  std::vector<Index> sources_;              // of each block; empty: itself
+  std::map<std::string, std::any> shared_;  // weights of blocks, by the name in the files
   std::vector<std::pair<std::string, std::string>> older_ends_;
   std::deque<Matrix<T>> copies_;  // which stay where they are
 };

@@ -99,6 +99,13 @@ class TuningPlan {
   }
 
   void plan(const peft::PeftConfig& config, const ModelOutline& outline) {
+    if (!config.layer_replication.empty() && !outline.replicates_layers)
+      throw ConfigError(message("layer_replication is set, which is not built for a ",
+                                outline.model_type, ", only for models of Llama's family"));
+    if (!config.layer_replication.empty() && config.bias != "none")
+      throw ConfigError(message("layer_replication is set and bias is \"", config.bias,
+                                "\", expected \"none\": layers that are one in the files share "
+                                "their biases"));
     peft_ = config;
     peft::set_default_targets(peft_, outline.model_type);
     // PEFT's "all-linear" leaves out the output embedding of a language model; the head of a task

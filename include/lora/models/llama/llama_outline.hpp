@@ -11,8 +11,10 @@ namespace lora::models {
 /// Outlines a causal language model of Llama's family.
 [[nodiscard]] inline ModelOutline llama_outline(const LlamaConfig& config) {
   using Kind = peft::ModuleKind;
-  ModelOutline outline{
-      .model_type = config.model_type, .top = "model.norm", .output_embedding = "lm_head"};
+  ModelOutline outline{.model_type = config.model_type,
+                       .top = "model.norm",
+                       .output_embedding = "lm_head",
+                       .replicates_layers = true};
   const auto add = [&](const std::string& name, Kind kind = Kind::no_layer) {
     outline.modules.push_back({name, kind});
   };

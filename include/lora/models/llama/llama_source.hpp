@@ -2,12 +2,15 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lora/core/number_checks.hpp"
 #include "lora/models/common/language_ends.hpp"
 #include "lora/models/common/model_source.hpp"
+#include "lora/models/common/replicated_layers.hpp"
 #include "lora/models/llama/llama_config.hpp"
 #include "lora/models/llama/llama_gguf.hpp"
 #include "lora/models/llama/llama_options.hpp"
@@ -58,7 +61,28 @@ struct LlamaSource : ModelSource<T, LlamaConfig> {
       : LlamaSource(files, with_options(files.config, options), options) {}
 
   LlamaSource(const Files& files, const LlamaConfig& with, const LlamaOptions& options)
-      : ModelSource<T, LlamaConfig>(files.weights, with, llama_outline(with), options.tuning) {}
+      : LlamaSource(files, with,
+                    replicated_layers(options.tuning, with.num_hidden_layers, "LlamaModel"),
+                    options) {}
+
+  LlamaSource(const Files& files, const LlamaConfig& with, const std::vector<Index>& sources,
+              const LlamaOptions& options)
+      : LlamaSource(files, with_layers(with, sources), options.tuning) {
+    if (!sources.empty()) this->weights->replicate("model.layers.", sources);
+  }
+
+  LlamaSource(const Files& files, const LlamaConfig& with, const Tuning& tuning)
+      : ModelSource<T, LlamaConfig>(files.weights, with, llama_outline(with), tuning) {}
+
+  static LlamaConfig with_layers(LlamaConfig config, const std::vector<Index>& sources) {
+    if (sources.empty()) return config;
+    std::vector<std::optional<Index>> windows;
+    if (!config.windows.empty())
+      for (const Index source : sources) windows.push_back(config.window(source));
+    config.windows = std::move(windows);
+    config.num_hidden_layers = static_cast<Index>(sources.size());
+    return config;
+  }
 
   static LlamaConfig with_options(LlamaConfig config, const LlamaOptions& options) {
     if (options.attention_dropout) {

@@ -159,7 +159,7 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
     for (std::size_t i = blocks_.size(); i-- > 0;)
       if (trains(blocks_[i])) first_ = i + 1;
     if (trains(stem_)) first_ = 0;
-    this->release_pages();
+    this->finish_loading();
   }
 
   static std::vector<ResNetBlock<T, Frozen>> make_blocks(ModelBuilder<T>& builder,
