@@ -173,6 +173,8 @@ class Header:
         if match:
             return match[1]
         words = []
+        while re.match(r" *(template <|requires )", self.original[line - 1]):
+            line -= 1
         for above in reversed(self.original[:line]):
             match = re.match(r"^ *// (.+)$", above)
             if not match:
