@@ -10,7 +10,7 @@ line for line,
 - each header has a brief, the first sentence of its first comment, so that it is listed with it;
 - what has no comment of its own takes the one beside it (`Index rows;  // of x`), the words of
   vocabulary.txt for its name, or the comment of the function directly above it, whose overload or
-  sibling it then is. What is left undocumented fails the build, in Doxygen's second run.
+  sibling it then is. What is left undocumented fails the build.
 """
 
 import itertools
@@ -151,7 +151,7 @@ def name_of(kind: str, what: str) -> tuple[str, str]:
 def undocumented(doxygen: str, doxyfile: pathlib.Path, log: pathlib.Path) -> list[tuple]:
     """Returns what Doxygen finds undocumented: file, line, kind and what it says of the name."""
     settings = doxyfile.read_text("utf-8") + (
-        f"\nGENERATE_HTML = NO\nWARN_AS_ERROR = NO\nWARN_LOGFILE = {log}\n"
+        f"\nGENERATE_HTML = NO\nHIDE_UNDOC_CLASSES = NO\nWARN_AS_ERROR = NO\nWARN_LOGFILE = {log}\n"
     )
     subprocess.run([doxygen, "-"], input=settings, text=True, check=True, stderr=subprocess.DEVNULL)
     matches = (UNDOCUMENTED.match(line) for line in log.read_text("utf-8").splitlines())
@@ -259,7 +259,7 @@ def main() -> int:
         (out / "guides" / (order + path.name)).write_text(text, "utf-8")
 
     vocabulary = Vocabulary(project / "cmake/docs/vocabulary.txt")
-    headers = {}
+    headers, missing = {}, []
     log = out / "undocumented.log"
     for file, line, kind, what in undocumented(doxygen, out / "Doxyfile", log):
         header = headers.setdefault(file, Header(pathlib.Path(file)))
@@ -267,9 +267,13 @@ def main() -> int:
         text = header.beside(line - 1) or vocabulary.text(owner, name) or header.above(line - 1)
         if text is not None:
             header.document(line - 1, name, text)
+        else:
+            at = project / "include" / pathlib.Path(file).relative_to(include)
+            missing.append(f"{at}:{line}: {what} is not documented")
     for header in headers.values():
         header.write()
-    return 0
+    print("\n".join(missing), end="\n" if missing else "")
+    return 1 if missing else 0
 
 
 if __name__ == "__main__":
