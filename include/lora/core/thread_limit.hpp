@@ -37,7 +37,9 @@ class ThreadLimit {
   }
 
  private:
-  [[maybe_unused]] int before_ = 1;
+#ifdef _OPENMP
+  int before_ = 1;
+#endif
 };
 
 }  // namespace lora
