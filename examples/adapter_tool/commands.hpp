@@ -12,17 +12,14 @@
 #include <vector>
 
 #include "../support/table.hpp"
+#include "convert.hpp"
+#include "file_type.hpp"
 #include "inspect.hpp"
 #include "options.hpp"
 
 namespace adaptertool {
 
 namespace detail {
-
-[[nodiscard]] inline lora::io::DType dtype_of(const Options& options) {
-  if (options.dtype == "F16") return lora::io::DType::F16;
-  return options.dtype == "BF16" ? lora::io::DType::BF16 : lora::io::DType::F32;
-}
 
 // A line that is written over itself, for a terminal or a log that nobody minds.
 [[nodiscard]] inline auto progress_on(std::ostream& out) {
@@ -46,7 +43,9 @@ void print_errors(const Reports& reports, std::ostream& out) {
 
 /// Prints what an adapter is. Returns true.
 inline bool run_inspect(const Options& options, std::ostream& out) {
-  print(inspect(options.adapters.at(0)), options.all, out);
+  const std::filesystem::path adapter = options.adapters.at(0);
+  print(lora::io::is_gguf(adapter) ? inspect(read_gguf_values(adapter)) : inspect(adapter),
+        options.all, out);
   return true;
 }
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../support/table.hpp"
@@ -65,10 +66,9 @@ namespace detail {
 
 }  // namespace detail
 
-/// Reads an adapter and examines it. Numbers that are not finite are noted as odd, not an error.
-/// Throws FileError for what cannot be read.
-[[nodiscard]] inline Inspection inspect(const std::filesystem::path& directory) {
-  Inspection found{lora::peft::read_adapter<float>(directory, {.allow_not_finite = true}), {}, {}};
+/// Examines an adapter. Numbers that are not finite are noted as odd, not an error.
+[[nodiscard]] inline Inspection inspect(lora::peft::AdapterValues<float> adapter) {
+  Inspection found{std::move(adapter), {}, {}};
   std::vector<double> norms;
   for (const auto& [name, factors] : found.adapter.modules) {
     const ModuleReport report = found.modules[name] = detail::report_of(factors);
@@ -103,6 +103,11 @@ namespace detail {
       found.odd.push_back(lora::message(name, " changes its weight ", report.norm / usual,
                                         " times as much as most modules"));
   return found;
+}
+
+/// Reads an adapter in PEFT's layout and examines it. Throws FileError for what cannot be read.
+[[nodiscard]] inline Inspection inspect(const std::filesystem::path& directory) {
+  return inspect(lora::peft::read_adapter<float>(directory, {.allow_not_finite = true}));
 }
 
 /// Prints the settings, a line for each kind of module or, with `all`, each module, and what is

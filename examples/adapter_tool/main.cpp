@@ -4,6 +4,7 @@
 //     adapter_tool combine french code --weights 1,0.5 --out both
 //     adapter_tool extract --base base --tuned tuned --rank 16 --out difference
 //     adapter_tool merge my-adapter --base base --out merged
+//     adapter_tool convert my-adapter --base base --out my-adapter.gguf
 //
 // Adapters are folders as PEFT writes them, models folders in Hugging Face's layout. What is
 // written appears as a whole or not at all.
@@ -17,14 +18,14 @@
 int main(int argc, char** argv) {
   using namespace adaptertool;
   Options options;
-  CLI::App app{"Looks at LoRA adapters, combines, resizes, extracts and merges them"};
+  CLI::App app{"Looks at LoRA adapters, combines, resizes, extracts, merges and converts them"};
   app.require_subcommand(1);
   app.add_option("--threads", options.threads, "results are the same for any number")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
 
   CLI::App* inspect = app.add_subcommand("inspect", "prints ranks, scales, norms, and what is odd");
-  add_adapter(*inspect, options);
+  add_adapter(*inspect, options, " or a GGUF file");
   inspect->add_flag("--all", options.all, "lists every module");
 
   CLI::App* verify =
@@ -64,12 +65,22 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   add_out(*merge, options, "folder of the new model, which must not be there");
 
+  CLI::App* convert = app.add_subcommand("convert", "turns PEFT's form into llama.cpp's, or back");
+  add_adapter(*convert, options, ", or a GGUF file");
+  convert
+      ->add_option("--base", options.base,
+                   "folder or GGUF file of the base model, a Llama or a GPT-2")
+      ->required();
+  add_out(*convert, options, "GGUF file of the new adapter, or its folder");
+  add_dtype(*convert, options);
+
   CLI11_PARSE(app, argc, argv);
   return examples::run_program("adapter_tool", options.threads, [&] {
     if (inspect->parsed()) return run_inspect(options, std::cout);
     if (verify->parsed()) return run_verify(options, std::cout);
     if (combine->parsed()) return run_combine(options, std::cout);
     if (resize->parsed()) return run_resize(options, std::cout);
+    if (convert->parsed()) return run_convert(options, std::cout);
     if (extract->parsed()) return run_extract(options, std::cout, std::cerr);
     return run_merge(options, std::cout, std::cerr);
   });

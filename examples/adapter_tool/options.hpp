@@ -49,8 +49,10 @@ struct Options {
   [[nodiscard]] lora::RankChoice choice() const { return {rank, energy}; }
 };
 
-inline void add_adapter(CLI::App& app, Options& options) {
-  app.add_option("adapter", options.adapters, "folder in PEFT's layout")->required()->expected(1);
+inline void add_adapter(CLI::App& app, Options& options, const std::string& or_what = {}) {
+  app.add_option("adapter", options.adapters, "folder in PEFT's layout" + or_what)
+      ->required()
+      ->expected(1);
 }
 
 inline void add_out(CLI::App& app, Options& options, const std::string& what) {

@@ -59,6 +59,7 @@
 #include "lora/models/common/routed_head.hpp"
 #include "lora/models/common/safetensors_weights.hpp"
 #include "lora/models/common/save_gguf_adapter.hpp"
+#include "lora/models/common/save_gguf_values.hpp"
 #include "lora/models/common/stored_rows.hpp"
 #include "lora/models/common/tape_routes.hpp"
 #include "lora/models/common/text_routes.hpp"

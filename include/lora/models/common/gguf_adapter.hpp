@@ -11,6 +11,7 @@
 #include "lora/io/gguf/gguf_reader.hpp"
 #include "lora/layers/adapter_tensor.hpp"
 #include "lora/models/common/gguf_adapter_format.hpp"
+#include "lora/peft/adapter_values.hpp"
 #include "lora/peft/peft_config.hpp"
 
 namespace lora::models {
@@ -97,6 +98,18 @@ class GgufAdapter {
       values.push_back(factors.b.template cast<T>());
       layer.replace_adapter(settings.layer_config(layer.name()), std::move(values));
     }
+  }
+
+  /// Returns the adapter without a model, its rows in Hugging Face's order: what
+  /// peft::save_adapter writes for PEFT.
+  [[nodiscard]] peft::AdapterValues<float> values() const {
+    peft::AdapterValues<float> adapter{config(), {}, {}};
+    for (const auto& [module, factors] : factors_)
+      adapter.modules.emplace(
+          module, peft::LoRAFactors<float>{adapter.config.layer_config(module),
+                                           {factors.a, {factors.a.rows(), factors.a.cols()}},
+                                           {factors.b, {factors.b.rows(), factors.b.cols()}}});
+    return adapter;
   }
 
   /// Lists the tensors that llama.cpp passes over too: norms that the adapter changes.

@@ -10,6 +10,39 @@
 
 namespace lora::models {
 
+namespace detail {
+
+// What is written of every adapter, wherever its factors come from.
+class GgufAdapterFile {
+ public:
+  GgufAdapterFile(const GgufAdapterFormat& format, double alpha, io::GgufType type)
+      : alpha_(alpha > 0 ? alpha : 1), type_(type) {
+    writer_.set("general.type", "adapter");
+    writer_.set("general.architecture", format.architecture);
+    writer_.set("adapter.type", "lora");
+    writer_.set("adapter.lora.alpha", static_cast<float>(alpha_));
+  }
+
+  // Adds A (rank, in) and B (out, rank), with what is not alpha / rank of their scale in B.
+  void add(const GgufPlace& place, const LoRAConfig& config, const Matrix<float>& a,
+           const Matrix<double>& b) {
+    const double factor = config.scaling() * static_cast<double>(config.rank) / alpha_;
+    Matrix<float> scaled = (factor * b).template cast<float>();
+    if (place.head_rows > 0) scaled = interleaved(scaled, place.head_rows, false);
+    writer_.add<float>(place.name + ".lora_a", type_, a);
+    writer_.add<float>(place.name + ".lora_b", type_, scaled);
+  }
+
+  void write(const std::filesystem::path& path) { writer_.write(path); }
+
+ private:
+  double alpha_;
+  io::GgufType type_;
+  io::GgufWriter writer_;
+};
+
+}  // namespace detail
+
 /// Saves a model's active LoRA adapters as a GGUF file for llama.cpp, factors as `type`. llama.cpp
 /// knows one alpha and the scale alpha / rank: what the layers scale by otherwise (rsLoRA, patterns
 /// of alpha) is multiplied into B. `Model` is a family's, whose gguf_adapter_format(config) names
@@ -28,19 +61,13 @@ void save_gguf_adapter(const std::filesystem::path& path, Model& model,
   if (layers.empty()) throw StateError("save_gguf_adapter: the model has no LoRA adapters");
   const GgufAdapterFormat format = gguf_adapter_format(model.config());
   const LoRAConfig& first = layers.front().config();
-  const double given = first.alpha.value_or(2 * static_cast<double>(first.rank));
-  const double alpha = given > 0 ? given : 1;
-  io::GgufWriter writer;
-  writer.set("general.type", "adapter");
-  writer.set("general.architecture", format.architecture);
-  writer.set("adapter.type", "lora");
-  writer.set("adapter.lora.alpha", static_cast<float>(alpha));
+  detail::GgufAdapterFile file(format, first.alpha.value_or(2 * static_cast<double>(first.rank)),
+                               type);
   for (const auto& layer : layers) {
     const auto found = format.places.find(layer.name());
     if (found == format.places.end())
       refuse(layer.name() == "lm_head" ? "the head is tied to the embeddings and adapted"
                                        : in_quotes(layer.name()) + " is adapted");
-    const auto& [name, head_rows] = found->second;
     if (layer.config().train_bias || layer.trains_bias())
       refuse("the bias of " + in_quotes(layer.name()) + " trains");
     if (layer.config().use_dora) refuse(in_quotes(layer.name()) + " is adapted with DoRA");
@@ -49,16 +76,10 @@ void save_gguf_adapter(const std::filesystem::path& path, Model& model,
       refuse(message(in_quotes(layer.name()), " began with ", name_of(init),
                      ", so it belongs to a changed weight"));
     const auto tensors = layer.tensors(layer.config());
-    const Matrix<float> a = tensors[0].parameter->value.template cast<float>();
-    const auto rank = static_cast<double>(layer.config().rank);
-    const double factor = layer.config().scaling() * rank / alpha;
-    Matrix<float> b =
-        (factor * tensors[1].parameter->value.template cast<double>()).template cast<float>();
-    if (head_rows > 0) b = interleaved(b, head_rows, false);
-    writer.add<float>(name + ".lora_a", type, a);
-    writer.add<float>(name + ".lora_b", type, b);
+    file.add(found->second, layer.config(), tensors[0].parameter->value.template cast<float>(),
+             tensors[1].parameter->value.template cast<double>());
   }
-  writer.write(path);
+  file.write(path);
 }
 
 }  // namespace lora::models
