@@ -3,7 +3,7 @@
 #include <lora/adapters/adapter_registry.hpp>
 #include <string>
 
-#include "../text_generation/language_model.hpp"
+#include "../text_generation/several_adapters.hpp"
 
 namespace serving {
 
@@ -14,18 +14,9 @@ struct BaseModel {
   lora::AdapterRegistry<float> registry = {};
 
   /// Loads the model, without adapters. Throws lora::FileError and lora::ConfigError.
-  explicit BaseModel(const std::string& path) : language(path, {.tuning = every_layer()}) {
-    language.model.for_each_adapted([&](auto& layer) { registry.manage(layer); });
-    registry.remove(lora::default_adapter);
-  }
-
- private:
-  // A model offers the layers that its tuning adapts.
-  static lora::peft::PeftConfig every_layer() {
-    lora::peft::PeftConfig config{.r = 1};
-    config.target_modules = "all-linear";
-    config.task_type = "CAUSAL_LM";
-    return config;
+  explicit BaseModel(const std::string& path)
+      : language(path, {.tuning = textgen::every_linear_layer()}) {
+    textgen::manage_layers(language.model, registry);
   }
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "load_adapted.hpp"
 #include "train.hpp"
 #include "writer.hpp"
 
@@ -68,7 +69,7 @@ template <class Family>
 void perplexity_command(const Common& common, const TrainOptions& options, std::ostream& out) {
   auto language = load_adapted<Family>(common);
   const Samples samples = read_samples(options.data, language, options.plain, options.max_length);
-  if (common.adapter.empty()) {
+  if (common.adapter.empty() && common.adapters.empty()) {
     out << examples::fixed(perplexity(language.model, samples), 3) << '\n';
     return;
   }

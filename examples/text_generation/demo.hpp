@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "jargon.hpp"
+#include "load_adapted.hpp"
 #include "train.hpp"
 #include "writer.hpp"
 

@@ -18,6 +18,7 @@ using lora::Index;
 struct Common {
   std::string model = {};    ///< a folder in Hugging Face's layout, or a GGUF file
   std::string adapter = {};  ///< a folder in PEFT's layout, or a GGUF file; empty: the base alone
+  std::vector<std::string> adapters = {};  ///< several at once, "path" or "path:weight" each
   std::string weights = "bf16";  ///< how the base is kept: packed, bf16, int8, nf4 or file
   int threads = 1;
 };
@@ -64,8 +65,14 @@ inline void add_common(CLI::App& app, Common& common, bool adapter) {
                  "folder of a Llama, Mistral, Qwen2, Qwen3, SmolLM2 or GPT-2 in Hugging Face's "
                  "layout, or a GGUF file of one")
       ->required();
-  if (adapter)
-    app.add_option("--adapter", common.adapter, "folder in PEFT's layout, or a GGUF file");
+  if (adapter) {
+    auto* one =
+        app.add_option("--adapter", common.adapter, "folder in PEFT's layout, or a GGUF file");
+    app.add_option("--adapters", common.adapters,
+                   "several, whose updates are added: french,code:0.5 counts half of the second")
+        ->delimiter(',')
+        ->excludes(one);
+  }
   app.add_option("--weights", common.weights,
                  "how the base is kept: packed (float32), bf16, int8, nf4, or file, which looks at "
                  "the file's own numbers")

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "examples/serving/tiny_adapters.hpp"
+#include "examples/text_generation/load_adapted.hpp"
 #include "examples/text_generation/tiny_model.hpp"
 #include "examples/text_generation/writer.hpp"
 #include "support/catch.hpp"
