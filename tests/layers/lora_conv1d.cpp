@@ -1,5 +1,7 @@
 #include <lora/layers/lora_conv1d.hpp>
 
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "support/allocations.hpp"
@@ -7,6 +9,7 @@
 #include "support/finite_difference.hpp"
 #include "support/golden.hpp"
 #include "support/random_matrix.hpp"
+#include "support/repeatable.hpp"
 #include "support/throws.hpp"
 #include "support/tolerance.hpp"
 
@@ -111,4 +114,46 @@ TEST_CASE(
   check_throws<ConfigError>(
       [] { LoRAConv1d<float>(random_matrix<float>(4, 6, 1), Window1d{.dilation = 0}); },
       "dilation is 1 x 0");
+}
+
+TEST_CASE("each image or sequence of a mixed batch has the bits that it has alone", "[threads]") {
+  using Layer = LoRAConv1d<float>;
+  Layer layer(random_matrix<float>(20, 18, 1), {.kernel = 3, .padding = 1},
+              Vector<float>(random_matrix<float>(20, 1, 7).col(0)));
+  layer.set_name("conv1");
+  for (const char* name : {"plain", "dora"}) {
+    LoRAAdapter<float> adapter({.rank = 2, .use_dora = std::string(name) == "dora"},
+                               random_matrix<float>(2, 18, 2),
+                               random_matrix<float>(20, 2, static_cast<std::uint64_t>(name[0])));
+    if (adapter.config().use_dora) adapter.set_magnitude(random_matrix<float>(1, 20, 4));
+    layer.add_adapter(name, std::move(adapter));
+  }
+  const std::vector<std::string> names{"dora", "plain", "__base__", "dora", "plain"};
+  const AdapterRoutes routes(names);
+  const SequenceShape in{5, 7};
+  const Matrix<float> x = random_matrix<float>(in.rows(), 6, 3);
+  Matrix<float> y, as_image, alone;
+  check_repeatable<float>([&] { layer.forward(x, in, routes, y); }, y);
+  const LoRAConv2d<float>& of_images = layer;
+  of_images.forward(x, in.as_images(), routes, as_image);
+  CHECK(same_bits(y, as_image));
+  for (const char* name : {"dora", "plain", "__base__"}) {
+    CAPTURE(name);
+    std::string(name) == base_adapter ? layer.unset_adapter() : layer.set_adapter(name);
+    std::vector<Index> rows;
+    for (Index i = 0; i < in.rows(); ++i)
+      if (names[static_cast<std::size_t>(i / in.length)] == name) rows.push_back(i);
+    const Matrix<float> own_x = x(rows, Eigen::all), own_y = y(rows, Eigen::all);
+    layer.forward(own_x, SequenceShape{static_cast<Index>(rows.size()) / in.length, in.length},
+                  alone);
+    CHECK(same_bits(own_y, alone));
+  }
+  check_throws<ShapeError>([&] { layer.forward(x, in, AdapterRoutes({"plain"}), y); },
+                           "conv1 (LoRAConv2d::forward(x, in, routes, y)): the routes are of 1 "
+                           "images, expected the 5 of the batch");
+  check_throws<ConfigError>(
+      [&] {
+        layer.forward(x, in, AdapterRoutes({"a", "plain", "plain", "plain", "plain"}), y);
+      },
+      "row 0 is routed to an adapter called \"a\"");
 }

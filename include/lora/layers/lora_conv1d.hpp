@@ -82,6 +82,13 @@ class LoRAConv1d : public LoRAConv2d<T, Frozen> {
     Base::forward(x, in.as_images(), y);
   }
 
+  /// Computes a mixed batch, without dropout: each sequence with the adapter that `routes` names
+  /// for it; see LoRAConv2d.
+  void forward(ConstMatrixRef<T> x, const SequenceShape& in, const AdapterRoutes& routes,
+               Output<T> y) const {
+    Base::forward(x, in.as_images(), routes, y);
+  }
+
   /// Computes y with dropout, and leaves on the tape what backward needs. x stays as it is until
   /// then. Throws ShapeError, and StateError while merged.
   void forward(ConstMatrixRef<T> x, const SequenceShape& in, Tape<T>& tape, Output<T> y) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -27,9 +28,11 @@
 #include "lora/kernels/low_rank_gradients.hpp"
 #include "lora/kernels/low_rank_path.hpp"
 #include "lora/kernels/window.hpp"
+#include "lora/layers/adapter_routes.hpp"
 #include "lora/layers/adapter_tensor.hpp"
 #include "lora/layers/dora.hpp"
 #include "lora/layers/lora_over_weight.hpp"
+#include "lora/layers/routed_paths.hpp"
 #include "lora/nn/bias_gradient.hpp"
 #include "lora/nn/output_affine.hpp"
 #include "lora/random/dropout_mask.hpp"
@@ -178,6 +181,46 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
   void backward(ConstMatrixRef<T> x, const ImageShape& in, ConstMatrixRef<T> dy, Tape<T>& tape,
                 GradientTarget<T> gradients) const {
     run_backward(x, in, dy, tape, gradients, nullptr);
+  }
+
+  /// Computes a mixed batch, without dropout: each image of `in` with the adapter that `routes`
+  /// names for it, or with none; see LoRALinear. The images of one adapter are computed together,
+  /// and are what they are in a batch of their own, to the last bit. Throws ShapeError unless the
+  /// routes are of as many images, and as LoRALinear's does.
+  void forward(ConstMatrixRef<T> x, const ImageShape& in, const AdapterRoutes& routes,
+               Output<T> y) const {
+    const Place where{"LoRAConv2d::forward(x, in, routes, y)", this->name()};
+    const auto adapters = this->routed_set(routes, where);
+    if (routes.rows() != in.images)
+      throw ShapeError(message(where, ": the routes are of ", routes.rows(),
+                               " images, expected the ", in.images, " of the batch"));
+    const RoutedPaths<T> paths(*adapters, *routes.layout(), routes.snapshot() != nullptr, where,
+                               [&](const Adapter& adapter) { this->check_shape(adapter, where); });
+    Scratch scratch;
+    const MatrixRef<T> gains = this->routed_gains(paths, true, where, scratch);
+    const MatrixRef<T> result = checked_output(x, in, y, where);
+    auto* const images = scratch.take<Index>(in.images);
+    auto* const is_routed = scratch.take<char>(in.images);
+    std::fill_n(is_routed, in.images, char{0});
+    Index next_gains = 0;
+    for (const RowGroups::Run& group : paths.groups().groups()) {
+      const Entry* const used = paths.entry(static_cast<std::size_t>(group.group));
+      dora::Gains<T> own;
+      if (this->uses_dora(used)) {
+        std::construct_at(
+            &own, dora::Gains<T>{MatrixRef<T>(MatrixRef<T>(gains).middleRows(next_gains, 2))});
+        next_gains += 2;
+      }
+      for (Index i = 0; i < group.count; ++i) {
+        images[i] = paths.groups().row(group.first + i);
+        is_routed[images[i]] = 1;
+      }
+      run_some(x, in, {images, static_cast<std::size_t>(group.count)}, used, own, result);
+    }
+    std::size_t others = 0;
+    for (Index i = 0; i < in.images; ++i)
+      if (is_routed[i] == 0) images[others++] = i;
+    run_some(x, in, {images, others}, nullptr, {}, result);
   }
 
   // ---- Merging and files ----
@@ -424,6 +467,28 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
                                        {xa, kernels::columns_of(bt.data(), bt.outerStride(), true),
                                         used != nullptr ? static_cast<T>(used->scaling()) : T(0)},
                                        y);
+  }
+
+  // Computes the y of some images, which become a batch of their own, without dropout.
+  void run_some(ConstMatrixRef<T> x, const ImageShape& in, std::span<const Index> images,
+                const Entry* used, const dora::Gains<T>& gains, MatrixRef<T> y) const {
+    if (images.empty()) return;
+    const auto count = static_cast<Index>(images.size());
+    const ImageShape some{count, in.height, in.width};
+    const ImageShape out = lora::output_shape(window_, some, kind);
+    const Index from = in.height * in.width, to = out.height * out.width;  // pixels of an image
+    Scratch scratch;
+    MatrixRef<T> own_x = scratch.matrix<T>(some.rows(), x.cols());
+    const MatrixRef<T> own_y = scratch.matrix<T>(out.rows(), y.cols());
+    for_each_row(count, from * x.cols(), 1, [&](Index i) {
+      own_x.middleRows(i * from, from) =
+          x.middleRows(images[static_cast<std::size_t>(i)] * from, from);
+    });
+    run_forward(own_x, some, used, {}, scratch.matrix<T>(out.rows(), this->rank_of(used)), gains,
+                own_y, own_y);
+    for_each_row(count, to * y.cols(), 1, [&](Index i) {
+      y.middleRows(images[static_cast<std::size_t>(i)] * to, to) = own_y.middleRows(i * to, to);
+    });
   }
 
   // The same with DoRA: z = drop(x) * (W + s B A), y = start + c (x - drop(x)) * W + c g z, c being
