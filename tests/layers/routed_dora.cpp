@@ -25,7 +25,7 @@ using Names = std::vector<std::string>;
 // A layer with adapters "m" and "n" that have DoRA, "n" without dropout, and "plain" with a bias of
 // B instead, which DoRA excludes.
 template <class T>
-LoRALinear<T> dora_layer(Index out, Index in, double dropout) {
+LoRALinear<T> layer_with_dora(Index out, Index in, double dropout) {
   LoRALinear<T> layer(DenseWeight<T>(random_matrix<T>(out, in, 8)),
                       random_matrix<T>(out, 1, 7).col(0));
   layer.set_name("query");
@@ -71,7 +71,7 @@ TEST_CASE("rows of adapters with DoRA compute and train in a mixed batch as by t
     for (const double dropout : {0.0, 0.4}) {
       CAPTURE(n, dropout);
       const Index in = 70, out = 90;
-      auto layer = dora_layer<T>(out, in, dropout);
+      auto layer = layer_with_dora<T>(out, in, dropout);
       const Matrix<T> x = random_matrix<T>(n, in, 1), dy = random_matrix<T>(n, out, 2);
       const Names names = dora_names(n);
       Tape<T> tape;
@@ -82,7 +82,7 @@ TEST_CASE("rows of adapters with DoRA compute and train in a mixed batch as by t
       CHECK(tape.empty());
       for (const std::string name : {"m", "n", "plain", "__base__"}) {
         CAPTURE(name);
-        auto other = dora_layer<T>(out, in, dropout);
+        auto other = layer_with_dora<T>(out, in, dropout);
         const auto rows = rows_with(names, name);
         name == base_adapter ? other.unset_adapter() : other.set_adapter(name);
         const Matrix<T> own_x = x(rows, Eigen::all), own_dy = dy(rows, Eigen::all);
@@ -104,7 +104,7 @@ TEST_CASE("rows of adapters with DoRA compute and train in a mixed batch as by t
 }
 
 TEST_CASE("gradients of a mixed batch with DoRA agree with finite differences") {
-  auto layer = dora_layer<double>(6, 5, 0.3);
+  auto layer = layer_with_dora<double>(6, 5, 0.3);
   layer.set_train_bias(true);
   const AdapterRoutes routes(dora_names(11));
   Matrix<double> x = random_matrix<double>(11, 5, 1), y, dx;
@@ -132,7 +132,7 @@ TEST_CASE("gradients of a mixed batch with DoRA agree with finite differences") 
 
 TEST_CASE("mixed batches with DoRA have the same bits on any number of threads, and allocate once",
           "[threads]") {
-  auto layer = dora_layer<float>(300, 280, 0.2);
+  auto layer = layer_with_dora<float>(300, 280, 0.2);
   const Index n = 70;
   const AdapterRoutes routes(dora_names(n));
   const Matrix<float> x = random_matrix<float>(n, 280, 1), dy = random_matrix<float>(n, 300, 2);
@@ -157,7 +157,7 @@ TEST_CASE("mixed batches with DoRA have the same bits on any number of threads, 
 TEST_CASE("a group's mixed batch with DoRA is what its layers compute alone") {
   using T = double;
   const Index n = 20;
-  std::vector<LoRALinear<T>> parts{dora_layer<T>(7, 9, 0.3), dora_layer<T>(5, 9, 0.3)};
+  std::vector<LoRALinear<T>> parts{layer_with_dora<T>(7, 9, 0.3), layer_with_dora<T>(5, 9, 0.3)};
   parts[1].set_name("key");
   // The second part has no DoRA.
   for (const char* name : {"m", "n"}) {
@@ -202,7 +202,7 @@ TEST_CASE("a group's mixed batch with DoRA is what its layers compute alone") {
 }
 
 TEST_CASE("backward refuses magnitudes that have changed since a mixed forward") {
-  auto layer = dora_layer<float>(4, 3, 0);
+  auto layer = layer_with_dora<float>(4, 3, 0);
   const Matrix<float> x = random_matrix<float>(2, 3, 1), dy = random_matrix<float>(2, 4, 2);
   Matrix<float> y;
   Tape<float> tape;
