@@ -174,6 +174,7 @@
 #include "lora/layers/lora_embedding_adapter.hpp"
 #include "lora/layers/lora_linear.hpp"
 #include "lora/layers/lora_linear_group.hpp"
+#include "lora/layers/lora_multihead_attention.hpp"
 #include "lora/layers/lora_over_weight.hpp"
 #include "lora/layers/matrix_list.hpp"
 #include "lora/layers/merge_record.hpp"

@@ -201,7 +201,18 @@ template <class T>
           "save_adapter: " + in_quotes(name) + " differs from " + in_quotes(names.front()) +
           " in use_rslora, use_dora, lora_bias or dropout, for which a file has one value");
     if (layer.trains_bias() && config.bias == "none") config.bias = "lora_only";
-    names.push_back(name);
+    // Layers within a module that PEFT wraps have that one's settings.
+    const std::string_view module = wrapped_module(name);
+    const auto same = std::find(names.begin(), names.end(), module);
+    if (same != names.end()) {
+      const auto i = same - names.begin();
+      if (settings.rank != ranks[static_cast<std::size_t>(i)] ||
+          settings.alpha_or_default() != alphas[static_cast<std::size_t>(i)])
+        throw ConfigError("save_adapter: " + in_quotes(name) + " differs in rank or alpha from " +
+                          in_quotes(*same) + ", of which PEFT takes it for a part");
+      continue;
+    }
+    names.emplace_back(module);
     ranks.push_back(settings.rank);
     alphas.push_back(settings.alpha_or_default());
   }

@@ -71,7 +71,7 @@ class AdapterLoader {
     };
     const bool lacks = options_.may_lack_layers &&
                        std::none_of(tensors.begin(), tensors.end(), in_file) &&
-                       rules_.is_targeted(layer.name());
+                       rules_.is_targeted(wrapped_module(layer.name()));
     for (const AdapterTensor<T>& tensor : tensors)
       adapter.values.push_back(lacks ? current(layer, tensor)
                                      : weights_.template read<T>(layer.name() + tensor.suffix,

@@ -32,6 +32,13 @@ using InitLoraWeights = std::variant<std::monostate, bool, std::string>;
   return LoRAInit::kaiming;
 }
 
+/// Returns the module by which PEFT's settings know the adapted layer `name`: of a layer within one
+/// that PEFT wraps as a whole, "attn.base_layer.out_proj" of a MultiheadAttention, that one,
+/// "attn".
+[[nodiscard]] inline std::string_view wrapped_module(std::string_view name) {
+  return name.substr(0, name.find(".base_layer."));
+}
+
 /// The settings in an adapter_config.json of PEFT 0.21: those that are honoured here, by PEFT's
 /// names, and every other key as it came. An empty string or list stands for null.
 struct PeftConfig {
@@ -64,8 +71,8 @@ struct PeftConfig {
   /// train_bias is set for bias = "lora_only" or "all"; for a layer without a bias the caller
   /// clears it. init is start_of(init_lora_weights).
   [[nodiscard]] LoRAConfig layer_config(std::string_view name) const {
-    const Index* rank = rank_pattern.find(name);
-    const double* alpha = alpha_pattern.find(name);
+    const Index* rank = rank_pattern.find(wrapped_module(name));
+    const double* alpha = alpha_pattern.find(wrapped_module(name));
     return {.rank = rank != nullptr ? *rank : r,
             .alpha = alpha != nullptr ? *alpha : lora_alpha,
             .dropout = lora_dropout,

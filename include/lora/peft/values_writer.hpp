@@ -38,7 +38,7 @@ void save_adapter(const std::filesystem::path& directory, const AdapterValues<T>
                                 factors.config.rank, " and ", factors.config.scaling(),
                                 ": see describe_values"));
     detail::require_rank(factors, name, "save_adapter");
-    if (can_tell && !rules.is_targeted(name))
+    if (can_tell && !rules.is_targeted(wrapped_module(name)))
       throw ConfigError(message("save_adapter: target_modules does not select ", in_quotes(name),
                                 ", so readers would drop it: see describe_values"));
     if (adapter.config.use_dora != factors.magnitude.has_value())

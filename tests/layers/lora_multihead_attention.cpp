@@ -1,0 +1,160 @@
+#include <lora/layers/lora_multihead_attention.hpp>
+
+#include "support/allocations.hpp"
+#include "support/catch.hpp"
+#include "support/finite_difference.hpp"
+#include "support/random_matrix.hpp"
+#include "support/threads.hpp"
+#include "support/throws.hpp"
+#include "support/tolerance.hpp"
+
+using namespace lora;
+using namespace lora::test;
+
+namespace {
+
+using Layer = LoRAMultiheadAttention<double>;
+using Linear = LoRALinear<double>;
+
+constexpr Index size = 6;
+
+Linear linear(Index out, Index in, const LoRAConfig& config, std::uint64_t seed) {
+  Linear layer(DenseWeight<double>{random_matrix<double>(out, in, seed)}, config, seed,
+               random_matrix<double>(out, 1, seed + 1).col(0));
+  layer.lora_B().value = random_matrix<double>(out, config.rank, seed + 2);
+  return layer;
+}
+
+Layer make_attention(const LoRAConfig& config = {.rank = 2},
+                     const MultiheadAttentionConfig& settings = {.heads = 2}) {
+  Layer layer(linear(3 * size, size, config, 1), linear(size, size, config, 5), settings);
+  layer.set_name("attn");
+  return layer;
+}
+
+const std::vector<int> lengths{4, 2};
+
+}  // namespace
+
+TEST_CASE(
+    "multi-head attention is its projections around an attention, out_proj's update doubled") {
+  Layer layer = make_attention();
+  CHECK(layer.part(0).name() == "attn");
+  CHECK(layer.part(1).name() == "attn.base_layer.out_proj");
+  const Sequences sequences = Sequences::packed(lengths);
+  const Matrix<double> x = random_matrix<double>(6, size, 9);
+  Matrix<double> y, qkv, context(6, size), expected;
+  layer.forward(x, sequences, y);
+  layer.part(0).forward(x, qkv);
+  const Matrix<double> q = qkv.leftCols(size), k = qkv.middleCols(size, size),
+                       v = qkv.rightCols(size);
+  Attention<double>({.heads = 2, .head_features = 3}).forward(q, k, v, sequences, context);
+  const auto& out = layer.part(1);
+  const Matrix<double> w =
+      out.weight().dense() + 2 * out.config().scaling() * out.lora_B().value * out.lora_A().value;
+  expected = (context * w.transpose()).rowwise() + out.bias().value.row(0);
+  CHECK(largest_difference(y, expected) < 1e-13);
+  for (std::size_t p = 0; p < 2; ++p) layer.part(p).merge();
+  Matrix<double> merged;
+  layer.forward(x, sequences, merged);
+  CHECK(largest_difference(merged, expected) < 1e-13);
+  Tape<double> tape;
+  check_throws<StateError>([&] { layer.forward(x, sequences, tape, y); },
+                           "an adapter is merged: unmerge() both parts first");
+  CHECK(tape.empty());
+}
+
+TEST_CASE("every gradient of multi-head attention agrees with finite differences") {
+  for (const bool causal : {false, true}) {
+    Layer layer = make_attention({.rank = 2, .dropout = causal ? 0.3 : 0.0},
+                                 {.heads = 3, .causal = causal, .dropout = causal ? 0.2 : 0.0});
+    const Sequences sequences = Sequences::packed(lengths);
+    Matrix<double> x = random_matrix<double>(6, size, 9), y, dx, outside;
+    const Matrix<double> c = random_matrix<double>(6, size, 10);
+    Tape<double> tape;
+    const auto state = tape.random_state();
+    const auto loss = [&] {
+      Tape<double> fresh;
+      fresh.set_random_state(state);
+      layer.forward(x, sequences, fresh, y);
+      return (y.array() * c.array()).sum();
+    };
+    zero_grad(layer.parameters());
+    layer.forward(x, sequences, tape, y);
+    layer.backward(x, sequences, c, tape, dx);
+    CHECK(tape.empty());
+    CHECK(relative_error(dx, finite_difference(x, loss)) < 1e-6);
+    for (Parameter<double>* parameter : layer.parameters()) {
+      CAPTURE(parameter->name);
+      CHECK(relative_error(parameter->grad, finite_difference(parameter->value, loss)) < 1e-6);
+    }
+    Gradients<double> gradients(layer.parameters());
+    const Layer& constant = layer;
+    tape.set_random_state(state);
+    constant.forward(x, sequences, tape, y);
+    constant.backward(x, sequences, c, tape, gradients, outside);
+    CHECK(same_bits(outside, dx));
+    CHECK(same_bits(gradients.of(layer.part(1).lora_B()), layer.part(1).lora_B().grad));
+  }
+}
+
+TEST_CASE("a second step of multi-head attention allocates nothing") {
+  Layer layer = make_attention();
+  const Sequences sequences = Sequences::packed(lengths);
+  const Matrix<double> x = random_matrix<double>(6, size, 9),
+                       dy = random_matrix<double>(6, size, 8);
+  Matrix<double> y, dx;
+  Tape<double> tape;
+  const auto step = [&] {
+    layer.forward(x, sequences, y);
+    layer.forward(x, sequences, tape, y);
+    layer.backward(x, sequences, dy, tape, dx);
+  };
+  const Threads threads(1);
+  step();
+  if (!kernels::blas_multiplies) CHECK(allocations_of(step).count == 0);
+}
+
+TEST_CASE("adapters of multi-head attention are added and chosen in both projections") {
+  Layer layer = make_attention();
+  const Sequences sequences = Sequences::packed(lengths);
+  const Matrix<double> x = random_matrix<double>(6, size, 9);
+  Matrix<double> before, base, y;
+  layer.forward(x, sequences, before);
+  layer.add_adapter("other", {.rank = 3}, 4);
+  CHECK(layer.part(0).config().rank == 3);
+  CHECK(layer.part(1).scaling() == 2 * layer.part(1).config().scaling());
+  layer.forward(x, sequences, base);  // whose B is zero
+  for (std::size_t p = 0; p < 2; ++p) layer.part(p).disable_adapter();
+  layer.forward(x, sequences, y);
+  CHECK(largest_difference(y, base) < 1e-13);
+  for (std::size_t p = 0; p < 2; ++p) layer.part(p).enable_adapter();
+  layer.set_adapter("default");
+  layer.forward(x, sequences, y);
+  CHECK(same_bits(y, before));
+}
+
+TEST_CASE("what does not fit multi-head attention is refused by name") {
+  const LoRAConfig config{.rank = 2};
+  check_throws<ShapeError>(
+      [&] { Layer(linear(2 * size, size, config, 1), linear(size, size, config, 2), {}); },
+      "in_proj is (12, 6) and out_proj (6, 6), expected (3 E, E) and (E, E)");
+  check_throws<ConfigError>([&] { make_attention(config, {.heads = 4}); },
+                            "heads is 4, expected a divisor of E = 6");
+  check_throws<ConfigError>([&] { make_attention({.rank = 2, .use_dora = true}); },
+                            "use_dora is set, which PEFT does not have");
+  Layer layer = make_attention();
+  check_throws<ConfigError>([&] { layer.add_adapter("b", {.train_bias = true}, 1); },
+                            "attn (LoRAMultiheadAttention::add_adapter): train_bias is set");
+  const Sequences sequences = Sequences::packed(lengths);
+  Matrix<double> x = random_matrix<double>(6, size, 9), y, dx;
+  check_throws<ShapeError>([&] { layer.forward(x.topRows(5), sequences, y); },
+                           "x is (5, 6), expected (rows of the sequences = 6, E = 6)");
+  check_throws<ShapeError>([&] { layer.forward(x, sequences, x); }, "y");
+  Tape<double> tape;
+  check_throws<StateError>([&] { layer.backward(x, sequences, x, tape, dx); }, "tape is empty");
+  layer.forward(x, sequences, tape, y);
+  x(0, 0) += 1;
+  check_throws<StateError>([&] { layer.backward(x, sequences, y, tape, dx); }, "attn");
+  CHECK(layer.part(1).lora_B().grad.isZero(0));
+}
