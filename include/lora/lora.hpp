@@ -214,4 +214,5 @@
 #endif
 
 #include "lora/adapters/adapter_registry.hpp"
+#include "lora/adapters/fused_adapter.hpp"
 #include "lora/adapters/stacked_adapter.hpp"

@@ -41,6 +41,11 @@ namespace lora {
 /// and dx is summed in place. Each part stays a whole LoRALinear with its own name, adapters,
 /// switches and factors, and is saved, loaded and merged by itself. Calls may run at once as those
 /// of a LoRALinear may.
+///
+/// Parts may be slices of one fused weight, some with adapters and some without, as q and v of
+/// GPT-2's c_attn: MappedWeights over rows of W, or over columns of a Conv1D's (in, out) with
+/// Layout::column_major, which copy nothing, and the y's columns of one matrix. PEFT adapts fused
+/// layers only as a whole: fused_adapter makes of the parts' adapters one that it can load.
 template <class T, class Frozen = DenseWeight<T>>
 requires FrozenWeight<Frozen, T>
 class LoRALinearGroup {
