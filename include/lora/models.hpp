@@ -33,6 +33,7 @@
 #include "lora/models/common/image_settings.hpp"
 #include "lora/models/common/image_tape.hpp"
 #include "lora/models/common/int8_tensor.hpp"
+#include "lora/models/common/invocation.hpp"
 #include "lora/models/common/language_ends.hpp"
 #include "lora/models/common/layer_stack.hpp"
 #include "lora/models/common/learned_positions.hpp"

@@ -221,6 +221,8 @@ CASES = [
     ("lora_bias", Qwen2Config, {}, LINEAR | {"lora_bias": True}),
     ("gpt2_lora_bias", GPT2Config, {}, LINEAR | {"lora_bias": True, "bias": "lora_only"}),
     ("replicated", LlamaConfig, {}, LINEAR | {"layer_replication": [(0, 2), (1, 2)]}),
+    ("alora", MistralConfig, {}, LINEAR | {"alora_invocation_tokens": [32, 33]}),
+    ("gpt2_alora", GPT2Config, {}, {"alora_invocation_tokens": [10, 16]}),
     ("no_task", LlamaConfig, {}, QV | {"task_type": None}),
     # Numbers in the files.
     ("bfloat16", LlamaConfig, {}, LINEAR),
@@ -255,7 +257,6 @@ REFUSED_ADAPTERS = [
     ('init_lora_weights is "olora"', Qwen2Config, {}, {"init_lora_weights": "olora"}),
     ("trainable_token_indices", LlamaConfig, {"trainable_token_indices": [1, 2]}, {}),
     ("target_parameters", LlamaConfig, {}, {"target_parameters": ["mlp.experts.down_proj"]}),
-    ("alora_invocation_tokens", LlamaConfig, {"alora_invocation_tokens": [3]}, {}),
     ("layer_replication is set", GPT2Config, {}, {"layer_replication": [[0, 2], [1, 2]]}),
 ]
 

@@ -130,7 +130,7 @@ REFUSED = [
     ("trainable_token_indices", peft.LoraConfig, {"trainable_token_indices": [1, 2]}, {}),
     ("target_parameters", peft.LoraConfig, {}, {"target_parameters": ["experts.down"]}),
     ("layer_replication is set", peft.LoraConfig, {}, {"layer_replication": [[0, 2], [1, 2]]}),
-    ("alora_invocation_tokens", peft.LoraConfig, {}, {"alora_invocation_tokens": [3]}),
+    ("alora_invocation_tokens are set", peft.LoraConfig, {}, {"alora_invocation_tokens": [3]}),
     ("use_qalora is true", peft.LoraConfig, {}, {"use_qalora": True}),
     ("use_bdlora", peft.LoraConfig, {}, {"use_bdlora": {"nblocks": 2}}),
     ("arrow_config", peft.LoraConfig, {}, {"arrow_config": {"top_k": 2}}),

@@ -6,7 +6,7 @@ made for them, and what transformers and PEFT compute with them.
 
 Each folder has a model as transformers saves it, adapter/ as PEFT saves it, and expected.safetensors:
 the ids and labels of two texts, logits without and with the adapter, the mean loss of both texts and
-its gradients. It needs torch, transformers and peft; VERSIONS.txt says which.
+its gradients; with alora_invocation_tokens what each text goes on with. It needs torch, transformers and peft; VERSIONS.txt says which.
 """
 
 import os
@@ -42,6 +42,8 @@ CASES = [
     ("saved", {}, dict(target_modules=["attn.c_proj"], modules_to_save=["ln_f", "wpe"])),
     ("bfloat16", dict(activation_function="gelu"), dict(target_modules=["c_fc"])),
     ("embedded", dict(n_layer=1), dict(target_modules=["wte", "wpe", "c_attn"], lora_alpha=4)),
+    ("alora", dict(n_layer=1), dict(target_modules=["c_attn", "mlp.c_proj"],
+                                    alora_invocation_tokens=[7])),
 ]
 
 
@@ -83,6 +85,11 @@ def write(name, settings, adapter, seed):
     model.eval()
 
     ids = [torch.randint(0, 40, (length,)) for length in LENGTHS]
+    # The first text has them twice, the second not at all.
+    if invocation := adapter.get("alora_invocation_tokens"):
+        ids[1][ids[1] == invocation[0]] = 0
+        for at in (1, 5):
+            ids[0][at : at + len(invocation)] = torch.tensor(invocation)
     labels = [text.clone() for text in ids]
     labels[0][:5] = -100
     labels[1][3] = -100
@@ -110,6 +117,13 @@ def write(name, settings, adapter, seed):
         for one, label in zip(logits, labels)
     ) / count
     loss.backward()
+    if adapter.get("alora_invocation_tokens"):
+        for i, text in enumerate(ids):
+            answer = tuned.generate(
+                input_ids=text[None], attention_mask=torch.ones_like(text[None]), do_sample=False,
+                max_new_tokens=4, pad_token_id=0,
+            )
+            expected[f"generated_{i}"] = answer[0, len(text) :].float()
     expected["adapted_logits"] = torch.cat(logits).detach()
     expected["loss"] = loss.detach().reshape(1)
     for key, parameter in tuned.named_parameters():

@@ -197,7 +197,12 @@ TEST_CASE("options that are not built here are refused by name") {
   for (const char* key :
        {"use_bdlora", "arrow_config", "kasa_config", "velora_config", "monteclora_config"})
     refused(message("\"", key, "\": {}"), message(key, " is {}"));
-  refused(R"("alora_invocation_tokens": [1, 2])", "alora_invocation_tokens is [1,2]");
+  CHECK(parse(R"("alora_invocation_tokens": [7, 0])").alora_invocation_tokens ==
+        std::vector<int>{7, 0});
+  for (const char* tokens : {"[-1]", "[1.5]", "[[1]]", "[2147483648]", "\"x\"", "3"})
+    refused(message("\"alora_invocation_tokens\": ", tokens), "expected a list of token ids");
+  refused(R"("alora_invocation_tokens": [1], "use_dora": true)",
+          "alora_invocation_tokens and use_dora are set");
   CHECK(parse(R"("layer_replication": [[0, 4], [2, 5]])").layer_replication ==
         std::vector<std::pair<Index, Index>>{{0, 4}, {2, 5}});
   for (const char* ranges : {"[[0]]", "[[0, 1, 2]]", "[[2, 1]]", "[[-1, 1]]", "[1, 2]", "\"x\""})

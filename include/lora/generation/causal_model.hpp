@@ -15,6 +15,8 @@ namespace lora::generation {
 ///     next_logits(ids, counts, cache, y)  computes the logits after new tokens: counts[b] of text
 ///                                         b, one after the other in ids; y gets a row for each
 ///                                         text that has new ones. Throws before the cache changes.
+///
+/// It may have expect_prompt(b, prompt, cache), which is told each text before its tokens come.
 template <class Model>
 concept CausalModel = requires(const Model& model, std::span<const int> ids,
                                KVCache<typename Model::Scalar>& cache,

@@ -67,6 +67,9 @@ template <CausalModel Model>
   const Index capacity =
       std::min(model.max_positions(), static_cast<Index>(longest) + config.max_new_tokens);
   KVCache<T> cache = model.make_cache(static_cast<Index>(prompts.size()), capacity);
+  if constexpr (requires { model.expect_prompt(Index{0}, prompts[0], cache); })
+    for (std::size_t b = 0; b < prompts.size(); ++b)
+      model.expect_prompt(static_cast<Index>(b), prompts[b], cache);
   std::vector<std::vector<int>> texts(prompts.begin(), prompts.end());
   for (std::vector<int>& text : texts) text.reserve(static_cast<std::size_t>(capacity));
   std::vector<bool> done(prompts.size(), false);

@@ -117,8 +117,16 @@ class AdapterRoutes {
     AdapterRoutes result;
     result.layout_ = std::move(layout);
     result.snapshot_ = snapshot_;
+    result.may_lack_ = may_lack_;
     return result;
   }
+
+  /// Lets layers that lack an adapter add nothing to its rows, as they do where the routes are
+  /// bound to a snapshot, until the next assign.
+  void let_layers_lack_adapters() { may_lack_ = true; }
+
+  /// Tells whether layers may lack the adapters that are named.
+  [[nodiscard]] bool layers_may_lack_adapters() const { return may_lack_ || snapshot_ != nullptr; }
 
   /// Returns the rows of the batch.
   [[nodiscard]] Index rows() const { return layout_->groups.rows(); }
@@ -178,6 +186,7 @@ class AdapterRoutes {
     layout.groups.finish();
     layout_.swap(spare_);
     snapshot_ = nullptr;
+    may_lack_ = false;
   }
 
   [[nodiscard]] Index first_row(std::string_view name) const {
@@ -195,6 +204,7 @@ class AdapterRoutes {
   std::shared_ptr<Layout> layout_;
   std::shared_ptr<Layout> spare_;  // that of the batch before
   std::shared_ptr<const AdapterSnapshot> snapshot_;
+  bool may_lack_ = false;
   std::vector<std::size_t> sorted_;
   std::vector<Index> begins_;
 };

@@ -194,7 +194,8 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     if (routes.rows() != in.images)
       throw ShapeError(message(where, ": the routes are of ", routes.rows(),
                                " images, expected the ", in.images, " of the batch"));
-    const RoutedPaths<T> paths(*adapters, *routes.layout(), routes.snapshot() != nullptr, where,
+    const RoutedPaths<T> paths(*adapters, *routes.layout(), routes.layers_may_lack_adapters(),
+                               where,
                                [&](const Adapter& adapter) { this->check_shape(adapter, where); });
     Scratch scratch;
     const MatrixRef<T> gains = this->routed_gains(paths, true, where, scratch);

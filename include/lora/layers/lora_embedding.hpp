@@ -583,7 +583,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
       throw ShapeError(message(where, ": ", ids.size(), " ids, expected the ", routes.rows(),
                                " rows of the routes"));
     check_ids(ids, where);
-    return Paths(adapters, *routes.layout(), routes.snapshot() != nullptr, where,
+    return Paths(adapters, *routes.layout(), routes.layers_may_lack_adapters(), where,
                  [&](const Adapter& adapter) { check_shape(adapter, where); });
   }
 

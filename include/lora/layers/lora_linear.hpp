@@ -397,7 +397,7 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     if (routes.rows() != x.rows())
       throw ShapeError(message(where, ": x is ", shape_of(x), ", expected the ", routes.rows(),
                                " rows of the routes"));
-    return RoutedPaths<T>(adapters, *routes.layout(), routes.snapshot() != nullptr, where,
+    return RoutedPaths<T>(adapters, *routes.layout(), routes.layers_may_lack_adapters(), where,
                           [&](const Adapter& adapter) { this->check_shape(adapter, where); });
   }
 

@@ -433,7 +433,7 @@ class LoRALinearGroup {
       for (std::size_t p = 0; p < group.size(); ++p) {
         const Place where{call, group.parts_[p].name()};
         sets[p] = group.parts_[p].routed_set(routes, where);
-        add(group.parts_[p], p, *routes.layout(), routes.snapshot() != nullptr, where);
+        add(group.parts_[p], p, *routes.layout(), routes.layers_may_lack_adapters(), where);
       }
     }
 

@@ -41,6 +41,7 @@ class KVCache {
     if (elements > static_cast<double>(std::numeric_limits<std::int64_t>::max()) / 16)
       throw ShapeError(message("KVCache: ", elements, " numbers are more than memory can hold"));
     lengths_.resize(static_cast<std::size_t>(sequences));
+    marks_.resize(static_cast<std::size_t>(sequences), -1);
     memory_.resize(static_cast<std::size_t>(2 * layers * sequences * capacity * kv_features));
   }
 
@@ -128,10 +129,22 @@ class KVCache {
                                " tokens, expected a sequence in [0, ", sequences(),
                                ") and no more than it holds"));
     lengths_[static_cast<std::size_t>(b)] = length;
+    Index& mark = marks_[static_cast<std::size_t>(b)];
+    if (mark >= length) mark = -1;
   }
 
+  /// Notes a place of sequence `b`, at least 0, for who writes the cache: where an adapter begins.
+  /// It may be beyond the tokens held. Truncating the sequence there or before forgets it.
+  void mark(Index b, Index place) { marks_.at(static_cast<std::size_t>(b)) = place; }
+
+  /// Returns the place of sequence `b` that was noted, or -1.
+  [[nodiscard]] Index marked(Index b) const { return marks_.at(static_cast<std::size_t>(b)); }
+
   /// Forgets all tokens, and keeps the memory.
-  void clear() { std::fill(lengths_.begin(), lengths_.end(), 0); }
+  void clear() {
+    std::fill(lengths_.begin(), lengths_.end(), 0);
+    std::fill(marks_.begin(), marks_.end(), -1);
+  }
 
  private:
   [[nodiscard]] Index part_size() const { return sequences() * capacity_ * features_; }
@@ -146,6 +159,7 @@ class KVCache {
 
   Index layers_, capacity_, features_;
   std::vector<Index> lengths_;
+  std::vector<Index> marks_;  // -1: none
   std::vector<T, Eigen::aligned_allocator<T>> memory_;
 };
 

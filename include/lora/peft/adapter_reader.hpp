@@ -31,6 +31,8 @@ struct AdapterLoadOptions {
   /// The layer_replication that the layers were made by: a file of another is refused, whose names
   /// could be those of other layers.
   std::vector<std::pair<Index, Index>> layer_replication = {};
+  /// The tokens from which on the model that has the layers lets them act: likewise.
+  std::vector<int> alora_invocation_tokens = {};
   bool allow_not_finite = false;  ///< loads NaN and infinity, which are refused otherwise
 };
 
@@ -49,6 +51,10 @@ class AdapterLoader {
       throw FileError(message(weights_.path().string(),
                               ": layer_replication of adapter_config.json is not that of the "
                               "layers: build the model with it as its tuning"));
+    if (config_.alora_invocation_tokens != options.alora_invocation_tokens)
+      throw FileError(message(weights_.path().string(),
+                              ": alora_invocation_tokens of adapter_config.json are not those of "
+                              "the model: build it with them as its tuning"));
   }
 
   struct Adapter {

@@ -40,11 +40,13 @@ void require_combinable(const AdapterValues<T>& adapter, const std::string& name
     fail("bias = " + in_quotes(adapter.config.bias) + ": trained biases are not combined");
   require_own_base(adapter.config, message(combining, ": ", in_quotes(name)));
   if (adapter.config.use_dora) fail("use_dora: magnitudes are not combined");
+  if (!adapter.config.alora_invocation_tokens.empty())
+    fail("alora_invocation_tokens: adapters that tokens invoke are not combined");
   if (!adapter.config.layer_replication.empty())
     fail("layer_replication: adapters of replicated layers are not combined");
   if (adapter.config.lora_bias) fail("lora_bias: biases of B are not combined");
-  for (const char* key : {"use_qalora", "use_bdlora", "target_parameters",
-                          "alora_invocation_tokens", "trainable_token_indices"}) {
+  for (const char* key :
+       {"use_qalora", "use_bdlora", "target_parameters", "trainable_token_indices"}) {
     const auto found = adapter.config.other.find(key);
     if (found == adapter.config.other.end()) continue;
     const std::string& value = found->second;

@@ -240,7 +240,7 @@ inline void copy_beside_weights(const std::filesystem::path& from,
 /// language model too, where `out` is there already and not empty, for a sum outside of the dtype's
 /// range, and for whatever is wrong with the files; ShapeError for other shapes (another model, a
 /// grouped convolution); ConfigError for a weight that is not finite, one other than 1 of what
-/// cannot be weighted, and an adapter of a changed base or of replicated layers.
+/// cannot be weighted, and an adapter of a changed base, of replicated layers, or of aLoRA.
 template <class T>
 MergeReport merge_adapter(const std::filesystem::path& base, const AdapterValues<T>& adapter,
                           const std::filesystem::path& out, const MergeOptions& options = {}) {
@@ -255,6 +255,9 @@ MergeReport merge_adapter(const std::filesystem::path& base, const AdapterValues
                   in_quotes(adapter.others.begin()->first), ", cannot be weighted"));
   }
   require_own_base(adapter.config, "merge_adapter");
+  if (!adapter.config.alora_invocation_tokens.empty())
+    throw ConfigError(
+        "merge_adapter: the adapter has alora_invocation_tokens, so it acts on some tokens alone");
   if (!adapter.config.layer_replication.empty())
     throw ConfigError(
         "merge_adapter: the adapter has layer_replication, so its layers are not those of the "

@@ -57,6 +57,9 @@ struct PeftConfig {
   /// Ranges of the model's layers, [begin, end), that are the layers of the model that is adapted,
   /// one range after the other: [[0, 4], [2, 5]] are 0, 1, 2, 3, 2, 3, 4. Empty: all as they are.
   std::vector<std::pair<Index, Index>> layer_replication = {};
+  /// aLoRA: the adapter acts from the last place on where a text has these tokens, and nowhere in a
+  /// text without them (Greenewald et al., "Activated LoRA", 2025, arXiv 2504.12397).
+  std::vector<int> alora_invocation_tokens = {};
   std::vector<Index> layers_to_transform = {};    ///< only in these layers; empty: in all
   std::vector<std::string> layers_pattern = {};   ///< names of lists of layers; empty: any
   std::vector<std::string> modules_to_save = {};  ///< modules that are trained and stored whole

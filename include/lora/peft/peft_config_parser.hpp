@@ -78,6 +78,7 @@ class PeftConfigParser {
     config.exclude_modules = module_names("exclude_modules");
     read_layers(config);
     read_replication(config);
+    read_invocation(config);
     config.modules_to_save = strings("modules_to_save", take("modules_to_save", nullptr));
     require_patterns("modules_to_save", config.modules_to_save);
     const io::Json task = take("task_type", nullptr);
@@ -260,6 +261,21 @@ class PeftConfigParser {
     }
   }
 
+  void read_invocation(PeftConfig& config) {
+    const io::Json tokens = take("alora_invocation_tokens", nullptr);
+    if (tokens.is_null() || tokens == false) return;
+    const char* expected = "a list of token ids";
+    if (!tokens.is_array()) fail("alora_invocation_tokens", tokens, expected);
+    for (const io::Json& token : tokens) {
+      if (!token.is_number_unsigned() ||
+          token.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<int>::max()))
+        fail("alora_invocation_tokens", tokens, expected);
+      config.alora_invocation_tokens.push_back(token.get<int>());
+    }
+    if (!tokens.empty() && config.use_dora)
+      fail("alora_invocation_tokens and use_dora are set, which exclude each other");
+  }
+
   // Those that leave the base weights as they are, and those whose changed base can be made again.
   InitLoraWeights initialisation() {
     const io::Json value = take("init_lora_weights", true);
@@ -287,8 +303,7 @@ class PeftConfigParser {
       if (found != keys_.end() && !found->is_null() && *found != false)
         fail(key, *found, "null or false: this is not built here");
     }
-    for (const char* key :
-         {"alora_invocation_tokens", "target_parameters", "trainable_token_indices"}) {
+    for (const char* key : {"target_parameters", "trainable_token_indices"}) {
       const auto found = keys_.find(key);
       if (found != keys_.end() && !found->empty() && *found != false)
         fail(key, *found, "null or nothing: this is not built here");

@@ -40,10 +40,11 @@ struct PeftConfigWriter {
     return io::json_array(elements, 1);
   }
 
-  [[nodiscard]] static std::string list(const std::vector<Index>& values) {
+  template <class Integer>
+  [[nodiscard]] static std::string list(const std::vector<Integer>& values) {
     std::vector<std::string> elements;
     elements.reserve(values.size());
-    for (const Index value : values) elements.push_back(std::to_string(value));
+    for (const Integer value : values) elements.push_back(std::to_string(value));
     return io::json_array(elements, 1);
   }
 
@@ -141,6 +142,7 @@ struct PeftConfigWriter {
                                     ? Write::list_or_null(config.layers_to_transform)
                                     : Write::list(config.layers_to_transform);
   keys["layers_pattern"] = Write::list_or_null(config.layers_pattern);
+  keys["alora_invocation_tokens"] = Write::list_or_null(config.alora_invocation_tokens);
   keys["layer_replication"] = Write::ranges(config.layer_replication);
   keys["modules_to_save"] = Write::list_or_null(config.modules_to_save);
   keys["task_type"] = Write::text_or_null(config.task_type);

@@ -15,13 +15,17 @@ namespace lora::peft {
 
 /// Returns `values` as a registry takes them. Throws ConfigError for an adapter with tensors
 /// besides its factors (biases, modules stored whole), which all adapters of the model would have
-/// to share, and for one of replicated layers.
+/// to share, and for one of replicated layers or of aLoRA.
 template <class T>
 [[nodiscard]] typename AdapterRegistry<T>::Modules registry_modules(AdapterValues<T> values) {
   if (!values.others.empty())
     throw ConfigError(message("registry_modules: the adapter has tensors beside its factors, as ",
                               in_quotes(values.others.begin()->first),
                               ": adapters that share a model cannot have them"));
+  if (!values.config.alora_invocation_tokens.empty())
+    throw ConfigError(
+        "registry_modules: the adapter has alora_invocation_tokens, which adapters that share a "
+        "model cannot have");
   if (!values.config.layer_replication.empty())
     throw ConfigError(
         "registry_modules: the adapter has layer_replication, which adapters that share a model "

@@ -154,4 +154,5 @@ TEST_CASE("what is not built for a family of models is refused by its name") {
     check_throws<ConfigError>([&] { TuningPlan(config, two_blocks()); }, what);
   };
   refused({.layer_replication = {{0, 1}}}, "layer_replication is set, which is not built");
+  refused({.alora_invocation_tokens = {1}}, "alora_invocation_tokens are set, which are not built");
 }

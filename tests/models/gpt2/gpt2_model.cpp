@@ -25,8 +25,8 @@ using namespace lora::test;
 
 namespace {
 
-const std::vector<std::string> gpt2_cases{"gpt2",       "bare",  "scaled",   "untied",
-                                          "all_biases", "saved", "bfloat16", "embedded"};
+const std::vector<std::string> gpt2_cases{"gpt2",  "bare",     "scaled",   "untied", "all_biases",
+                                          "saved", "bfloat16", "embedded", "alora"};
 
 template <class T = float, class Frozen = PackedWeight<T>>
 GPT2Model<T, Frozen> adapted_gpt2(const std::string& name, bool recompute = false) {

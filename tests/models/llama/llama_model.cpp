@@ -5,6 +5,7 @@
 
 #include <lora/frozen/half_weight.hpp>
 #include <lora/frozen/mapped_weight.hpp>
+#include <lora/generation/generate.hpp>
 #include <lora/peft/peft_config_file.hpp>
 
 #include "contracts/decoder.hpp"
@@ -24,8 +25,9 @@ using namespace lora::test;
 namespace {
 
 const std::vector<std::string> llama_cases{
-    "llama",   "biases", "head_dim", "linear",     "dynamic",  "llama3",  "yarn",     "tied",
-    "mistral", "qwen2",  "qwen3",    "saved_head", "bfloat16", "float16", "embedded", "replicated"};
+    "llama",    "biases",  "head_dim", "linear",     "dynamic", "llama3",
+    "yarn",     "tied",    "mistral",  "qwen2",      "qwen3",   "saved_head",
+    "bfloat16", "float16", "embedded", "replicated", "alora"};
 
 template <class T = float, class Frozen = PackedWeight<T>>
 LlamaModel<T, Frozen> adapted_llama(const std::string& name, bool recompute = false) {
@@ -92,7 +94,7 @@ TEST_CASE("a decoder's gradients agree with finite differences, of weights and e
     LlamaModel<double> model(llama_data(name), {.tuning = FullTuning{}});
     check_slopes(model, GoldenLlama(name));
   }
-  for (const std::string name : {"replicated"}) {
+  for (const std::string name : {"replicated", "alora"}) {
     CAPTURE(name);
     LlamaModel<double> model = adapted_llama<double>(name);
     check_slopes(model, GoldenLlama(name));
@@ -187,6 +189,59 @@ TEST_CASE(
   config.bias = "none";
   config.layer_replication = {{0, 3}};
   refused("layer_replication has [0, 3]");
+}
+
+TEST_CASE("aLoRA leaves the tokens before its invocation to the base model, in decoding too") {
+  LlamaModel<float> model = adapted_llama("alora");
+  const LlamaModel<float> base(llama_data("alora"));
+  const GoldenLlama golden("alora");
+  Matrix<float> adapted, plain;
+  model.logits(golden.batch, adapted);
+  base.logits(golden.batch, plain);
+  CHECK(largest_difference(adapted.topRows(5), plain.topRows(5)) < 1e-5);
+  CHECK(largest_difference(adapted.middleRows(5, 7), plain.middleRows(5, 7)) > 0.01);
+  CHECK(largest_difference(adapted.bottomRows(7), plain.bottomRows(7)) < 1e-5);
+
+  // PEFT's answers, whatever the parts in which the prompts come.
+  const std::vector<std::vector<int>> prompts{{golden.ids.begin(), golden.ids.begin() + 12},
+                                              {golden.ids.begin() + 12, golden.ids.end()}};
+  for (const Index at_once : {1, 3, 256}) {
+    CAPTURE(at_once);
+    const auto answers = generation::generate(
+        model, prompts,
+        {.max_new_tokens = 4, .sampling = {.do_sample = false}, .prompt_tokens_at_once = at_once});
+    CHECK(answers[0] == golden.numbers("generated_0"));
+    CHECK(answers[1] == golden.numbers("generated_1"));
+  }
+
+  // The cache of the base model serves the tokens before the invocation.
+  KVCache<float> cache = base.make_cache(1, 12);
+  Matrix<float> next;
+  const std::span<const int> text = prompts[0];
+  base.next_logits(text.first(5), std::vector<int>{5}, cache, next);
+  model.next_logits(text.subspan(5), std::vector<int>{7}, cache, next);
+  CHECK(largest_difference(next, adapted.row(11)) < 1e-4);
+
+  model.set_adapters_enabled(false);
+  model.logits(golden.batch, adapted);
+  CHECK(largest_difference(adapted, plain) < 1e-5);
+  model.set_adapters_enabled(true);
+  check_throws<StateError>([&] { model.merge_adapters(); }, "alora_invocation_tokens");
+  const AdapterRoutes routes({"default", "__base__"});
+  check_throws<StateError>([&] { model.logits(golden.batch, routes, adapted); },
+                           "alora_invocation_tokens");
+  const TemporaryDirectory directory;
+  model.save_adapter(directory.path());
+  CHECK(read_whole(directory / "adapter_config.json") ==
+        read_whole(llama_data("alora") / "adapter" / "adapter_config.json"));
+  LlamaModel<float> other = adapted_llama("llama");
+  check_throws<FileError>([&] { other.load_adapter(directory.path()); }, "alora_invocation_tokens");
+  peft::PeftConfig config = model.peft_config();
+  for (const char* end : {"lm_head", "embed_tokens"}) {
+    config.target_modules = std::vector<std::string>{end};
+    check_throws<ConfigError>([&] { LlamaModel<float>(llama_data("alora"), {.tuning = config}); },
+                              "expected neither embeddings nor head");
+  }
 }
 
 TEST_CASE("texts of a batch do not see each other, and padding on either side changes nothing") {

@@ -58,13 +58,17 @@ class AdaptedModel {
   }
 
   /// Merges all adapters into their weights, after which forward costs what the frozen model's
-  /// does; see LoRALinear::merge. Throws StateError, and then nothing is merged.
+  /// does; see LoRALinear::merge. Throws StateError, for aLoRA too, and then nothing is merged.
   /// Only for storages that hold the sum in T: rounding it to 16 bits or to codes can lose most of
   /// a small update. LoRALinear::merged_weight gives the sum of a layer over any storage, to be
   /// stored or exported.
   template <class M = Model>
   requires MergeableWeight<typename M::FrozenStorage, T>
   void merge_adapters(MergeMode mode = MergeMode::reversible) {
+    if (!peft_.alora_invocation_tokens.empty())
+      throw StateError(
+          "merge_adapters: the adapter has alora_invocation_tokens, and tokens before them are not "
+          "its own");
     model().for_each_adapted([](auto& layer) {
       const char* why = layer.merged()               ? "is merged already"
                         : !layer.adapter_enabled()   ? "is switched off"
@@ -101,11 +105,13 @@ class AdaptedModel {
   void load_adapter(const std::filesystem::path& directory) {
     const ModelParameters<T> all = listed();
     const auto base = [this](const std::string& name) { return weights_->find(name); };
-    peft::PeftConfig config = peft::load_adapter<T>(directory, all.slots,
-                                                    {.parameters = all.stored,
-                                                     .base = base,
-                                                     .may_lack_layers = true,
-                                                     .layer_replication = peft_.layer_replication});
+    peft::PeftConfig config =
+        peft::load_adapter<T>(directory, all.slots,
+                              {.parameters = all.stored,
+                               .base = base,
+                               .may_lack_layers = true,
+                               .layer_replication = peft_.layer_replication,
+                               .alora_invocation_tokens = peft_.alora_invocation_tokens});
     peft::set_default_targets(config, outline_.model_type);
     // Which goes by the modules, whatever the file says.
     if (const auto order = peft_.other.find("fan_in_fan_out"); order != peft_.other.end())

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "lora/models/common/adapted_model.hpp"
 #include "lora/models/common/causal_tape.hpp"
 #include "lora/models/common/decoder_rows.hpp"
+#include "lora/models/common/invocation.hpp"
 #include "lora/models/common/language_ends.hpp"
 #include "lora/models/common/layer_stack.hpp"
 #include "lora/models/common/new_tokens.hpp"
@@ -43,7 +45,9 @@ struct DecoderSizes {
 ///     sizes(config)            DecoderSizes
 ///     block(builder, config, i), norm(builder, config), positions(builder, config)
 ///
-/// Rows are the tokens of a batch, text after text; N is their number, V the vocabulary's. Const
+/// Rows are the tokens of a batch, text after text; N is their number, V the vocabulary's. With
+/// alora_invocation_tokens the adapter acts from the last of these in a text on, see Invocation, so
+/// what the cache has of the tokens before them is the base model's. Const
 /// calls may come from several threads at once, each with a tape, Gradients or cache of its own
 /// where they take them. A second call of the same shapes allocates nothing.
 template <class Model, class Parts>
@@ -74,7 +78,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
   /// must be bound (AdapterRegistry::bind), so that all layers have the adapters of one moment.
   /// Throws StateError if they are not, ShapeError unless they are of as many texts, and as above.
   void forward(const CausalBatch& batch, const AdapterRoutes& routes, Output<T> hidden) const {
-    require_text_routes(routes, batch.sequences().size(), forward_place().call);
+    check_routes(routes, batch.sequences().size(), forward_place().call);
     const AdapterRoutes rows = row_routes(routes, batch.sequences());
     Scratch scratch;
     const MatrixRef<T> out = hidden.shaped(batch.tokens(), features(), forward_place(), "hidden");
@@ -184,6 +188,14 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     return KVCache<T>(std::max<Index>(1, sizes_.layers), texts, capacity, sizes_.key_features);
   }
 
+  /// Forgets what the cache holds of text `b`, and tells it the whole of what comes in parts from
+  /// now on: under aLoRA the adapter begins at the last invocation in it. Throws ShapeError for a
+  /// text that the cache does not have.
+  void expect_prompt(Index b, std::span<const int> prompt, KVCache<T>& cache) const {
+    cache.truncate(b, 0);
+    if (invocation_.exists()) invocation_.expect(b, prompt, cache);
+  }
+
   /// Computes the logits after new tokens of texts whose beginnings are in the cache: counts[b] of
   /// text b, 0 to leave it alone, one after the other in `ids`. logits gets a row (V) for each text
   /// with new tokens, after its last. Throws ShapeError for an id that the vocabulary, or a length
@@ -198,7 +210,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
   /// cache has the keys and values that it gave.
   void next_logits(std::span<const int> ids, std::span<const int> counts, KVCache<T>& cache,
                    const AdapterRoutes& routes, Output<T> logits) const {
-    require_text_routes(routes, static_cast<Index>(counts.size()), "CausalDecoder::next_logits");
+    check_routes(routes, static_cast<Index>(counts.size()), "CausalDecoder::next_logits");
     run_next(ids, counts, cache, &routes, logits);
   }
 
@@ -227,7 +239,8 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
         ends_(builder, ends),
         positions_(Parts::positions(builder, source.config)),
         stack_(blocks_of(builder, source.config), sizes_.features, below_trains(), recompute),
-        norm_(Parts::norm(builder, source.config)) {
+        norm_(Parts::norm(builder, source.config)),
+        invocation_(source.plan.peft_config().alora_invocation_tokens) {
     this->finish_loading();
   }
 
@@ -258,10 +271,22 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
                                cache.features(), " features, expected one of make_cache"));
   }
 
+  // Throws what require_text_routes throws, and StateError where tokens route the rows.
+  void check_routes(const AdapterRoutes& routes, Index texts, std::string_view where) const {
+    if (invocation_.exists())
+      throw StateError(message(where,
+                               ": the adapter has alora_invocation_tokens, which route the "
+                               "rows: texts cannot choose theirs"));
+    require_text_routes(routes, texts, where);
+  }
+
   void begin(const CausalBatch& batch, CausalTape<T>& tape) const {
     batch.require(vocab_size(), max_positions(), forward_place());
     tape.clear();
     if (&batch != &tape.batch) tape.batch = batch;
+    if (!invocation_.exists()) return;
+    const AdapterRoutes rows = invocation_.rows(tape.batch.ids(), tape.batch.sequences());
+    tape.routes.assign(rows, rows, rows);
   }
 
   // Tells whether embeddings and positions keep something for a backward.
@@ -307,7 +332,11 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
   [[nodiscard]] MatrixRef<T> run(const CausalBatch& batch, CausalTape<T>* tape, Scratch& scratch,
                                  const AdapterRoutes* routes = nullptr) const {
     batch.require(vocab_size(), max_positions(), forward_place());
-    if (tape != nullptr) routes = tape->routes.all();
+    std::optional<AdapterRoutes> invoked;
+    if (tape != nullptr)
+      routes = tape->routes.all();
+    else if (invocation_.exists())
+      routes = &invoked.emplace(invocation_.rows(batch.ids(), batch.sequences()));
     const MatrixRef<T> result = scratch.matrix<T>(
         tape != nullptr && !tape->labelled.empty() ? tape->chosen.rows() : batch.tokens(),
         features());
@@ -340,6 +369,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
       for (int& count : some) count = std::min(count, 1);
       last_rows = routes->expanded(some);
     }
+    if (invocation_.exists()) rows = invocation_.rows(ids, counts, cache);
     Scratch scratch;
     const Index n = fresh.rows();
     auto* places = scratch.take<int>(n);
@@ -365,6 +395,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     fresh.take_last<T>(turns[at % 2], last);
     norm_.forward(last, nullptr, last);
     run_head(last, last_rows ? &*last_rows : nullptr, logits);
+    if (invocation_.exists()) invocation_.mark(ids, counts, cache);
     cache.commit(counts);
   }
 
@@ -380,16 +411,17 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
                                            CausalTape<T>& tape, std::optional<Index> total,
                                            GradientTarget<T> target,
                                            const AdapterRoutes* routes = nullptr) const {
-    if (routes != nullptr)
-      require_text_routes(*routes, batch.sequences().size(), "CausalDecoder::loss");
+    if (routes != nullptr) check_routes(*routes, batch.sequences().size(), "CausalDecoder::loss");
     begin(batch, tape);
     tape.note_labels(labels, vocab_size(), total, place("CausalDecoder::loss"));
-    if (routes != nullptr) {
-      AdapterRoutes all = row_routes(*routes, tape.batch.sequences());
+    if (routes != nullptr || invocation_.exists()) {
+      AdapterRoutes all =
+          routes != nullptr ? row_routes(*routes, tape.batch.sequences()) : *tape.routes.all();
       std::vector<int> is_chosen(static_cast<std::size_t>(batch.tokens()), 0);
       for (const Index row : tape.labelled) is_chosen[static_cast<std::size_t>(row)] = 1;
       AdapterRoutes last = sizes_.layers > 0 ? all.expanded(is_chosen) : all;
-      tape.routes.assign(*routes, std::move(all), std::move(last));
+      AdapterRoutes texts = routes != nullptr ? *routes : all;
+      tape.routes.assign(std::move(texts), std::move(all), std::move(last));
     }
     if (sizes_.layers > 0)
       tape.chosen.set_selected(tape.batch.sequences(), tape.labelled);
@@ -454,6 +486,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
   typename Parts::Positions positions_;
   LayerStack<Block> stack_;
   typename Parts::Norm norm_;
+  Invocation invocation_;  // of aLoRA
 };
 
 }  // namespace lora::models

@@ -56,6 +56,8 @@ void save_gguf_adapter(const std::filesystem::path& path, Model& model,
   };
   for (const auto* parameter : model.stored_parameters())
     refuse(in_quotes(parameter->name) + " trains as a whole");
+  if (!model.peft_config().alora_invocation_tokens.empty())
+    throw ConfigError("save_gguf_adapter: adapters with alora_invocation_tokens are not written");
   if (!model.peft_config().layer_replication.empty()) refuse("layer_replication repeats layers");
   const auto layers = model.adapted_layers();
   if (layers.empty()) throw StateError("save_gguf_adapter: the model has no LoRA adapters");

@@ -102,6 +102,9 @@ class TuningPlan {
     if (!config.layer_replication.empty() && !outline.replicates_layers)
       throw ConfigError(message("layer_replication is set, which is not built for a ",
                                 outline.model_type, ", only for models of Llama's family"));
+    if (!config.alora_invocation_tokens.empty() && !outline.invokes_adapters)
+      throw ConfigError(message("alora_invocation_tokens are set, which are not built for a ",
+                                outline.model_type, ", only for causal language models"));
     if (!config.layer_replication.empty() && config.bias != "none")
       throw ConfigError(message("layer_replication is set and bias is \"", config.bias,
                                 "\", expected \"none\": layers that are one in the files share "
@@ -123,6 +126,11 @@ class TuningPlan {
     for (const peft::ModuleName& module : outline.modules) {
       if (adapted == selection.adapted.end() || module.name != *adapted) continue;
       ++adapted;
+      const bool is_end =
+          module.kind == peft::ModuleKind::other_layer || module.name == outline.output_embedding;
+      if (is_end && !peft_.alora_invocation_tokens.empty())
+        throw ConfigError(message("alora_invocation_tokens are set, and ", in_quotes(module.name),
+                                  " is adapted, expected neither embeddings nor head"));
       plans_[module.name] = {ModuleRole::adapted, peft_.layer_config(module.name), false};
     }
   }

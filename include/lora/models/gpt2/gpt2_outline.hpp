@@ -10,8 +10,10 @@ namespace lora::models {
 /// Outlines a GPT-2 with its head (transformers' GPT2LMHeadModel).
 [[nodiscard]] inline ModelOutline gpt2_outline(const GPT2Config& config) {
   using Kind = peft::ModuleKind;
-  ModelOutline outline{
-      .model_type = "gpt2", .top = "transformer.ln_f", .output_embedding = "lm_head"};
+  ModelOutline outline{.model_type = "gpt2",
+                       .top = "transformer.ln_f",
+                       .output_embedding = "lm_head",
+                       .invokes_adapters = true};
   const auto add = [&](const std::string& name, Kind kind = Kind::no_layer) {
     outline.modules.push_back({name, kind});
   };

@@ -14,6 +14,7 @@ namespace lora::models {
   ModelOutline outline{.model_type = config.model_type,
                        .top = "model.norm",
                        .output_embedding = "lm_head",
+                       .invokes_adapters = true,
                        .replicates_layers = true};
   const auto add = [&](const std::string& name, Kind kind = Kind::no_layer) {
     outline.modules.push_back({name, kind});
