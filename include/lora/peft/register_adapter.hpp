@@ -31,7 +31,10 @@ template <class T>
         "registry_modules: the adapter has layer_replication, which adapters that share a model "
         "cannot have");
   typename AdapterRegistry<T>::Modules modules;
-  for (auto& [name, factors] : values.modules) {
+  for (auto& module : values.modules) {
+    // No structured binding: clang 14's lambdas cannot capture one.
+    const std::string& name = module.first;
+    auto& factors = module.second;
     const auto add = [&]<class Adapter>(Adapter adapter) {
       if constexpr (requires { adapter.set_b_bias(Matrix<T>()); })
         if (factors.b_bias) adapter.set_b_bias(std::move(factors.b_bias->value));
