@@ -12,6 +12,7 @@
 #include "../../benchmarks/peers/process_memory.hpp"
 #include "../support/epoch_report.hpp"
 #include "../support/table.hpp"
+#include "../support/weight_starts.hpp"
 #include "classifier.hpp"
 #include "model.hpp"
 #include "options.hpp"
@@ -59,6 +60,9 @@ Outcome run(const Options& options, const Problem& problem,
                                        static_cast<Index>(problem.classes.size()))),
       tokenizer, problem, options.batch, options.seed);
   print_plan(learner.model(), problem, out);
+  if (!options.record.empty() && examples::starts_from_weights(options.init))
+    throw lora::ConfigError("--record goes with starts that leave the weights as they are");
+  const examples::WeightStarts starts(learner.model(), options.init);
   Record record(options.record);
   if (record.active()) {
     learner.model().save_adapter(record.first_adapter());
@@ -83,7 +87,7 @@ Outcome run(const Options& options, const Problem& problem,
           },
       .epoch_is_done =
           [&](const lora::train::EpochResult& epoch) {
-            if (epoch.best) learner.model().save_adapter(adapter);
+            if (epoch.best) starts.save(learner.model(), adapter);
             report.finish(epoch);
             if (record.active()) record.add_score(*epoch.score);
           }};
@@ -92,7 +96,7 @@ Outcome run(const Options& options, const Problem& problem,
   outcome.validation = outcome.history.scores.best_score;
 
   // What is scored is what was saved, by way of the files.
-  learner.model().load_adapter(adapter);
+  starts.load(learner.model(), adapter);
   const Classes answers = learner.classify(problem.test);
   outcome.test = problem.score(problem.test, answers);
   const long peak_kib = lora::bench::process_memory().peak_kib;

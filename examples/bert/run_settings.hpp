@@ -15,6 +15,7 @@ namespace bert {
   settings.add("rank", options.rank)
       .add("alpha", options.alpha_or_default())
       .add("dora", options.dora)
+      .add("init", options.init)
       .add("dropout", options.dropout)
       .add("base_dropout", options.base_dropout ? lora::io::Json(*options.base_dropout) : nullptr)
       .add("target_modules", options.targets)

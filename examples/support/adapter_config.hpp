@@ -18,6 +18,9 @@ namespace examples {
   config.lora_alpha = options.alpha_or_default();
   config.use_dora = options.dora;
   config.lora_dropout = options.dropout;
+  // Those that take a part of the weights begin when these are there: see WeightStarts.
+  if (options.init == "gaussian" || options.init == "orthogonal")
+    config.init_lora_weights = options.init;
   if (options.targets == std::vector<std::string>{"all-linear"})
     config.target_modules = options.targets.front();
   else

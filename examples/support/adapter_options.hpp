@@ -17,6 +17,7 @@ struct AdapterOptions {
   lora::Index rank = 8;
   std::optional<double> alpha = {};
   bool dora = false;
+  std::string init = "kaiming";  ///< how the factors start
   double dropout = 0;
   std::vector<std::string> targets = {};
   double learning_rate = 1e-3;
@@ -51,6 +52,12 @@ inline void add_adapter_options(CLI::App& app, AdapterOptions& options, const Ad
   app.add_option("--alpha", options.alpha, "of the adapters [2 x rank]")->check(finite_number());
   app.add_flag("--dora", options.dora,
                "adapters are DoRA's: the lengths of the weights' rows train too");
+  app.add_option("--init", options.init,
+                 "how the factors start: kaiming, gaussian, orthogonal, or with a part of the "
+                 "weights, pissa, olora; what these save is of twice the rank, for the weights as "
+                 "they were")
+      ->check(CLI::IsMember({"kaiming", "gaussian", "orthogonal", "pissa", "olora"}))
+      ->capture_default_str();
   app.add_option("--dropout", options.dropout, "of the adapters' input, in training")
       ->check(number_from(0, 0.99))
       ->capture_default_str();

@@ -11,6 +11,7 @@
 #include "../support/epoch_report.hpp"
 #include "../support/peak_memory.hpp"
 #include "../support/table.hpp"
+#include "../support/weight_starts.hpp"
 #include "learner.hpp"
 
 namespace textgen {
@@ -25,6 +26,10 @@ namespace textgen {
 template <class Family>
 [[nodiscard]] LanguageModel<Family> load_to_train(const Common& common,
                                                   const TrainOptions& options) {
+  if (examples::starts_from_weights(options.init) && common.weights != "packed")
+    throw lora::ConfigError("--init " + options.init +
+                            " takes a part of the weights out of them, and --weights " +
+                            common.weights + " would round what is left: it needs packed");
   return {common.model,
           {.tuning = peft_config(options, common.model),
            .seed = options.seed,
@@ -54,6 +59,7 @@ void print_plan(const Common& common, Model& model, const Parts& parts, std::ost
   settings.add("rank", options.rank)
       .add("alpha", options.alpha_or_default())
       .add("dora", options.dora)
+      .add("init", options.init)
       .add("dropout", options.dropout)
       .add("target_modules", options.targets)
       .add("batch", options.batch)
@@ -82,6 +88,7 @@ lora::train::History train(const Common& common, const TrainOptions& options,
                            std::ostream& errors, bool terminal) {
   auto& model = language.model;
   print_plan(common, model, parts, out);
+  const examples::WeightStarts starts(model, options.init);
   std::filesystem::create_directories(options.out);
   const std::filesystem::path folder = options.out;
   Learner learner(model, parts, options.batch, options.seed);
@@ -104,14 +111,19 @@ lora::train::History train(const Common& common, const TrainOptions& options,
                            const lora::train::StepResult& step) { report.add(step); },
        .epoch_is_done =
            [&](const lora::train::EpochResult& epoch) {
-             if (epoch.best) model.save_adapter(peft_folder(options));
+             if (epoch.best) starts.save(model, peft_folder(options));
              report.finish(epoch);
            }});
   // What is handed on is the best epoch's, by way of the files.
-  model.load_adapter(peft_folder(options));
+  starts.load(model, peft_folder(options));
   std::string for_llama = gguf_file(options).string() + " (llama.cpp, --lora)";
   try {
-    lora::models::save_gguf_adapter(gguf_file(options), model);
+    if (examples::starts_from_weights(options.init))
+      lora::models::save_gguf_adapter(gguf_file(options),
+                                      lora::peft::read_adapter<float>(peft_folder(options)),
+                                      gguf_adapter_format(model.config()));
+    else
+      lora::models::save_gguf_adapter(gguf_file(options), model);
   } catch (const lora::ConfigError& error) {
     for_llama = std::string("none for llama.cpp: ") + error.what();
     std::filesystem::remove(gguf_file(options));  // an earlier run's would pass for this one's

@@ -60,6 +60,26 @@ TEST_CASE("a tiny BERT learns which sentences are positive, and keeps its best a
       file.contains("base_model.model.bert.encoder.layer.1.attention.self.key.lora_B.weight"));
 }
 
+TEST_CASE("an adapter that began with a part of the weights is saved for a fresh model") {
+  for (const std::string init : {"pissa", "olora"}) {
+    TinyTask tiny;
+    tiny.options.init = init;
+    const Outcome outcome = tiny.run();
+    const auto folder = std::filesystem::path(tiny.options.out) / "adapter";
+    const auto config = lora::peft::read_peft_config(folder);
+    CHECK(config.r == 2 * tiny.options.rank);
+    const Problem problem = tiny.problem();
+    Classifier<task> other(lora::models::BertForSequenceClassification<float>(
+                               tiny.options.model, model_options(tiny.options, config, 2)),
+                           *tiny.tokenizer, problem, 5, 1);
+    other.model().load_adapter(folder);
+    CHECK(other.validate() == outcome.validation);
+    CHECK(problem.score(problem.test, other.classify(problem.test)) == outcome.test);
+    tiny.options.record = (tiny / "record").string();
+    lora::test::check_throws<lora::ConfigError>([&] { tiny.run(); }, "--record goes with");
+  }
+}
+
 TEST_CASE("a run that goes on from its checkpoint ends where one without a break does") {
   TinyTask tiny;
   tiny.options.epochs = 4;

@@ -23,4 +23,12 @@ TEST_CASE("options of adapters make the config that PEFT would have") {
   config = examples::adapter_config(options, "CAUSAL_LM", "base");
   CHECK(config.target_modules == lora::peft::ModuleNames("all-linear"));
   CHECK(config.use_dora);
+  CHECK(lora::peft::start_of(config.init_lora_weights) == lora::LoRAInit::kaiming);
+  options.init = "orthogonal";
+  config = examples::adapter_config(options, "CAUSAL_LM", "base");
+  CHECK(lora::peft::start_of(config.init_lora_weights) == lora::LoRAInit::orthogonal);
+  // These begin in the model, and what is saved is for the unchanged base.
+  options.init = "pissa";
+  config = examples::adapter_config(options, "CAUSAL_LM", "base");
+  CHECK(lora::peft::start_of(config.init_lora_weights) == lora::LoRAInit::kaiming);
 }
