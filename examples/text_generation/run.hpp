@@ -10,9 +10,13 @@ namespace textgen {
 
 template <class Frozen>
 void run(const Request& request) {
-  const auto& [command, common, training, writing, options, terminal] = request;
+  // No structured binding: clang before 16 does not capture one.
+  const Common& common = request.common;
+  const TrainOptions& training = request.training;
+  const WriteOptions& writing = request.writing;
+  const bool terminal = request.terminal;
   with_family<Frozen>(common.model, [&]<class Family>(Family) {
-    switch (command) {
+    switch (request.command) {
       case Command::train:
         return train_command<Family>(common, training, std::cout, std::cerr, terminal);
       case Command::generate:
@@ -24,7 +28,7 @@ void run(const Request& request) {
       case Command::demo:
         WriteOptions seeded = writing;
         seeded.seed = training.seed;
-        return textgen::demo<Family>(common, training, options, seeded, std::cout, std::cerr,
+        return textgen::demo<Family>(common, training, request.demo, seeded, std::cout, std::cerr,
                                      terminal);
     }
   });
