@@ -38,7 +38,7 @@ TEST_CASE("adapters that began with a part of the weights are saved for the weig
       split(read_samples((folder / "t.txt").string(), language, false, 48), options.held_out);
   const double before = perplexity(language.model, parts.held_out);
   std::ostringstream out;
-  train(common, options, language, parts, out, out, false);
+  textgen::train(common, options, language, parts, out, out, false);
   const double after = perplexity(language.model, parts.held_out);
   CHECK(after < 0.9 * before);
 
