@@ -130,6 +130,15 @@ TEST_CASE("adapters that do not go together are refused by module and name") {
       ConfigError(""), [](auto& y) { y.config.init_lora_weights = "pissa"; },
       "\"y\": the adapter began with pissa, so it belongs to a changed base");
   refused(
+      ConfigError(""),
+      [](auto& y) {
+        y.config.layer_replication = {{0, 1}};
+      },
+      "layer_replication");
+  refused(
+      ConfigError(""), [](auto& y) { y.config.alora_invocation_tokens = {1}; },
+      "alora_invocation_tokens");
+  refused(
       ConfigError(""), [](auto& y) { y.others["q.lora_magnitude_vector"] = {}; },
       "has the tensor \"q.lora_magnitude_vector\"");
   refused(

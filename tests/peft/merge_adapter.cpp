@@ -157,6 +157,15 @@ TEST_CASE("an adapter of another model is refused, and nothing is written") {
   refused(
       ConfigError(""), [](auto& adapter) { adapter.config.init_lora_weights = "olora"; },
       "merge_adapter: the adapter began with olora, so it belongs to a changed base");
+  refused(
+      ConfigError(""),
+      [](auto& adapter) {
+        adapter.config.layer_replication = {{0, 1}};
+      },
+      "layer_replication");
+  refused(
+      ConfigError(""), [](auto& adapter) { adapter.config.alora_invocation_tokens = {1}; },
+      "alora_invocation_tokens");
   std::filesystem::create_directory(out / "merged");
   io::write_file(out / "merged" / "mine", "");
   check_throws<FileError>(

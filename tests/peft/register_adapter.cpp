@@ -45,4 +45,12 @@ TEST_CASE("an adapter that adapters of one model cannot have is refused") {
       "\"encoder.narrow\", which is no layer");
   CHECK(registry.names().empty() == false);
   CHECK_FALSE(registry.has("other"));
+  auto values = read_adapter<float>(GoldenNet<float>::adapters() / "patterns");
+  values.config.layer_replication = {{0, 1}};
+  check_throws<ConfigError>([&] { add_adapter(registry, "replicated", values); },
+                            "layer_replication");
+  values.config.layer_replication.clear();
+  values.config.alora_invocation_tokens = {1};
+  check_throws<ConfigError>([&] { add_adapter(registry, "invoked", values); },
+                            "alora_invocation_tokens");
 }
