@@ -7,13 +7,15 @@ Times the evaluation and the training step of one layer (size x size, float32) o
 go to so many adapters in turns; 0 stands for a batch without routes, all of it with the active
 adapter. PEFT's adapter_names are for evaluation alone. Each side runs in processes of its own, in
 turns; the best time counts. Prints one table for each number of threads; with --out, writes
-adapters.json. requirements.txt lists what it needs.
+adapters.json and draws adapters.svg, of the first number of threads. requirements.txt lists what it
+needs.
 """
 
 import argparse
 import datetime
 import json
 import pathlib
+import subprocess
 import sys
 import tempfile
 
@@ -90,20 +92,21 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--turns", type=int, default=30, help="of each process")
     parser.add_argument("--rounds", type=int, default=3, help="processes of each side")
-    parser.add_argument("--build", type=pathlib.Path, help="folder for the program (a temporary one)")
-    parser.add_argument("--out", type=pathlib.Path, help="folder for adapters.json")
+    parser.add_argument("--build", type=pathlib.Path, help="folder for the programs (a temporary one)")
+    parser.add_argument("--out", type=pathlib.Path, help="folder for adapters.json and adapters.svg")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        binary = build_programs((options.build or pathlib.Path(work) / "build").resolve(),
-                                "lora_adapters") / "adapters" / "lora_adapters"
-        result = measure(options, binary)
-    for threads in options.threads:
-        print(f"\n{threads} thread{'s' if threads > 1 else ''}, {options.rows} rows, rank {options.rank}:\n")
-        print(table([row for row in result["rows"] if row["threads"] == threads]))
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        file = options.out / "adapters.json"
-        file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        folder = build_programs((options.build or pathlib.Path(work) / "build").resolve(),
+                                "lora_adapters", "plot_adapters")
+        result = measure(options, folder / "adapters" / "lora_adapters")
+        for threads in options.threads:
+            print(f"\n{threads} thread{'s' if threads > 1 else ''}, {options.rows} rows, rank {options.rank}:\n")
+            print(table([row for row in result["rows"] if row["threads"] == threads]))
+        if options.out:
+            options.out.mkdir(parents=True, exist_ok=True)
+            file = options.out / "adapters.json"
+            file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            subprocess.run([folder / "plot_adapters", file, file.with_suffix(".svg")], check=True)
 
 
 if __name__ == "__main__":
