@@ -13,41 +13,42 @@ using namespace lora::test;
 
 namespace {
 
-using Layer = LoRAMultiheadAttention<double>;
-using Linear = LoRALinear<double>;
+using SelfAttention = LoRAMultiheadAttention<double>;
+using Projection = LoRALinear<double>;
 
-constexpr Index size = 6;
+constexpr Index embedding = 6;
 
-Linear linear(Index out, Index in, const LoRAConfig& config, std::uint64_t seed) {
-  Linear layer(DenseWeight<double>{random_matrix<double>(out, in, seed)}, config, seed,
-               random_matrix<double>(out, 1, seed + 1).col(0));
+Projection make_projection(Index out, Index in, const LoRAConfig& config, std::uint64_t seed) {
+  Projection layer(DenseWeight<double>{random_matrix<double>(out, in, seed)}, config, seed,
+                   random_matrix<double>(out, 1, seed + 1).col(0));
   layer.lora_B().value = random_matrix<double>(out, config.rank, seed + 2);
   return layer;
 }
 
-Layer make_attention(const LoRAConfig& config = {.rank = 2},
-                     const MultiheadAttentionConfig& settings = {.heads = 2}) {
-  Layer layer(linear(3 * size, size, config, 1), linear(size, size, config, 5), settings);
+SelfAttention make_self_attention(const LoRAConfig& config = {.rank = 2},
+                                  const MultiheadAttentionConfig& settings = {.heads = 2}) {
+  SelfAttention layer(make_projection(3 * embedding, embedding, config, 1),
+                      make_projection(embedding, embedding, config, 5), settings);
   layer.set_name("attn");
   return layer;
 }
 
-const std::vector<int> lengths{4, 2};
+const std::vector<int> token_counts{4, 2};
 
 }  // namespace
 
 TEST_CASE(
     "multi-head attention is its projections around an attention, out_proj's update doubled") {
-  Layer layer = make_attention();
+  SelfAttention layer = make_self_attention();
   CHECK(layer.part(0).name() == "attn");
   CHECK(layer.part(1).name() == "attn.base_layer.out_proj");
-  const Sequences sequences = Sequences::packed(lengths);
-  const Matrix<double> x = random_matrix<double>(6, size, 9);
-  Matrix<double> y, qkv, context(6, size), expected;
+  const Sequences sequences = Sequences::packed(token_counts);
+  const Matrix<double> x = random_matrix<double>(6, embedding, 9);
+  Matrix<double> y, qkv, context(6, embedding), expected;
   layer.forward(x, sequences, y);
   layer.part(0).forward(x, qkv);
-  const Matrix<double> q = qkv.leftCols(size), k = qkv.middleCols(size, size),
-                       v = qkv.rightCols(size);
+  const Matrix<double> q = qkv.leftCols(embedding), k = qkv.middleCols(embedding, embedding),
+                       v = qkv.rightCols(embedding);
   Attention<double>({.heads = 2, .head_features = 3}).forward(q, k, v, sequences, context);
   const auto& out = layer.part(1);
   const Matrix<double> w =
@@ -66,11 +67,12 @@ TEST_CASE(
 
 TEST_CASE("every gradient of multi-head attention agrees with finite differences") {
   for (const bool causal : {false, true}) {
-    Layer layer = make_attention({.rank = 2, .dropout = causal ? 0.3 : 0.0},
-                                 {.heads = 3, .causal = causal, .dropout = causal ? 0.2 : 0.0});
-    const Sequences sequences = Sequences::packed(lengths);
-    Matrix<double> x = random_matrix<double>(6, size, 9), y, dx, outside;
-    const Matrix<double> c = random_matrix<double>(6, size, 10);
+    SelfAttention layer =
+        make_self_attention({.rank = 2, .dropout = causal ? 0.3 : 0.0},
+                            {.heads = 3, .causal = causal, .dropout = causal ? 0.2 : 0.0});
+    const Sequences sequences = Sequences::packed(token_counts);
+    Matrix<double> x = random_matrix<double>(6, embedding, 9), y, dx, outside;
+    const Matrix<double> c = random_matrix<double>(6, embedding, 10);
     Tape<double> tape;
     const auto state = tape.random_state();
     const auto loss = [&] {
@@ -89,7 +91,7 @@ TEST_CASE("every gradient of multi-head attention agrees with finite differences
       CHECK(relative_error(parameter->grad, finite_difference(parameter->value, loss)) < 1e-6);
     }
     Gradients<double> gradients(layer.parameters());
-    const Layer& constant = layer;
+    const SelfAttention& constant = layer;
     tape.set_random_state(state);
     constant.forward(x, sequences, tape, y);
     constant.backward(x, sequences, c, tape, gradients, outside);
@@ -99,10 +101,10 @@ TEST_CASE("every gradient of multi-head attention agrees with finite differences
 }
 
 TEST_CASE("a second step of multi-head attention allocates nothing") {
-  Layer layer = make_attention();
-  const Sequences sequences = Sequences::packed(lengths);
-  const Matrix<double> x = random_matrix<double>(6, size, 9),
-                       dy = random_matrix<double>(6, size, 8);
+  SelfAttention layer = make_self_attention();
+  const Sequences sequences = Sequences::packed(token_counts);
+  const Matrix<double> x = random_matrix<double>(6, embedding, 9),
+                       dy = random_matrix<double>(6, embedding, 8);
   Matrix<double> y, dx;
   Tape<double> tape;
   const auto step = [&] {
@@ -116,9 +118,9 @@ TEST_CASE("a second step of multi-head attention allocates nothing") {
 }
 
 TEST_CASE("adapters of multi-head attention are added and chosen in both projections") {
-  Layer layer = make_attention();
-  const Sequences sequences = Sequences::packed(lengths);
-  const Matrix<double> x = random_matrix<double>(6, size, 9);
+  SelfAttention layer = make_self_attention();
+  const Sequences sequences = Sequences::packed(token_counts);
+  const Matrix<double> x = random_matrix<double>(6, embedding, 9);
   Matrix<double> before, base, y;
   layer.forward(x, sequences, before);
   layer.add_adapter("other", {.rank = 3}, 4);
@@ -137,17 +139,20 @@ TEST_CASE("adapters of multi-head attention are added and chosen in both project
 TEST_CASE("what does not fit multi-head attention is refused by name") {
   const LoRAConfig config{.rank = 2};
   check_throws<ShapeError>(
-      [&] { Layer(linear(2 * size, size, config, 1), linear(size, size, config, 2), {}); },
+      [&] {
+        SelfAttention(make_projection(2 * embedding, embedding, config, 1),
+                      make_projection(embedding, embedding, config, 2), {});
+      },
       "in_proj is (12, 6) and out_proj (6, 6), expected (3 E, E) and (E, E)");
-  check_throws<ConfigError>([&] { make_attention(config, {.heads = 4}); },
+  check_throws<ConfigError>([&] { make_self_attention(config, {.heads = 4}); },
                             "heads is 4, expected a divisor of E = 6");
-  check_throws<ConfigError>([&] { make_attention({.rank = 2, .use_dora = true}); },
+  check_throws<ConfigError>([&] { make_self_attention({.rank = 2, .use_dora = true}); },
                             "use_dora is set, which PEFT does not have");
-  Layer layer = make_attention();
+  SelfAttention layer = make_self_attention();
   check_throws<ConfigError>([&] { layer.add_adapter("b", {.train_bias = true}, 1); },
                             "attn (LoRAMultiheadAttention::add_adapter): train_bias is set");
-  const Sequences sequences = Sequences::packed(lengths);
-  Matrix<double> x = random_matrix<double>(6, size, 9), y, dx;
+  const Sequences sequences = Sequences::packed(token_counts);
+  Matrix<double> x = random_matrix<double>(6, embedding, 9), y, dx;
   check_throws<ShapeError>([&] { layer.forward(x.topRows(5), sequences, y); },
                            "x is (5, 6), expected (rows of the sequences = 6, E = 6)");
   check_throws<ShapeError>([&] { layer.forward(x, sequences, x); }, "y");

@@ -15,7 +15,7 @@ using namespace lora::test;
 
 namespace {
 
-const std::filesystem::path folder = LORA_GOLDEN_DIR "/attention";
+const std::filesystem::path attention_folder = LORA_GOLDEN_DIR "/attention";
 
 LoRAMultiheadAttention<double> golden_attention(const io::SafetensorsReader& golden) {
   const auto linear = [&](const char* weight, const char* bias) {
@@ -32,9 +32,9 @@ LoRAMultiheadAttention<double> golden_attention(const io::SafetensorsReader& gol
 
 TEST_CASE(
     "PEFT's adapter of a MultiheadAttention is loaded, computes PEFT's numbers, and is saved") {
-  const io::SafetensorsReader golden(folder / "layer.safetensors");
+  const io::SafetensorsReader golden(attention_folder / "layer.safetensors");
   auto layer = golden_attention(golden);
-  const peft::PeftConfig config = peft::load_adapter(folder / "adapter", layer);
+  const peft::PeftConfig config = peft::load_adapter(attention_folder / "adapter", layer);
   CHECK(layer.part(0).config().rank == 3);  // by the pattern of "attn"
   CHECK(layer.part(1).config().rank == 3);
 
@@ -60,7 +60,7 @@ TEST_CASE(
     const TemporaryDirectory directory;
     peft::save_adapter(directory.path(), layer,
                        {.config = keep ? std::optional(config) : std::nullopt});
-    const io::SafetensorsReader theirs(folder / "adapter" / "adapter_model.safetensors");
+    const io::SafetensorsReader theirs(attention_folder / "adapter" / "adapter_model.safetensors");
     const io::SafetensorsReader ours(directory.path() / "adapter_model.safetensors");
     CHECK(theirs.tensors().size() == ours.tensors().size());
     for (const auto& [key, view] : theirs.tensors()) {
@@ -82,7 +82,7 @@ TEST_CASE(
 }
 
 TEST_CASE("projections of one MultiheadAttention whose settings differ are not saved") {
-  const io::SafetensorsReader golden(folder / "layer.safetensors");
+  const io::SafetensorsReader golden(attention_folder / "layer.safetensors");
   auto layer = golden_attention(golden);
   layer.part(1).replace_adapter({.rank = 2}, Matrix<double>::Ones(2, 6),
                                 Matrix<double>::Ones(6, 2));
