@@ -80,6 +80,7 @@
 #include "lora/kernels/run_vector.hpp"
 #include "lora/kernels/scaled_rows.hpp"
 #include "lora/kernels/shallow_product.hpp"
+#include "lora/kernels/short_rows.hpp"
 #include "lora/kernels/tile.hpp"
 #include "lora/kernels/tile_shape.hpp"
 #include "lora/kernels/transpose_packets.hpp"

@@ -1,5 +1,6 @@
 #include <lora/kernels/grouped_low_rank.hpp>
 
+#include <algorithm>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -24,22 +25,32 @@ RowGroups alternating() {
   return groups;
 }
 
-}  // namespace
+// Two groups of few rows.
+RowGroups few() {
+  RowGroups groups;
+  groups.clear(42);
+  groups.begin_group();
+  groups.add(3, 1);
+  groups.begin_group();
+  for (const Index row : {0, 17, 5}) groups.add(row, 1);
+  groups.finish();
+  return groups;
+}
 
-TEMPLATE_TEST_CASE("each group has the products of its own factors", "", float, double) {
-  using T = TestType;
-  const RowGroups groups = alternating();
+template <class T>
+void check_products(const RowGroups& groups, Index rank0, Index rank1) {
   for (const auto& [in, out] : {std::pair<Index, Index>{3, 1030}, {1030, 5}}) {
     CAPTURE(in, out);
     const Matrix<T> x = random_matrix<T>(42, in, 1), dy = random_matrix<T>(42, out, 2);
-    const std::vector<Matrix<T>> a{random_matrix<T>(2, in, 3), random_matrix<T>(7, in, 4)},
-        b{random_matrix<T>(out, 2, 5), random_matrix<T>(out, 7, 6)};
-    std::vector<Matrix<T>> da{Matrix<T>::Ones(2, in), Matrix<T>::Ones(7, in)},
-        db{Matrix<T>::Ones(out, 2), Matrix<T>::Ones(out, 7)};
+    const std::vector<Matrix<T>> a{random_matrix<T>(rank0, in, 3), random_matrix<T>(rank1, in, 4)},
+        b{random_matrix<T>(out, rank0, 5), random_matrix<T>(out, rank1, 6)};
+    std::vector<Matrix<T>> da{Matrix<T>::Ones(rank0, in), Matrix<T>::Ones(rank1, in)},
+        db{Matrix<T>::Ones(out, rank0), Matrix<T>::Ones(out, rank1)};
     const std::vector<grouped_low_rank::Path<T>> own{{a[0], b[0], T(2), {}, da[0], db[0]},
                                                      {a[1], b[1], T(3), {}, da[1], db[1]}};
     const grouped_low_rank::Paths<T> paths(own);
-    Matrix<T> xa(groups.places(), 7), g(groups.places(), 7), y = dy, dx = x;
+    const Index most = std::max(rank0, rank1);
+    Matrix<T> xa(groups.places(), most), g(groups.places(), most), y = dy, dx = x;
     grouped_low_rank::forward<T>(groups, paths, x, xa);
     grouped_low_rank::add_to_y<T>(groups, paths, xa, y);
     grouped_low_rank::gradient_of_xa<T>(groups, paths, dy, g);
@@ -70,4 +81,14 @@ TEMPLATE_TEST_CASE("each group has the products of its own factors", "", float, 
                 db[group], ones_b + s * own_dy.transpose() * own_x * a_d.transpose()) <= tolerance);
     }
   }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("each group has the products of its own factors", "", float, double) {
+  check_products<TestType>(alternating(), 2, 7);
+  check_products<TestType>(alternating(), 8, 4);
+  check_products<TestType>(few(), 2, 7);
+  check_products<TestType>(few(), 8, 4);
+  check_products<TestType>(few(), 12, 16);
 }

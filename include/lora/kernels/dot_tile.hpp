@@ -42,19 +42,20 @@ template <class T>
 
 }  // namespace detail
 
-/// Computes results[i * DotShape<T>::right + j] = sum over k < depth of left[i][k] right[j][k] for
-/// rows that lie element by element in memory.
-template <class T>
-void dot_tile(const std::array<const T*, DotShape<T>::left>& left,
-              const std::array<const T*, DotShape<T>::right>& right, Index depth,
-              std::array<T, DotShape<T>::left * DotShape<T>::right>& results) {
+/// Computes results[i * Columns + j] = sum over k < depth of left[i][k] right[j][k] for rows that
+/// lie element by element in memory. The bits of a sum are the same in tiles of every shape, which
+/// is at most as large as DotShape's.
+template <class T, std::size_t Rows, std::size_t Columns>
+void dot_tile(const std::array<const T*, Rows>& left, const std::array<const T*, Columns>& right,
+              Index depth, std::array<T, DotShape<T>::left * DotShape<T>::right>& results) {
   namespace ei = Eigen::internal;
   constexpr Index width = Simd<T>::width;
-  constexpr Index rows = DotShape<T>::left, columns = DotShape<T>::right;
+  constexpr Index rows = Rows, columns = Columns;
+  static_assert(rows * columns <= DotShape<T>::left * DotShape<T>::right);
   const Index whole = DotShape<T>::has_packets ? depth / width * width : 0;
   if constexpr (DotShape<T>::has_packets) {
-    Packet<T> sums[rows * columns];
-    unroll<rows * columns>([&](Index i) __attribute__((always_inline)) {
+    Packet<T> sums[DotShape<T>::left * DotShape<T>::right];
+    unroll<DotShape<T>::left * DotShape<T>::right>([&](Index i) __attribute__((always_inline)) {
       sums[i] = ei::pset1<Packet<T>>(T(0));
     });
     for (Index k = 0; k < whole; k += width) {
@@ -88,36 +89,54 @@ struct DotTarget {
   Index column_stride;
 };
 
+namespace detail {
+
+// Adds alpha times the products of `Columns` rows of x from n on, of which those before `last`
+// exist, and the rows of f; columns [k, k + depth) of both.
+template <class T, std::size_t Rows, std::size_t Columns>
+void add_dot_tiles(const ConstMatrixRef<T>& x, const ConstMatrixRef<T>& f, T alpha,
+                   const DotTarget<T>& c, Index n, Index last, Index k, Index depth) {
+  constexpr Index left_rows = Rows, right_rows = Columns;
+  // Rows that do not exist repeat the last one, and their results are dropped.
+  std::array<const T*, Columns> right;
+  for (Index j = 0; j < right_rows; ++j)
+    right[static_cast<std::size_t>(j)] = x.data() + std::min(n + j, last - 1) * x.outerStride() + k;
+  for (Index r = 0; r < f.rows(); r += left_rows) {
+    std::array<const T*, Rows> left;
+    for (Index i = 0; i < left_rows; ++i)
+      left[static_cast<std::size_t>(i)] =
+          f.data() + std::min(r + i, f.rows() - 1) * f.outerStride() + k;
+    std::array<T, DotShape<T>::left * DotShape<T>::right> results;
+    dot_tile<T, Rows, Columns>(left, right, depth, results);
+    const Index rows = std::min(left_rows, f.rows() - r);
+    const Index columns = std::min(right_rows, last - n);
+    for (Index j = 0; j < columns; ++j)
+      for (Index i = 0; i < rows; ++i)
+        c.data[(n + j) * c.row_stride + (r + i) * c.column_stride] +=
+            alpha * results[static_cast<std::size_t>(i * right_rows + j)];
+  }
+}
+
+}  // namespace detail
+
 /// Adds alpha x f^T to c, for rows [first, last) of x (N, K) and all of f (R, K), which has few
 /// rows: both are read where they lie, x once from memory.
 template <class T>
 void add_dot_products(ConstMatrixRef<T> x, ConstMatrixRef<T> f, T alpha, const DotTarget<T>& c,
                       Index first, Index last) {
-  constexpr Index left_rows = DotShape<T>::left, right_rows = DotShape<T>::right;
+  constexpr std::size_t left_rows = DotShape<T>::left, right_rows = DotShape<T>::right;
   // Rows of x for one round over f stay in the first-level cache.
   constexpr Index deep = 2048;
   for (Index k = 0; k < x.cols(); k += deep) {
     const Index depth = std::min(deep, x.cols() - k);
     for (Index n = first; n < last; n += right_rows) {
-      // Rows that do not exist repeat the last one, and their results are dropped.
-      std::array<const T*, right_rows> right;
-      for (Index j = 0; j < right_rows; ++j)
-        right[static_cast<std::size_t>(j)] =
-            x.data() + std::min(n + j, last - 1) * x.outerStride() + k;
-      for (Index r = 0; r < f.rows(); r += left_rows) {
-        std::array<const T*, left_rows> left;
-        for (Index i = 0; i < left_rows; ++i)
-          left[static_cast<std::size_t>(i)] =
-              f.data() + std::min(r + i, f.rows() - 1) * f.outerStride() + k;
-        std::array<T, left_rows * right_rows> results;
-        dot_tile<T>(left, right, depth, results);
-        const Index rows = std::min(left_rows, f.rows() - r);
-        const Index columns = std::min(right_rows, last - n);
-        for (Index j = 0; j < columns; ++j)
-          for (Index i = 0; i < rows; ++i)
-            c.data[(n + j) * c.row_stride + (r + i) * c.column_stride] +=
-                alpha * results[static_cast<std::size_t>(i * right_rows + j)];
-      }
+      // A row alone goes with twice as many of f: more of these are on their way from memory.
+      if constexpr (right_rows > 1)
+        if (last - n == 1) {
+          detail::add_dot_tiles<T, 2 * left_rows, 1>(x, f, alpha, c, n, last, k, depth);
+          continue;
+        }
+      detail::add_dot_tiles<T, left_rows, right_rows>(x, f, alpha, c, n, last, k, depth);
     }
   }
 }

@@ -15,6 +15,7 @@
 #include "lora/kernels/product.hpp"
 #include "lora/kernels/row_groups.hpp"
 #include "lora/kernels/scaled_rows.hpp"
+#include "lora/kernels/short_rows.hpp"
 #include "lora/random/dropout_mask.hpp"
 
 /// The low-rank paths of a batch whose rows belong to groups, each with factors of its own. What is
@@ -143,6 +144,18 @@ void add_small_transposed_product(MatrixRef<T> c, T alpha, const ConstMatrixRef<
                                 b.outerStride(), c.cols(), c.data() + i * c.outerStride());
 }
 
+// Tells whether the rows of a band go one by one through B (out, R), which is read where it lies.
+template <class T>
+[[nodiscard]] bool goes_by_rows(Index rows, const ConstMatrixRef<T>& b) {
+  return rows <= few_rows && kernels::takes_short_rows<T>(b.cols());
+}
+
+// Where columns from `column` on of the row of `m` at a place begin.
+template <class Ref>
+auto* row_at(const RowGroups& groups, Index place, Ref m, Index column) {
+  return m.data() + groups.row(place) * m.outerStride() + column;
+}
+
 // Returns the transpose of `m`, whose columns are few.
 template <class T>
 MatrixRef<T> turned(const ConstMatrixRef<T>& m, Scratch& scratch) {
@@ -190,21 +203,27 @@ void forward(const RowGroups& groups, Paths<T> paths, ConstMatrixRef<T> x, Matri
 /// Adds s xa B^T of every group to its rows of y (N, out).
 template <class T>
 void add_to_y(const RowGroups& groups, Paths<T> paths, ConstMatrixRef<T> xa, MatrixRef<T> y) {
-  detail::for_each_tile(groups.bands(), y.cols(), detail::cost_of(groups, paths, y.cols()),
-                        [&](const RowGroups::Run& band, Index column, Index columns) {
-                          const Path<T>& path = paths[static_cast<std::size_t>(band.group)];
-                          if (path.a.rows() == 0) return;
-                          const ConstMatrixRef<T> left(detail::part_of(xa, band, path.a.rows()));
-                          const ConstMatrixRef<T> b(path.b.middleRows(column, columns));
-                          Scratch scratch;
-                          const bool few = band.count <= detail::few_rows;
-                          const ConstMatrixRef<T> bt = few ? detail::turned(b, scratch) : b;
-                          detail::add_to_rows<T>(
-                              groups, band, column, columns, y, [&](MatrixRef<T> tile) {
-                                few ? detail::add_small_product(tile, path.s, left, bt)
-                                    : add_product(tile, path.s, left, b.transpose());
-                              });
-                        });
+  detail::for_each_tile(
+      groups.bands(), y.cols(), detail::cost_of(groups, paths, y.cols()),
+      [&](const RowGroups::Run& band, Index column, Index columns) {
+        const Path<T>& path = paths[static_cast<std::size_t>(band.group)];
+        if (path.a.rows() == 0) return;
+        const ConstMatrixRef<T> left(detail::part_of(xa, band, path.a.rows()));
+        const ConstMatrixRef<T> b(path.b.middleRows(column, columns));
+        if (detail::goes_by_rows(band.count, b)) {
+          for (Index i = 0; i < band.count; ++i)
+            kernels::add_short_rows_product(left.data() + i * left.outerStride(), path.s, b,
+                                            detail::row_at(groups, band.first + i, y, column));
+          return;
+        }
+        Scratch scratch;
+        const bool few = band.count <= detail::few_rows;
+        const ConstMatrixRef<T> bt = few ? detail::turned(b, scratch) : b;
+        detail::add_to_rows<T>(groups, band, column, columns, y, [&](MatrixRef<T> tile) {
+          few ? detail::add_small_product(tile, path.s, left, bt)
+              : add_product(tile, path.s, left, b.transpose());
+        });
+      });
 }
 
 /// Computes g = dy B of every group, for dy (N, out).
@@ -219,6 +238,12 @@ void gradient_of_xa(const RowGroups& groups, Paths<T> paths, ConstMatrixRef<T> d
     if (b.cols() == 0) return;
     MatrixRef<T> to(detail::part_of(g, band, b.cols()));
     to.setZero();
+    if (detail::goes_by_rows(band.count, b)) {
+      for (Index i = 0; i < band.count; ++i)
+        kernels::add_weighted_short_rows(detail::row_at(groups, band.first + i, dy, 0), b,
+                                         to.data() + i * to.outerStride());
+      return;
+    }
     Scratch scratch;
     // The kernel wants rows as long as those of dy.
     const MatrixRef<T> bt = detail::turned(b, scratch);
@@ -301,6 +326,13 @@ void add_gradients_of_b(const RowGroups& groups, Paths<T> paths, ConstMatrixRef<
       [&](const RowGroups::Run& group, Index column, Index columns) {
         const Path<T>& path = paths[static_cast<std::size_t>(group.group)];
         if (path.a.rows() == 0) return;
+        if (detail::goes_by_rows(group.count, path.b)) {
+          const MatrixRef<T> db(MatrixRef<T>(path.db).middleRows(column, columns));
+          for (Index i = 0; i < group.count; ++i)
+            kernels::add_outer_product(detail::row_at(groups, group.first + i, dy, column), path.s,
+                                       xa.data() + (group.first + i) * xa.outerStride(), db);
+          return;
+        }
         Scratch scratch;
         // Transposed, so that the long side lies element by element.
         MatrixRef<T> sum = scratch.matrix<T>(path.a.rows(), columns);
