@@ -28,10 +28,10 @@ struct VariantOptions : ComparisonOptions {
   /// Of each variant, as many of each. The one that is best on validation texts under the first
   /// seed is taken for all seeds.
   std::map<Variant, std::vector<double>> learning_rates{
-      {Variant::lora, {1e-3, 3e-3, 1e-2}},   {Variant::rslora, {3e-4, 1e-3, 3e-3}},
+      {Variant::lora, {1e-3, 3e-3, 1e-2}},   {Variant::rslora, {1e-3, 3e-3, 1e-2}},
       {Variant::dora, {1e-3, 3e-3, 1e-2}},   {Variant::pissa, {3e-4, 1e-3, 3e-3}},
-      {Variant::olora, {1e-4, 3e-4, 1e-3}},  {Variant::lora_plus, {1e-4, 3e-4, 1e-3}},
-      {Variant::lora_fa, {1e-3, 3e-3, 1e-2}}};
+      {Variant::olora, {3e-4, 1e-3, 3e-3}},  {Variant::lora_plus, {3e-4, 1e-3, 3e-3}},
+      {Variant::lora_fa, {3e-3, 1e-2, 3e-2}}};
 };
 
 /// Adds every option to `app`, as add_comparison_options does. --rank and --alpha are LoRA's; the
