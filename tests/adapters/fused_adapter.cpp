@@ -103,6 +103,10 @@ TEST_CASE("only sums of low rank are fused") {
   group.part(2).set_adapter("lengths");
   check_throws<ConfigError>([&] { static_cast<void>(fused_adapter(group)); },
                             "c_attn.v (fused_adapter): use_dora is set");
+  group.part(2).add_adapter("biased", {.rank = 1, .lora_bias = true}, 1);
+  group.part(2).set_adapter("biased");
+  check_throws<ConfigError>([&] { static_cast<void>(fused_adapter(group)); },
+                            "c_attn.v (fused_adapter): lora_bias is set");
   for (const std::size_t p : {0U, 2U}) group.part(p).unset_adapter();
   check_throws<ConfigError>([&] { static_cast<void>(fused_adapter(group)); },
                             "no part has an adapter");

@@ -31,4 +31,10 @@ TEST_CASE("adapters of different layers are not stacked") {
                            "StackedAdapter::add: A is (2, 6)");
   check_throws<ShapeError>([&] { stack.add(LoRAAdapter<float>(3, 5, {.rank = 2}, 1), 1); },
                            "StackedAdapter::add: B is (3, 2)");
+  check_throws<ConfigError>(
+      [&] { stack.add(LoRAAdapter<float>(4, 5, {.rank = 2, .lora_bias = true}, 1), 1); },
+      "StackedAdapter::add: the adapter has lora_bias");
+  check_throws<ConfigError>(
+      [&] { stack.add(LoRAAdapter<float>(4, 5, {.rank = 2, .use_dora = true}, 1), 1); },
+      "StackedAdapter::add: the adapter has use_dora");
 }

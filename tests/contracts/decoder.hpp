@@ -56,6 +56,13 @@ void check_training(Model& model, const GoldenCausal& golden) {
   CHECK(loss.mean() == Approx(golden.reader.read<float>("loss")(0, 0)).epsilon(1e-5));
   CHECK(model.loss(golden.batch, golden.labels).mean() == Approx(loss.mean()).epsilon(1e-6));
   check_golden_gradients(model, golden);
+  // A forward after a loss without its backward computes all rows, not the loss's.
+  static_cast<void>(model.loss(golden.batch, golden.labels, tape));
+  Matrix<float> hidden, taped;
+  model.forward(golden.batch, hidden);
+  model.forward(golden.batch, tape, taped);
+  CHECK(largest_difference(hidden, taped) < 1e-6);
+  tape.clear();
 }
 
 /// Checks the gradient of each parameter of a model of double against a finite difference, along

@@ -117,9 +117,9 @@ TEST_CASE(
 }
 
 TEST_CASE("each image or sequence of a mixed batch has the bits that it has alone", "[threads]") {
-  using Layer = LoRAConv1d<float>;
-  Layer layer(random_matrix<float>(20, 18, 1), {.kernel = 3, .padding = 1},
-              Vector<float>(random_matrix<float>(20, 1, 7).col(0)));
+  using Convolution = LoRAConv1d<float>;
+  Convolution layer(random_matrix<float>(20, 18, 1), {.kernel = 3, .padding = 1},
+                    Vector<float>(random_matrix<float>(20, 1, 7).col(0)));
   layer.set_name("conv1");
   for (const char* name : {"plain", "dora"}) {
     LoRAAdapter<float> adapter({.rank = 2, .use_dora = std::string(name) == "dora"},

@@ -19,7 +19,7 @@ namespace lora {
 /// R being the sum of the ranks. It computes what the parts do, and PEFT, which knows no adapters
 /// of slices, can load it: as the one adapter of a LoRALinear over the fused weight, saved under
 /// that layer's name. Parts without an adapter have rows of zeros. Throws ConfigError if no part
-/// has one, and for an adapter with use_dora, which is no sum.
+/// has one, for an adapter with use_dora, which is no sum, and with lora_bias.
 template <class T, class Frozen>
 [[nodiscard]] LoRAAdapter<T> fused_adapter(const LoRALinearGroup<T, Frozen>& group) {
   Index rank = 0, out = 0;
@@ -30,6 +30,9 @@ template <class T, class Frozen>
     if (part.config().use_dora)
       throw ConfigError(message(Place{"fused_adapter", part.name()},
                                 ": use_dora is set: its scaled rows are no sum with low rank"));
+    if (part.config().lora_bias)
+      throw ConfigError(message(Place{"fused_adapter", part.name()},
+                                ": lora_bias is set: its b_B is no part of A and B"));
     rank += part.config().rank;
   }
   if (rank == 0) throw ConfigError("fused_adapter: no part has an adapter");

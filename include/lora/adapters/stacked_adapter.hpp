@@ -19,9 +19,14 @@ template <class T, class Adapter = LoRAAdapter<T>>
 class StackedAdapter {
  public:
   /// Adds an adapter whose update B A is multiplied by `weight`, without its own scaling. Throws
-  /// ShapeError unless it is of the same (out, in) and groups as those before.
+  /// ShapeError unless it is of the same (out, in) and groups as those before, and ConfigError for
+  /// use_dora and lora_bias, which are no sums of B A.
   void add(const Adapter& adapter, double weight) {
     const auto &a = adapter.a().value, &b = adapter.b().value;
+    if (adapter.config().use_dora || adapter.config().lora_bias)
+      throw ConfigError(message("StackedAdapter::add: the adapter has ",
+                                adapter.config().use_dora ? "use_dora" : "lora_bias",
+                                ", which a stack cannot hold"));
     if (!empty()) {
       require_cols(a, a_.cols(), "StackedAdapter::add", "A", "in_features");
       require_shape(b, b_.rows(), adapter.rank() / groups_, "StackedAdapter::add", "B",

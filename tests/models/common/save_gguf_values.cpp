@@ -67,6 +67,23 @@ TEST_CASE("what llama.cpp's form cannot hold is refused before a file is there")
           "\"block.v\" is adapted with DoRA");
   refused(
       [](auto& adapter) {
+        auto& factors = adapter.modules.at("block.v");
+        factors.config.lora_bias = true;
+        factors.b_bias.emplace(Matrix<float>::Ones(1, 5), std::vector<Index>{5});
+      },
+      "\"block.v\" is adapted with lora_bias");
+  refused(
+      [](auto& adapter) {
+        adapter.config.alora_invocation_tokens = {3, 4};
+      },
+      "alora_invocation_tokens begin the adapter");
+  refused(
+      [](auto& adapter) {
+        adapter.config.layer_replication = {{0, 1}, {0, 1}};
+      },
+      "layer_replication repeats layers");
+  refused(
+      [](auto& adapter) {
         adapter.others["head.weight"] = {Matrix<float>::Zero(2, 3), {2, 3}};
       },
       "\"head.weight\" is stored as a whole");

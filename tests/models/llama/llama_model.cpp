@@ -142,6 +142,22 @@ TEST_CASE("merging a head that is tied leaves the embeddings as they are") {
   CHECK(largest_difference(logits, merged_logits) < 1e-4);
 }
 
+TEST_CASE("a model merges all of its adapters or none") {
+  // Qwen2's q_proj has a bias, its o_proj has none that b_B could go into.
+  peft::PeftConfig config{.r = 2};
+  config.target_modules = std::vector<std::string>{"q_proj", "o_proj"};
+  config.lora_bias = true;
+  LlamaModel<float> model(llama_data("qwen2"), {.tuning = config});
+  randomise(model);
+  const GoldenLlama golden("qwen2");
+  Matrix<float> before, after;
+  model.logits(golden.batch, before);
+  check_throws<StateError>([&] { model.merge_adapters(); }, "model.layers.0.self_attn.o_proj");
+  model.for_each_adapted([](auto& layer) { CHECK(!layer.merged()); });
+  model.logits(golden.batch, after);
+  CHECK(same_bits(before, after));
+}
+
 TEST_CASE(
     "replicated layers have one frozen weight and an adapter each, also merged and in files") {
   LlamaModel<float> model = adapted_llama("replicated");

@@ -58,7 +58,8 @@ class AdaptedModel {
   }
 
   /// Merges all adapters into their weights, after which forward costs what the frozen model's
-  /// does; see LoRALinear::merge. Throws StateError, for aLoRA too, and then nothing is merged.
+  /// does; see LoRALinear::merge. Throws StateError, for aLoRA too, and then nothing is merged (in
+  /// permanent mode what was merged stays so where a layer fails for its numbers: see DoRA).
   /// Only for storages that hold the sum in T: rounding it to 16 bits or to codes can lose most of
   /// a small update. LoRALinear::merged_weight gives the sum of a layer over any storage, to be
   /// stored or exported.
@@ -76,8 +77,23 @@ class AdaptedModel {
                                                      : nullptr;
       if (why != nullptr)
         throw StateError(message(Place{"merge_adapters", layer.name()}, ": the adapter ", why));
+      if constexpr (requires { layer.bias_in_use(); })
+        static_cast<void>(layer.bias_in_use());  // throws where lora_bias has nothing to go into
     });
-    model().for_each_adapted([&](auto& layer) { layer.merge(mode); });
+    std::size_t merged = 0;
+    try {
+      model().for_each_adapted([&](auto& layer) {
+        layer.merge(mode);
+        ++merged;
+      });
+    } catch (...) {
+      if (mode == MergeMode::reversible)
+        model().for_each_adapted([&](auto& layer) {
+          if (merged > 0) layer.unmerge();
+          if (merged > 0) --merged;
+        });
+      throw;
+    }
   }
 
   /// Gives all weights back the bits that they had before merge_adapters. Throws StateError unless

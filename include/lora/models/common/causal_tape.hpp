@@ -32,6 +32,7 @@ class CausalTape {
   void clear() {
     frames.clear();
     routes.clear();
+    labelled.clear();
   }
 
   /// Returns the state that chooses the dropout masks, for checkpoints.

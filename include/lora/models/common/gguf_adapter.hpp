@@ -67,12 +67,18 @@ class GgufAdapter {
   }
 
   /// Gives the model's adapters these values. Build it with config() as its tuning. Throws
-  /// ConfigError for a model that adapts other modules, or with other ranks, ShapeError for factors
-  /// of other shapes than (rank, in) and (out, rank); then nothing has changed.
+  /// ConfigError for a model that adapts other modules, or with other ranks, or has
+  /// alora_invocation_tokens or layer_replication, ShapeError for factors of other shapes than
+  /// (rank, in) and (out, rank); then nothing has changed.
   template <class Model>
   void load_into(Model& model) const {
     using T = typename Model::Scalar;
     const peft::PeftConfig settings = config();
+    if (!model.peft_config().alora_invocation_tokens.empty() ||
+        !model.peft_config().layer_replication.empty())
+      throw ConfigError(
+          "GgufAdapter: the model was built with alora_invocation_tokens or layer_replication, "
+          "which llama.cpp's adapters do not have");
     const auto layers = model.adapted_layers();
     if (layers.size() != factors_.size())
       throw ConfigError(message("GgufAdapter: the model adapts ", layers.size(),

@@ -14,9 +14,10 @@ namespace lora::models {
 /// handled as save_gguf_adapter of a model does, and factors are stored as `type`.
 ///
 /// Throws ConfigError, naming it, for what such a file cannot hold: no module at all, tensors
-/// beside the factors (biases, modules_to_save), DoRA, embeddings, a changed base (PiSSA ...), and
-/// modules that the model does not have or whose weight is tied to another; ShapeError for factors
-/// that are no matrices of the settings' rank, and for rows that are no whole heads; FileError.
+/// beside the factors (biases, modules_to_save), lora_bias, DoRA, embeddings, a changed base
+/// (PiSSA ...), alora_invocation_tokens, layer_replication, and modules that the model does not
+/// have or whose weight is tied to another; ShapeError for factors that are no matrices of the
+/// settings' rank, and for rows that are no whole heads; FileError.
 inline void save_gguf_adapter(const std::filesystem::path& path,
                               const peft::AdapterValues<float>& adapter,
                               const GgufAdapterFormat& format,
@@ -30,10 +31,15 @@ inline void save_gguf_adapter(const std::filesystem::path& path,
   if (!adapter.others.empty())
     refuse(in_quotes(adapter.others.begin()->first) + " is stored as a whole");
   peft::require_own_base(adapter.config, where);
+  if (!adapter.config.alora_invocation_tokens.empty())
+    refuse("alora_invocation_tokens begin the adapter within a text");
+  if (!adapter.config.layer_replication.empty()) refuse("layer_replication repeats layers");
   detail::GgufAdapterFile file(format, adapter.config.lora_alpha, type);
   for (const auto& [name, factors] : adapter.modules) {
     if (factors.magnitude || factors.config.use_dora)
       refuse(in_quotes(name) + " is adapted with DoRA");
+    if (factors.b_bias || factors.config.lora_bias)
+      refuse(in_quotes(name) + " is adapted with lora_bias");
     if (factors.is_embedding) refuse(in_quotes(name) + " is an embedding and adapted");
     const auto found = format.places.find(name);
     if (found == format.places.end())
