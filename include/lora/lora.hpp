@@ -25,6 +25,7 @@
 #include "lora/core/scratch.hpp"
 #include "lora/core/shared_until_written.hpp"
 #include "lora/core/tape.hpp"
+#include "lora/core/thin_svd.hpp"
 #include "lora/core/thread_limit.hpp"
 #include "lora/core/trainable_scalar.hpp"
 #include "lora/core/utf8.hpp"

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <Eigen/QR>
-#include <Eigen/SVD>
 #include <algorithm>
 
 #include "lora/adapters/factor_pair.hpp"
+#include "lora/core/thin_svd.hpp"
 #include "lora/core/thread_limit.hpp"
 
 namespace lora {
@@ -61,8 +61,7 @@ template <class Real>
   using Any = Eigen::Matrix<Real, Eigen::Dynamic, Eigen::Dynamic>;
   const OrthonormalColumns<Real> left(b), right(a_columns);
   const Any core = left.r * right.r.transpose();
-  Eigen::BDCSVD<Any> svd;
-  svd.compute(core, Eigen::ComputeThinU | Eigen::ComputeThinV);
+  const auto svd = thin_bdc_svd<Any>(core);
   LowRankSvd result{left.q * svd.matrixU(), svd.singularValues(), right.q * svd.matrixV()};
   // Either sign of a pair of vectors is right: the same one for every machine is chosen.
   for (Index k = 0; k < result.s.size(); ++k) {

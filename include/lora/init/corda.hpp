@@ -1,12 +1,12 @@
 #pragma once
 
 #include <Eigen/LU>
-#include <Eigen/SVD>
 #include <cmath>
 #include <utility>
 
 #include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
+#include "lora/core/thin_svd.hpp"
 #include "lora/core/thread_limit.hpp"
 #include "lora/init/low_rank_factors.hpp"
 #include "lora/init/split_start.hpp"
@@ -107,7 +107,7 @@ template <class T>
     factors = low_rank_factors<T>(Matrix<T>(product.template cast<T>()), rank, options);
     right = factors.right.template cast<double>();
   } else {
-    const Eigen::BDCSVD<Eigen::MatrixXd> svd(product, Eigen::ComputeThinU | Eigen::ComputeThinV);
+    const auto svd = thin_bdc_svd(product);
     const Index first = method == CordaMethod::ipm ? 0 : svd.singularValues().size() - rank;
     const Eigen::VectorXd root = svd.singularValues().segment(first, rank).cwiseSqrt();
     factors.left = (svd.matrixU().middleCols(first, rank) * root.asDiagonal()).template cast<T>();

@@ -1,13 +1,12 @@
 #pragma once
 
-#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 
 #include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
-#include "lora/core/thread_limit.hpp"
+#include "lora/core/thin_svd.hpp"
 #include "lora/init/gaussian.hpp"
 #include "lora/init/orthonormal_rows.hpp"
 #include "lora/kernels/product.hpp"
@@ -86,15 +85,9 @@ template <class T>
                                                  const SvdOptions& options = {}) {
   validate(options, "low_rank_factors");
   require_decomposable<T>(matrix, rank, "low_rank_factors");
-  // Eigen's own products depend on the number of threads, so they have one.
-  const auto singly = [](const Eigen::MatrixXd& of, auto svd) {
-    const ThreadLimit limit(1);
-    svd.compute(of, Eigen::ComputeThinU | Eigen::ComputeThinV);
-    return svd;
-  };
   if (options.exact) {
     const Eigen::MatrixXd wide = matrix.template cast<double>();
-    return detail::balanced<T>(singly(wide, Eigen::BDCSVD<Eigen::MatrixXd>()), rank);
+    return detail::balanced<T>(thin_bdc_svd(wide), rank);
   }
 
   const Index rows = matrix.rows(), cols = matrix.cols(), most = std::min(rows, cols);
@@ -128,8 +121,8 @@ template <class T>
   Matrix<T> core = Matrix<T>::Zero(count, count);
   add_product(core, T(1), projected, of_rows.transpose());
   require_in_range(core);
-  const LowRankFactors<T> small = detail::balanced<T>(
-      singly(core.template cast<double>(), Eigen::JacobiSVD<Eigen::MatrixXd>()), rank);
+  const Eigen::MatrixXd wide = core.template cast<double>();
+  const LowRankFactors<T> small = detail::balanced<T>(thin_jacobi_svd(wide), rank);
   LowRankFactors<T> factors{Matrix<T>::Zero(rows, rank), Matrix<T>::Zero(rank, cols)};
   add_product(factors.left, T(1), of_columns.transpose(), small.left);
   add_product(factors.right, T(1), small.right, of_rows);
