@@ -25,6 +25,29 @@ TEST_CASE("settings become what is so of the modules") {
   CHECK(adapter.config.target_modules == ModuleNames("all-linear"));
 }
 
+TEST_CASE("parts of a module that PEFT wraps as a whole share its rank and its name") {
+  auto adapter = small_adapter(2, 4, 1);
+  adapter.config.target_modules = std::vector<std::string>{"q", "v", "attn"};
+  adapter.modules.emplace("attn", small_factors(9, 3, 3, 6, 5));
+  adapter.modules.emplace("attn.base_layer.out_proj", small_factors(3, 3, 3, 6, 6));
+  describe_values(adapter);
+  CHECK(adapter.config.r == 2);
+  CHECK(adapter.config.rank_pattern.entries().size() == 1);
+  for (const char* name : {"attn", "attn.base_layer.out_proj"}) {
+    CHECK(adapter.config.layer_config(name).rank == 3);
+    CHECK(adapter.config.layer_config(name).alpha == 6);
+  }
+  // The list selects what PEFT wraps, and stays.
+  CHECK(adapter.config.target_modules == ModuleNames(std::vector<std::string>{"q", "v", "attn"}));
+
+  adapter.config.r = 77;
+  adapter.modules.at("attn.base_layer.out_proj") = small_factors(3, 2, 3, 6, 6);
+  check_throws<ConfigError>([&] { describe_values(adapter); },
+                            "\"attn.base_layer.out_proj\" has rank 2 and alpha 6, and \"attn\", of "
+                            "which PEFT takes it for a part, 3 and 6");
+  CHECK(adapter.config.r == 77);
+}
+
 TEST_CASE("what a file cannot say is refused, and the settings stay") {
   auto adapter = small_adapter(2, 4, 1);
   adapter.modules.at("block.v").config.use_rslora = true;

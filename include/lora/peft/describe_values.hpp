@@ -1,7 +1,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -35,8 +37,10 @@ void require_rank(const LoRAFactors<T>& factors, const std::string& module, cons
 
 /// Makes adapter.config agree with adapter.modules: it gets their most common rank and alpha, and a
 /// pattern for each exception; target_modules stays where it selects them all, and otherwise
-/// becomes a pattern of their names. Throws ConfigError if there is no module, or if modules differ
-/// in use_rslora, for which a file has one value.
+/// becomes a pattern of their names. Parts of one that PEFT wraps as a whole go by its name: see
+/// wrapped_module. Throws ConfigError if there is no module, if modules differ in use_rslora, for
+/// which a file has one value, and for parts of one wrapped module that differ in rank or alpha, as
+/// energy may choose them; then nothing has changed.
 template <class T>
 void describe_values(AdapterValues<T>& adapter) {
   if (adapter.modules.empty()) throw ConfigError("describe_values: there is no adapted module");
@@ -49,7 +53,20 @@ void describe_values(AdapterValues<T>& adapter) {
       throw ConfigError(message("describe_values: ", in_quotes(name), " differs from ",
                                 in_quotes(names.front()),
                                 " in use_rslora, for which a file has one value"));
-    names.push_back(name);
+    // Parts of a module that PEFT wraps have that one's settings.
+    const std::string_view module = wrapped_module(name);
+    const auto same = std::find(names.begin(), names.end(), module);
+    if (same != names.end()) {
+      const auto i = static_cast<std::size_t>(same - names.begin());
+      if (factors.config.rank != ranks[i] || factors.config.alpha_or_default() != alphas[i])
+        throw ConfigError(
+            message("describe_values: ", in_quotes(name), " has rank ", factors.config.rank,
+                    " and alpha ", factors.config.alpha_or_default(), ", and ", in_quotes(*same),
+                    ", of which PEFT takes it for a part, ", ranks[i], " and ", alphas[i],
+                    ": a file has one of each for both, so give both one rank"));
+      continue;
+    }
+    names.emplace_back(module);
     ranks.push_back(factors.config.rank);
     alphas.push_back(factors.config.alpha_or_default());
   }
