@@ -151,6 +151,18 @@ TEST_CASE("what does not fit multi-head attention is refused by name") {
   SelfAttention layer = make_self_attention();
   check_throws<ConfigError>([&] { layer.add_adapter("b", {.train_bias = true}, 1); },
                             "attn (LoRAMultiheadAttention::add_adapter): train_bias is set");
+  // PEFT adds out_proj's b_B twice and in_proj's never.
+  check_throws<ConfigError>([&] { layer.add_adapter("b", {.lora_bias = true}, 1); },
+                            "attn (LoRAMultiheadAttention::add_adapter): lora_bias is set");
+  CHECK(layer.part(0).adapter_names().size() == 1);
+  // Whoever loads asks the projections themselves.
+  for (std::size_t p = 0; p < 2; ++p) {
+    check_throws<ConfigError>([&] { layer.part(p).check_replace({.rank = 2, .lora_bias = true}); },
+                              "lora_bias is set, which PEFT does not have");
+    check_throws<ConfigError>(
+        [&] { layer.part(p).add_adapter("b", {.rank = 2, .use_dora = true}, 1); },
+        "use_dora is set, which PEFT does not have");
+  }
   const Sequences sequences = Sequences::packed(token_counts);
   Matrix<double> x = random_matrix<double>(6, embedding, 9), y, dx;
   check_throws<ShapeError>([&] { layer.forward(x.topRows(5), sequences, y); },

@@ -81,6 +81,23 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a MultiheadAttention's file with lora_bias, which PEFT computes without, is refused") {
+  const io::SafetensorsReader golden(attention_folder / "layer.safetensors");
+  auto layer = golden_attention(golden);
+  // Two layers of their own write what PEFT would.
+  const LoRAConfig config{.rank = 1, .lora_bias = true};
+  LoRALinear<double> first(DenseWeight<double>{Matrix<double>::Zero(18, 6)}, config, 1);
+  LoRALinear<double> second(DenseWeight<double>{Matrix<double>::Zero(6, 6)}, config, 1);
+  first.set_name("attn");
+  second.set_name("attn.base_layer.out_proj");
+  const TemporaryDirectory directory;
+  const std::vector<AdaptedLayerView<double>> layers{first, second};
+  peft::save_adapter<double>(directory.path(), layers);
+  check_throws<ConfigError>([&] { peft::load_adapter(directory.path(), layer); },
+                            "lora_bias is set, which PEFT does not have");
+  CHECK_FALSE(layer.part(0).config().lora_bias);
+}
+
 TEST_CASE("projections of one MultiheadAttention whose settings differ are not saved") {
   const io::SafetensorsReader golden(attention_folder / "layer.safetensors");
   auto layer = golden_attention(golden);

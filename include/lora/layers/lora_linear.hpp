@@ -255,6 +255,9 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   template <class S, class W>
   requires FrozenWeight<W, S>
   friend class LoRALinearGroup;
+  template <class S, class W>
+  requires FrozenWeight<W, S>
+  friend class LoRAMultiheadAttention;
 
   using Base::bias_;
   using Base::weight_;
@@ -268,6 +271,24 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
 
   [[nodiscard]] Adapter make_adapter(const LoRAConfig& config, std::uint64_t seed) const {
     return new_adapter(weight_, config, seed);
+  }
+
+  template <class Where>
+  void check_adapter(const LoRAConfig& config, const Where& where) const {
+    Base::check_adapter(config, where);
+    if (is_projection_) require_plain(config, where);
+  }
+
+  // Throws ConfigError for settings that PEFT does not have, or does not compute with, in the
+  // projections of a LoRAMultiheadAttention.
+  template <class Where>
+  static void require_plain(const LoRAConfig& config, const Where& where) {
+    if (config.use_dora || config.train_bias || config.lora_bias)
+      throw ConfigError(message(where, ": ",
+                                config.use_dora     ? "use_dora"
+                                : config.train_bias ? "train_bias"
+                                                    : "lora_bias",
+                                " is set, which PEFT does not have for attention's projections"));
   }
 
   [[nodiscard]] static ConstMatrixRef<T> ordered_a(const Adapter& adapter, Scratch&) {
@@ -459,6 +480,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     paths.add_b_bias_gradients(dy);
     tape.pop();
   }
+
+  bool is_projection_ = false;  // of a LoRAMultiheadAttention
 };
 
 }  // namespace lora

@@ -44,8 +44,9 @@ struct MultiheadAttentionConfig {
 ///
 /// Both projections are LoRALinears of their own, part(0) and part(1), which merge, and are saved
 /// and loaded together, as a group's. Add and choose adapters here, so that out_proj's get their
-/// factor. PEFT has neither DoRA nor biases that train nor the dropout of the low-rank path here:
-/// the first two are refused, the last works in training, and is written to files. Calls may run at
+/// factor. PEFT has neither DoRA nor biases that train nor the dropout of the low-rank path here,
+/// and computes without in_proj's lora_bias: all but the dropout are refused, when an adapter is
+/// loaded too; the dropout works in training, and is written to files. Calls may run at
 /// once as those of a LoRALinear may, and a second one of the same shapes allocates nothing.
 template <class T, class Frozen = DenseWeight<T>>
 requires FrozenWeight<Frozen, T>
@@ -56,12 +57,13 @@ class LoRAMultiheadAttention {
 
   /// Takes in_proj (in_proj_weight and in_proj_bias) and out_proj. Throws ShapeError for sizes that
   /// do not fit each other, ConfigError for heads that do not divide E, settings out of range and
-  /// adapters with use_dora or train_bias.
+  /// adapters with use_dora, train_bias or lora_bias.
   LoRAMultiheadAttention(Part in_proj, Part out_proj, const MultiheadAttentionConfig& config)
       : factor_((check(in_proj, out_proj, config), config.out_proj_factor)),
         in_proj_(std::move(in_proj)),
         out_proj_(std::move(out_proj)),
         attention_(attention_config(out_proj_.out_features(), config), config.seed) {
+    in_proj_.is_projection_ = out_proj_.is_projection_ = true;
     give_factor();
   }
 
@@ -83,10 +85,10 @@ class LoRAMultiheadAttention {
   }
 
   /// Gives both projections an adapter of this name, drawn from `seed` and the one after it, and
-  /// makes it the active one. Throws ConfigError for settings out of range, use_dora, train_bias
-  /// and a name that is taken, StateError while merged.
+  /// makes it the active one. Throws ConfigError for settings out of range, use_dora, train_bias,
+  /// lora_bias and a name that is taken, StateError while merged.
   void add_adapter(const std::string& name, const LoRAConfig& config, std::uint64_t seed) {
-    require_plain(config, Place{"LoRAMultiheadAttention::add_adapter", this->name()});
+    Part::require_plain(config, Place{"LoRAMultiheadAttention::add_adapter", this->name()});
     in_proj_.add_adapter(name, config, seed);
     out_proj_.add_adapter(name, config, seed + 1);
     set_adapter(name);
@@ -151,13 +153,6 @@ class LoRAMultiheadAttention {
   }
 
  private:
-  template <class Where>
-  static void require_plain(const LoRAConfig& config, const Where& where) {
-    if (config.use_dora || config.train_bias)
-      throw ConfigError(message(where, ": ", config.use_dora ? "use_dora" : "train_bias",
-                                " is set, which PEFT does not have for attention's projections"));
-  }
-
   static void check(const Part& in_proj, const Part& out_proj,
                     const MultiheadAttentionConfig& config) {
     const Place where{"LoRAMultiheadAttention", in_proj.name()};
@@ -172,7 +167,8 @@ class LoRAMultiheadAttention {
           message(where, ": heads is ", config.heads, ", expected a divisor of E = ", e));
     require_finite(config.out_proj_factor, where, "out_proj_factor");
     for (const Part* part : {&in_proj, &out_proj})
-      if (part->has_adapter()) require_plain(part->config(), where);
+      for (const auto& entry : part->adapters()->entries())
+        Part::require_plain(entry.adapter->config(), where);
   }
 
   static AttentionConfig attention_config(Index e, const MultiheadAttentionConfig& config) {
