@@ -10,6 +10,7 @@
 
 #include <lora/layers/lora_embedding.hpp>
 #include <lora/layers/lora_linear.hpp>
+#include <lora/layers/lora_multihead_attention.hpp>
 #include <lora/layers/weight_start.hpp>
 
 #include "support/catch.hpp"
@@ -325,4 +326,35 @@ TEST_CASE(
   check_throws<StateError>(
       [&] { layer.forward(x, AdapterRoutes({"__base__"}), y); },
       "query (LoRALinear::forward(x, routes, y)): the adapter began with olora");
+}
+
+TEST_CASE("adapters of a MultiheadAttention's out_proj keep its factor in a registry") {
+  const auto zeros = [](Index out) {
+    return LoRALinear<float>(DenseWeight<float>(Matrix<float>::Zero(out, features)));
+  };
+  LoRAMultiheadAttention<float> attention(zeros(3 * features), zeros(features), {.heads = 1});
+  attention.set_name("attn");
+  AdapterRegistry<float> registry;
+  for (std::size_t p = 0; p < 2; ++p) registry.manage(attention.part(p));
+  const auto& out = attention.part(1);
+  registry.add("x", Chain::modules(3, {out.name()}));
+  registry.add("y", Chain::modules(5, {out.name()}));
+  const Matrix<float> x = Matrix<float>::Ones(3, features);
+  Matrix<float> result;
+  AdapterRoutes routes({"x", "y", "__base__"});
+  registry.bind(routes);
+  out.forward(x, routes, result);  // of a weight of zeros
+  CHECK(result(0, 0) == 6);
+  CHECK(result(1, 0) == 10);
+  CHECK(result(2, 0) == 0);
+  const auto active = [&] {
+    out.forward(x, result);
+    return result(0, 0);
+  };
+  registry.activate("x");
+  CHECK(active() == 6);
+  registry.replace("x", Chain::modules(4, {out.name()}));
+  CHECK(active() == 8);
+  registry.activate({{"x", 0.5}, {"y", 2}});
+  CHECK(active() == 24);  // 2 (0.5 * 4 + 2 * 5)
 }

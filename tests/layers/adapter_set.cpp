@@ -47,6 +47,20 @@ TEST_CASE("the first adapter of a set is active, and others when they are chosen
   CHECK(set.entries().size() == 2);
 }
 
+TEST_CASE("a layer's factor is of all its adapters, those to come too, beside each one's own") {
+  Set set = two_adapters();
+  set.set_factor(0.5);
+  set.set_layer_factor(3);
+  set.add("three", adapter_of_rank(4), "here");
+  CHECK(set.find("one")->scaling() == 3);
+  CHECK(set.find("one")->own_scaling() == 1);
+  CHECK(set.find("two")->scaling() == 6);
+  CHECK(set.find("three")->scaling() == 6);
+  CHECK(set.clone().find("three")->scaling() == 6);
+  set.replace(adapter_of_rank(5));
+  CHECK(set.find("one")->scaling() == 3);
+}
+
 TEST_CASE("who is taken out of a set is active no more, and the active one stays so") {
   Set set = two_adapters();
   set.add("three", adapter_of_rank(4), "here");

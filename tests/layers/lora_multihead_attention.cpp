@@ -136,6 +136,28 @@ TEST_CASE("adapters of multi-head attention are added and chosen in both project
   CHECK(same_bits(y, before));
 }
 
+TEST_CASE("out_proj's factor is every adapter's, whoever adds and activates it") {
+  SelfAttention layer = make_self_attention();
+  auto& out = layer.part(1);
+  CHECK(layer.out_proj_factor() == 2);
+  out.set_scale(0.5);
+  CHECK(out.scaling() == out.config().scaling());
+  const LoRAConfig config{.rank = 1, .alpha = 1};
+  out.add_adapter("own",
+                  {config, Matrix<double>::Ones(1, embedding), Matrix<double>::Ones(embedding, 1)});
+  const Matrix<double> x = Matrix<double>::Ones(1, embedding);
+  Matrix<double> base, y;
+  out.forward(x, AdapterRoutes({base_adapter}), base);
+  out.forward(x, AdapterRoutes({"own"}), y);
+  CHECK((y - base).isApproxToConstant(2 * embedding, 1e-13));
+  out.set_adapter("own");
+  CHECK(out.scaling() == 2);
+  out.delete_adapter("default");
+  check_throws<StateError>([&] { out.require_splittable("here"); }, "update 2 times");
+  const SelfAttention copy = layer;
+  CHECK(copy.part(1).scaling() == 2);
+}
+
 TEST_CASE("what does not fit multi-head attention is refused by name") {
   const LoRAConfig config{.rank = 2};
   check_throws<ShapeError>(

@@ -293,7 +293,7 @@ class AdapterRegistry {
         if (entry->adapter->config().lora_bias)
           throw ConfigError(message(where, ": ", in_quotes(each.name), " of ", in_quotes(layer),
                                     " has lora_bias, which is not summed"));
-        stack.add(*entry->adapter, each.weight * entry->scaling());
+        stack.add(*entry->adapter, each.weight * entry->own_scaling());
       }
     if (stack.empty()) return;
     Adapter adapter = std::move(stack).adapter();

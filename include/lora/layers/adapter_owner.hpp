@@ -140,8 +140,9 @@ class AdapterOwner {
   [[nodiscard]] bool adapter_enabled() const { return adapters()->enabled(); }
 
   /// Sets the active adapter's scaling to `factor` times alpha / rank (PEFT's set_scale): 0
-  /// silences it, 1 is as trained. Throws ConfigError for a factor that is not finite, StateError
-  /// while merged, without an active adapter, and, unless the factor is 1, as unset_adapter does.
+  /// silences it, 1 is as trained. (A LoRAMultiheadAttention's out_proj has a factor beside it.)
+  /// Throws ConfigError for a factor that is not finite, StateError while merged, without an active
+  /// adapter, and, unless the factor is 1, as unset_adapter does.
   void set_scale(double factor) {
     change("set_scale", [&](Set& set, const std::string& where) {
       require_finite(factor, where, "factor");
@@ -240,6 +241,17 @@ class AdapterOwner {
     name_ = std::move(other.name_);
     adapters_ = std::move(other.adapters_);
     return *this;
+  }
+
+  /// Multiplies the scaling of every adapter, those to come too, by `factor`, beside set_scale's: a
+  /// layer's own. Throws ConfigError for one that is not finite, StateError while merged and,
+  /// unless it is 1, as unset_adapter does.
+  void set_layer_factor(double factor) {
+    change("set_layer_factor", [&](Set& set, const std::string& where) {
+      require_finite(factor, where, "factor");
+      if (factor != 1) require_whole_weight(set, where);
+      set.set_layer_factor(factor);
+    });
   }
 
   /// Returns the active adapter to change it. Throws StateError if there is none.

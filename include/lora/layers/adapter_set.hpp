@@ -33,10 +33,14 @@ class AdapterSet {
   struct Entry {
     std::string name;
     std::shared_ptr<const Adapter> adapter;
-    double factor = 1;  ///< of set_scale
+    double factor = 1;        ///< of set_scale
+    double layer_factor = 1;  ///< of set_layer_factor
 
     /// Returns the factor s of the low-rank path.
-    [[nodiscard]] double scaling() const { return factor * adapter->config().scaling(); }
+    [[nodiscard]] double scaling() const { return layer_factor * own_scaling(); }
+
+    /// Returns the same without the layer's factor, for what becomes an adapter of the layer again.
+    [[nodiscard]] double own_scaling() const { return factor * adapter->config().scaling(); }
   };
 
   [[nodiscard]] bool empty() const { return entries_.empty(); }
@@ -77,7 +81,7 @@ class AdapterSet {
     if (find(name) != nullptr)
       throw ConfigError(
           message(where, ": there is an adapter called \"", printable(name), "\" already"));
-    entries_.push_back({std::move(name), std::move(adapter), 1});
+    entries_.push_back({std::move(name), std::move(adapter), 1, layer_factor_});
     if (entries_.size() == 1) active_ = 0;
   }
 
@@ -107,6 +111,12 @@ class AdapterSet {
 
   /// Scales the active adapter, which there must be.
   void set_factor(double factor) { entries_[active_.value()].factor = factor; }
+
+  /// Multiplies the scaling of every adapter, those that will be added too, beside set_factor's.
+  void set_layer_factor(double factor) {
+    layer_factor_ = factor;
+    for (Entry& entry : entries_) entry.layer_factor = factor;
+  }
 
   /// Puts `adapter` in the place of the active one, which there must be.
   void replace(std::shared_ptr<Adapter> adapter) {
@@ -170,6 +180,7 @@ class AdapterSet {
   std::vector<Entry> entries_;
   std::optional<std::size_t> active_;
   bool enabled_ = true;
+  double layer_factor_ = 1;
 };
 
 }  // namespace lora

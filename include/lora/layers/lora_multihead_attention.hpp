@@ -43,11 +43,12 @@ struct MultiheadAttentionConfig {
 /// padding is neither seen nor computed.
 ///
 /// Both projections are LoRALinears of their own, part(0) and part(1), which merge, and are saved
-/// and loaded together, as a group's. Add and choose adapters here, so that out_proj's get their
-/// factor. PEFT has neither DoRA nor biases that train nor the dropout of the low-rank path here,
-/// and computes without in_proj's lora_bias: all but the dropout are refused, when an adapter is
-/// loaded too; the dropout works in training, and is written to files. Calls may run at
-/// once as those of a LoRALinear may, and a second one of the same shapes allocates nothing.
+/// and loaded together, as a group's. All adapters of out_proj have its factor, whoever adds or
+/// activates them: this, a file, an AdapterRegistry over the parts, or the routes of a mixed batch.
+/// PEFT has neither DoRA nor biases that train nor the dropout of the low-rank path here, and
+/// computes without in_proj's lora_bias: all but the dropout are refused, when an adapter is loaded
+/// too; the dropout works in training, and is written to files. Calls may run at once as those of a
+/// LoRALinear may, and a second one of the same shapes allocates nothing.
 template <class T, class Frozen = DenseWeight<T>>
 requires FrozenWeight<Frozen, T>
 class LoRAMultiheadAttention {
@@ -64,7 +65,7 @@ class LoRAMultiheadAttention {
         out_proj_(std::move(out_proj)),
         attention_(attention_config(out_proj_.out_features(), config), config.seed) {
     in_proj_.is_projection_ = out_proj_.is_projection_ = true;
-    give_factor();
+    out_proj_.set_layer_factor(factor_);
   }
 
   [[nodiscard]] static constexpr std::size_t size() { return 2; }
@@ -76,6 +77,9 @@ class LoRAMultiheadAttention {
   [[nodiscard]] Index in_features() const { return in_proj_.in_features(); }
   [[nodiscard]] Index out_features() const { return out_proj_.out_features(); }
   [[nodiscard]] const std::string& name() const { return in_proj_.name(); }
+
+  /// Returns what multiplies the scaling of out_proj's adapters.
+  [[nodiscard]] double out_proj_factor() const { return factor_; }
 
   /// Names the module, and both projections as PEFT does.
   void set_name(const std::string& name) {
@@ -99,7 +103,6 @@ class LoRAMultiheadAttention {
   void set_adapter(std::string_view name) {
     in_proj_.set_adapter(name);
     out_proj_.set_adapter(name);
-    give_factor();
   }
 
   /// Lists what trains in both projections.
@@ -176,10 +179,6 @@ class LoRAMultiheadAttention {
             .head_features = e / config.heads,
             .causal = config.causal,
             .dropout = config.dropout};
-  }
-
-  void give_factor() {
-    if (out_proj_.has_adapter()) out_proj_.set_scale(factor_);
   }
 
   // Queries, keys or values.

@@ -141,10 +141,14 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
       throw StateError(message(where,
                                ": the layer has other adapters, which belong to the whole "
                                "weight: begin with one adapter alone"));
-    if (active.scaling() != config.scaling())
+    if (active.factor != 1)
       throw StateError(message(where,
                                ": set_scale has changed the scaling, which a file does not "
                                "keep: set_scale(1) first"));
+    if (active.layer_factor != 1)
+      throw StateError(message(where, ": the layer adds its adapter's update ", active.layer_factor,
+                               " times (see LoRAMultiheadAttention), and the start takes it out "
+                               "of the weight once"));
     if (changes_base(config.init))
       throw StateError(message(where, ": the adapter began with ", name_of(config.init),
                                ", so the weight is not the whole one any more"));
