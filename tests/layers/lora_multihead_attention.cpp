@@ -1,5 +1,7 @@
 #include <lora/layers/lora_multihead_attention.hpp>
 
+#include <stdexcept>
+
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/finite_difference.hpp"
@@ -134,6 +136,33 @@ TEST_CASE("adapters of multi-head attention are added and chosen in both project
   layer.set_adapter("default");
   layer.forward(x, sequences, y);
   CHECK(same_bits(y, before));
+}
+
+TEST_CASE("an adapter that one projection refuses changes neither") {
+  const auto check_unchanged = [](SelfAttention& layer, const auto& change, const char* says) {
+    const auto in_proj = layer.part(0).adapters(), out_proj = layer.part(1).adapters();
+    check_throws<std::logic_error>(change, says);
+    CHECK(layer.part(0).adapters() == in_proj);
+    CHECK(layer.part(1).adapters() == out_proj);
+  };
+  SelfAttention layer = make_self_attention();
+  layer.part(0).add_adapter("in", {.rank = 2}, 1);
+  layer.part(1).add_adapter("out", {.rank = 2}, 1);
+  for (const char* name : {"in", "out"}) {
+    check_unchanged(
+        layer, [&] { layer.add_adapter(name, {.rank = 2}, 1); }, "already");
+    check_unchanged(
+        layer, [&] { layer.set_adapter(name); }, "there is no adapter called");
+  }
+  check_unchanged(
+      layer, [&] { layer.add_adapter("__base__", {.rank = 2}, 1); }, "routes rows");
+  check_unchanged(
+      layer, [&] { layer.add_adapter("new", {.rank = 2, .init = LoRAInit::pissa}, 1); }, "pissa");
+  layer.part(1).merge();
+  check_unchanged(
+      layer, [&] { layer.add_adapter("new", {.rank = 2}, 1); }, "unmerge() first");
+  check_unchanged(
+      layer, [&] { layer.set_adapter("default"); }, "unmerge() first");
 }
 
 TEST_CASE("out_proj's factor is every adapter's, whoever adds and activates it") {

@@ -185,6 +185,23 @@ class AdapterOwner {
     refuse_changed_weight(adapter.config().init, where);
   }
 
+  /// Throws what add_adapter(name, config, seed) would throw.
+  void check_add(const std::string& name, const LoRAConfig& config) const {
+    const std::string where = at("add_adapter");
+    layer().check_adapter(config, where);
+    require_unmerged(where);
+    Set set = *adapters();
+    require_free(set, config, where);
+    set.add(name, nullptr, where);
+  }
+
+  /// Throws what set_adapter would throw.
+  void check_set(std::string_view name) const {
+    const std::string where = at("set_adapter");
+    require_unmerged(where);
+    static_cast<void>(adapters()->at(name, where));
+  }
+
   /// Names an adapter that passed check_add as add_adapter would, and gives it what it lacks.
   void prepare(Adapter& adapter) const {
     adapter.set_name(name_);
@@ -366,6 +383,13 @@ class AdapterOwner {
     set.replace(std::make_shared<Adapter>(std::move(adapter)));
   }
 
+  // Throws where no adapter of these settings can be beside those of the set.
+  static void require_free(const Set& set, const LoRAConfig& config, const std::string& where) {
+    refuse_changed_weight(config.init, where);
+    require_whole_weight(set, where);
+    if (!set.empty()) require_own_bias(config, where);
+  }
+
   static void refuse_changed_weight(LoRAInit init, const std::string& where) {
     if (changes_base(init))
       throw StateError(message(where, ": the adapter began with ", name_of(init),
@@ -408,9 +432,7 @@ class AdapterOwner {
   void add(std::string name, Adapter adapter, const std::string& where) {
     require_unmerged(where);
     adapters_.update([&](Set& set) {
-      refuse_changed_weight(adapter.config().init, where);
-      require_whole_weight(set, where);
-      if (!set.empty()) require_own_bias(adapter.config(), where);
+      require_free(set, adapter.config(), where);
       prepare(adapter);
       set.add(std::move(name), std::make_shared<Adapter>(std::move(adapter)), where);
       layer().name_others(true);

@@ -90,17 +90,20 @@ class LoRAMultiheadAttention {
 
   /// Gives both projections an adapter of this name, drawn from `seed` and the one after it, and
   /// makes it the active one. Throws ConfigError for settings out of range, use_dora, train_bias,
-  /// lora_bias and a name that is taken, StateError while merged.
+  /// lora_bias and a name that is taken in one of them, StateError while one is merged; then
+  /// nothing has changed.
   void add_adapter(const std::string& name, const LoRAConfig& config, std::uint64_t seed) {
     Part::require_plain(config, Place{"LoRAMultiheadAttention::add_adapter", this->name()});
+    for (const Part* part : {&in_proj_, &out_proj_}) part->check_add(name, config);
     in_proj_.add_adapter(name, config, seed);
     out_proj_.add_adapter(name, config, seed + 1);
     set_adapter(name);
   }
 
-  /// Makes the adapter of this name the active one of both. Throws ConfigError if there is none,
-  /// StateError while merged.
+  /// Makes the adapter of this name the active one of both. Throws ConfigError if one of them has
+  /// none, StateError while one is merged; then nothing has changed.
   void set_adapter(std::string_view name) {
+    for (const Part* part : {&in_proj_, &out_proj_}) part->check_set(name);
     in_proj_.set_adapter(name);
     out_proj_.set_adapter(name);
   }
