@@ -194,8 +194,14 @@ TEST_CASE("what merging adds is delta_weight with DoRA too") {
   CHECK(same_bits(in_use, merged));
   layer.merge();
   CHECK(same_bits(layer.weight().matrix(), merged));
+  // The W that it is a difference to is not there meanwhile.
+  layer.set_name("block.fc");
+  check_throws<StateError>([&] { static_cast<void>(layer.delta_weight()); },
+                           "block.fc (LoRALinear::delta_weight): the adapter has DoRA and is "
+                           "merged");
   layer.unmerge();
   CHECK(same_bits(layer.weight().matrix(), w));
+  CHECK(same_bits(layer.delta_weight(), delta));
 }
 
 TEST_CASE("a group computes parts with DoRA as they do alone") {

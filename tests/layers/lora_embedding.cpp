@@ -164,6 +164,14 @@ TEST_CASE("an embedding with DoRA begins as the table, and keeps the same contra
   layer.lora_magnitude().value *= 2;
   check_throws<StateError>([&] { layer.LoRAEmbedding<float>::backward(ids, y, tape); },
                            "the elements of m");
+  // While merged, the table that delta_weight is a difference to is not there.
+  const Matrix<float> delta = layer.delta_weight();
+  layer.merge();
+  CHECK(largest_difference(layer.weight().matrix(), Matrix<float>(table + delta)) < 1e-5);
+  check_throws<StateError>([&] { static_cast<void>(layer.delta_weight()); },
+                           "LoRAEmbedding::delta_weight: the adapter has DoRA and is merged");
+  layer.unmerge();
+  CHECK(same_bits(layer.delta_weight(), delta));
 }
 
 TEST_CASE("gradients of a LoRA embedding agree with finite differences") {

@@ -38,9 +38,10 @@ TEST_CASE("an adapter's update is what it adds to the weight") {
   const auto check = [&](auto layer, const char* kind) {
     layer.lora_B().value = random_matrix<double>(4, 2, 2);
     layer.set_name("x");
-    const Matrix<double> sum = layer.weight().dense() + layer.delta_weight();
+    const Matrix<double> before = layer.weight().dense(), sum = before + layer.delta_weight();
     layer.merge();
     CHECK(largest_difference(layer.weight().dense(), sum) < 1e-12);
+    CHECK(largest_difference(before + layer.delta_weight(), sum) < 1e-12);
     layer.unmerge();
     layer.disable_adapter();
     check_throws<StateError>([&] { static_cast<void>(layer.delta_weight()); },

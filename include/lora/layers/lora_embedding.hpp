@@ -267,11 +267,16 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
 
   /// Returns s A^T B^T (entries, features) of the active adapter, without `scale`: PEFT's
   /// get_delta_weight. With DoRA it is what merge() adds, where PEFT gives s A^T B^T. Throws
-  /// StateError without an adapter that is switched on.
+  /// StateError without an adapter that is switched on, and with DoRA while merged, where the table
+  /// that it would be a difference to is not there.
   [[nodiscard]] Matrix<T> delta_weight() const {
     const Place where{"LoRAEmbedding::delta_weight", this->name()};
     const auto adapters = this->adapters();
     const Entry& entry = this->require_in_use(*adapters, where);
+    if (merged() && uses_dora(&entry))
+      throw StateError(message(where,
+                               ": the adapter has DoRA and is merged, and its update is a "
+                               "difference to the table without it: unmerge() first"));
     Scratch scratch;
     const dora::Gains<T> gains = dora_gains(&entry, false, where, scratch);
     if (gains.exist()) return with_update(&entry, gains) - table_.dense();

@@ -227,7 +227,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   /// Returns s B A (out_features, in_features) of the active adapter, in the order of W: what
   /// merge() adds to W, PEFT's get_delta_weight. With DoRA too it is what merge() adds, diag(m / n)
   /// (W + s B A) - W, where PEFT gives s B A. Throws StateError, naming the layer, without an
-  /// adapter that is switched on.
+  /// adapter that is switched on, and with DoRA while merged, where that W is not there.
   [[nodiscard]] Matrix<T> delta_weight() const { return delta_weight_at(this->at("delta_weight")); }
 
   /// The same for a function that calls it for its user: messages begin with `where`.
@@ -533,6 +533,10 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     require_whole_update(where);
     const auto adapters = this->adapters();
     const Entry& entry = this->require_in_use(*adapters, where);
+    if (merged() && uses_dora(&entry))
+      throw StateError(message(where,
+                               ": the adapter has DoRA and is merged, and its update is a "
+                               "difference to the weight without it: unmerge() first"));
     Matrix<T> delta = Matrix<T>::Zero(out_features(), in_features());
     Scratch scratch;
     const dora::Gains<T> gains = dora_gains(&entry, false, where, scratch);
