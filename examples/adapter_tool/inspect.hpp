@@ -45,9 +45,10 @@ namespace detail {
   const auto &a = factors.a.value, &b = factors.b.value;
   ModuleReport report{factors.config.rank, factors.config.scaling(), a.size() + b.size()};
   report.is_finite = lora::all_finite<float>(a) && lora::all_finite<float>(b);
-  if (factors.magnitude) {
-    report.parameters += factors.magnitude->value.size();
-    report.is_finite = report.is_finite && lora::all_finite<float>(factors.magnitude->value);
+  for (const auto* row : {&factors.magnitude, &factors.b_bias}) {
+    if (!row->has_value()) continue;
+    report.parameters += (*row)->value.size();
+    report.is_finite = report.is_finite && lora::all_finite<float>((*row)->value);
   }
   if (!report.is_finite || a.rows() != b.cols()) return report;
   const lora::LowRankSvd svd = lora::low_rank_svd<float>(b, a);
@@ -79,8 +80,12 @@ namespace detail {
       found.odd.push_back(name + " is scaled by 0");
     } else if (report.norm == 0 && factors.magnitude) {
       found.odd.push_back(name + " has an update of zero: it changes magnitudes alone");
+    } else if (report.norm == 0 && factors.b_bias && !factors.b_bias->value.isZero(0)) {
+      found.odd.push_back(name + " has a B A of zero: it changes the bias alone");
     } else if (report.norm == 0) {
-      found.odd.push_back(name + " changes nothing: its B A is zero, as before training");
+      found.odd.push_back(name + " changes nothing: its B A " +
+                          (factors.b_bias ? "and the bias of its B are" : "is") +
+                          " zero, as before training");
     } else {
       norms.push_back(report.norm);
     }

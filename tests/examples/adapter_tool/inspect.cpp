@@ -1,5 +1,6 @@
 #include "examples/adapter_tool/inspect.hpp"
 
+#include <limits>
 #include <lora/peft/values_writer.hpp>
 #include <sstream>
 
@@ -39,4 +40,29 @@ TEST_CASE("an inspection says what an adapter is and what is odd about it") {
   CHECK(kinds.str().find("modules      4 with") != std::string::npos);
   CHECK(kinds.str().find("other.1.q  ") == std::string::npos);
   CHECK(all.str().find("other.1.q  ") != std::string::npos);
+}
+
+TEST_CASE("an inspection counts and judges the bias of B") {
+  auto adapter = small_adapter(2, 4, 1);
+  adapter.config.lora_bias = true;
+  for (auto& [name, factors] : adapter.modules) {
+    factors.config.lora_bias = true;
+    const Index out = factors.b.value.rows();
+    factors.b_bias = {random_matrix<float>(1, out, 7), {out}};
+  }
+  adapter.modules.at("block.q").b.value.setZero();
+  const auto odd_of = [](const lora::peft::AdapterValues<float>& values) {
+    return inspect(values).odd;
+  };
+  CHECK(inspect(adapter).modules.at("block.q").parameters == 2 * (4 + 6) + 4);
+  CHECK(odd_of(adapter) ==
+        std::vector<std::string>{"block.q has a B A of zero: it changes the bias alone"});
+  auto& bias = adapter.modules.at("block.q").b_bias->value;
+  bias.setZero();
+  CHECK(odd_of(adapter) ==
+        std::vector<std::string>{"block.q changes nothing: its B A and the bias of its B are zero, "
+                                 "as before training"});
+  bias(0, 2) = std::numeric_limits<float>::quiet_NaN();
+  CHECK(odd_of(adapter) == std::vector<std::string>{"block.q has numbers that are not finite"});
+  CHECK_FALSE(inspect(adapter).is_finite);
 }
