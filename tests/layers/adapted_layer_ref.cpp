@@ -45,8 +45,42 @@ class Diagonal {
   Parameter<float> diagonal_;
 };
 
+// A layer of a user's own with factors and a bias; its B has one, and it takes A and B alone.
+class Plain {
+ public:
+  using Scalar = float;
+  explicit Plain(LoRAConfig config)
+      : config_(config),
+        a_("p.lora_A.weight", Matrix<float>::Zero(1, 3), {1, 3}),
+        b_("p.lora_B.weight", Matrix<float>::Zero(2, 1), {2, 1}),
+        b_bias_("p.lora_B.bias", Matrix<float>::Zero(1, 2), {2}),
+        bias_("p.bias", Matrix<float>::Zero(1, 2), {2}) {}
+
+  const std::string& name() const { return name_; }
+  const LoRAConfig& config() const { return config_; }
+  const Parameter<float>& lora_A() const { return a_; }
+  const Parameter<float>& lora_B() const { return b_; }
+  const Parameter<float>& lora_B_bias() const { return b_bias_; }
+  bool has_bias() const { return true; }
+  Parameter<float>& bias() { return bias_; }
+  const Parameter<float>& bias() const { return bias_; }
+  void check_replace(const LoRAConfig&) const {}
+  void replace_adapter(const LoRAConfig& config, Matrix<float> a, Matrix<float> b) {
+    config_ = config;
+    a_.value = std::move(a);
+    b_.value = std::move(b);
+  }
+  ParameterList<float> parameters() { return {&a_, &b_}; }
+
+ private:
+  std::string name_ = "p";
+  LoRAConfig config_;
+  Parameter<float> a_, b_, b_bias_, bias_;
+};
+
 }  // namespace
 
+static_assert(HasLoRAFactors<Plain> && !DescribesAdapter<Plain>);
 static_assert(HasLoRAFactors<Linear2x3> && !DescribesAdapter<Linear2x3>);
 static_assert(DescribesAdapter<Diagonal>);
 static_assert(AdaptedLayer<const Linear2x3, float> && !AdaptedLayer<Linear2x3, double>);
@@ -93,6 +127,32 @@ TEST_CASE("a kind of layer that describes itself needs nothing else") {
   ref.replace_adapter({.rank = 2}, {Matrix<float>::Constant(1, 2, 5)});
   CHECK(ref.config().rank == 2);
   CHECK(ref.parameters()[0]->value.isConstant(5));
+}
+
+TEST_CASE("a layer that takes A and B alone is given no other tensor in the place of its bias") {
+  Plain layer({.rank = 1});
+  const AdaptedLayerRef<float> ref(layer);
+  const Matrix<float> a = Matrix<float>::Constant(1, 3, 2), b = Matrix<float>::Constant(2, 1, 4),
+                      row = Matrix<float>::Constant(1, 2, 8);
+  const LoRAConfig before = layer.config();
+  check_throws<ConfigError>(
+      [&] {
+        ref.replace_adapter({.rank = 1, .lora_bias = true}, {a, b, row});
+      },
+      "\"p\": lora_bias is set, and this layer's replace_adapter takes A and B alone");
+  check_throws<ConfigError>(
+      [&] {
+        ref.replace_adapter({.rank = 1, .use_dora = true}, {a, b, row});
+      },
+      "\"p\": use_dora is set, and this layer's replace_adapter takes A and B alone");
+  check_throws<ConfigError>([&] { ref.check_replace({.rank = 1, .lora_bias = true}); },
+                            "\"p\": lora_bias is set");
+  CHECK(layer.config() == before);
+  CHECK(layer.lora_A().value.isZero(0));
+  CHECK(layer.bias().value.isZero(0));
+  ref.replace_adapter({.rank = 1, .train_bias = true}, {a, b, row});
+  CHECK(layer.lora_B().value.isConstant(4));
+  CHECK(layer.bias().value.isConstant(8));
 }
 
 TEST_CASE("layers and groups are listed in their order") {

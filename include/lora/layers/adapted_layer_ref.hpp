@@ -81,11 +81,22 @@ template <class Layer>
   }
 }
 
+// Throws ConfigError for tensors that a layer without magnitudes is not given by replace_adapter.
+template <class Layer>
+void require_takes(const Layer& layer, const LoRAConfig& config) {
+  if constexpr (!DescribesAdapter<Layer> && !requires { layer.lora_magnitude(); })
+    if (config.lora_bias || config.use_dora)
+      throw ConfigError(message(in_quotes(layer.name()), ": ",
+                                config.lora_bias ? "lora_bias" : "use_dora",
+                                " is set, and this layer's replace_adapter takes A and B alone"));
+}
+
 template <class Layer, class T>
 void replace_adapter(Layer& layer, const LoRAConfig& config, std::vector<Matrix<T>> values) {
   if constexpr (DescribesAdapter<Layer>) {
     layer.replace_adapter(config, std::move(values));
   } else {
+    require_takes(layer, config);
     std::size_t count = 2;
     if constexpr (requires { layer.lora_magnitude(); }) {
       std::optional<Matrix<T>> b_bias, magnitude;
@@ -123,7 +134,9 @@ class AdaptedLayerView {
           return detail::adapter_tensors(*static_cast<const Layer*>(self), config);
         }),
         check_replace_([](const void* self, const LoRAConfig& config) {
-          static_cast<const Layer*>(self)->check_replace(config);
+          const Layer& each = *static_cast<const Layer*>(self);
+          detail::require_takes(each, config);
+          each.check_replace(config);
         }),
         trains_bias_([](const void* self) -> bool {
           const Layer& each = *static_cast<const Layer*>(self);
