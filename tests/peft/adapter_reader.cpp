@@ -402,3 +402,23 @@ TEST_CASE("a parameter comes back with the shape it had in the file") {
       },
       "k.weight\" is of shape (2, 3, 1, 2), expected (2, 6)");
 }
+
+TEST_CASE("a layer whose B has a trained bias is not new, though its B A is zero") {
+  const TemporaryDirectory directory;
+  const LoRAConfig config{.rank = 2, .lora_bias = true};
+  GoldenNet<float> net(config), other(config);
+  net.wide.lora_B().value.setOnes();
+  save_adapter(directory.path(), net.slots());
+  rewrite(directory.path(),
+          [](Tensor& tensor) { return tensor.name.find("narrow") == tensor.name.npos; });
+  const auto load = [&] {
+    load_adapter(directory.path(), other.slots(), {.may_lack_layers = true});
+  };
+  load();
+  CHECK(other.wide.lora_B().value.isOnes());
+  other.narrow.lora_B_bias().value(0, 1) = 3;
+  const auto before = state_of(other);
+  check_throws<FileError>(load, "has no tensors for \"encoder.narrow\", whose adapter is not new");
+  CHECK(same_state(other, before));
+  CHECK(other.narrow.lora_B_bias().value(0, 1) == 3);
+}

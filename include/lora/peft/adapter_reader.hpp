@@ -83,7 +83,8 @@ class AdapterLoader {
                                      : weights_.template read<T>(layer.name() + tensor.suffix,
                                                                  tensor.shape,
                                                                  options_.allow_not_finite));
-    if (lacks && std::none_of(tensors.begin(), tensors.end(), is_zero))
+    if (lacks && (std::none_of(tensors.begin(), tensors.end(), is_zero) ||
+                  std::any_of(tensors.begin(), tensors.end(), is_trained_b_bias)))
       throw FileError(weights_.path().string() + ": has no tensors for " + in_quotes(layer.name()) +
                       ", whose adapter is not new any more");
     return adapter;
@@ -111,6 +112,11 @@ class AdapterLoader {
   static bool is_zero(const AdapterTensor<T>& tensor) {
     return tensor.suffix.starts_with(".lora_") && tensor.suffix != magnitude_suffix &&
            tensor.suffix != b_bias_suffix && tensor.parameter->value.isZero(0);
+  }
+
+  // It is added whatever the factors are.
+  static bool is_trained_b_bias(const AdapterTensor<T>& tensor) {
+    return tensor.suffix == b_bias_suffix && !tensor.parameter->value.isZero(0);
   }
 
   [[nodiscard]] Matrix<T> current(const AdaptedLayerView<T>& layer,
