@@ -1,9 +1,15 @@
 #include <lora/models/common/invocation.hpp>
 
+#include <lora/layers/lora_embedding.hpp>
+#include <lora/layers/lora_linear_group.hpp>
+
 #include "support/catch.hpp"
+#include "support/random_matrix.hpp"
+#include "support/tolerance.hpp"
 
 using namespace lora;
 using namespace lora::models;
+using namespace lora::test;
 
 namespace {
 
@@ -79,4 +85,54 @@ TEST_CASE("a prompt that comes in parts has the adapter where the whole of it sa
     cache.commit(counts);
   }
   CHECK(all == std::vector<Index>{3, 4, 5});
+}
+
+TEST_CASE("biases train in a batch whose texts invoke no adapter, and factors do not") {
+  const Invocation invocation({7, 3});
+  Sequences texts;
+  texts.set_packed(std::vector<int>{3, 2});
+  const std::vector<int> ids{1, 7, 1, 3, 7};
+  const AdapterRoutes routes = invocation.rows(ids, texts);
+  CHECK(invoked(routes).empty());
+
+  const auto linear = [](std::uint64_t seed) {
+    LoRALinear<float> layer(DenseWeight<float>(random_matrix<float>(6, 4, seed)),
+                            {.rank = 2, .dropout = 0.5, .train_bias = true}, 2,
+                            Vector<float>::Ones(6));
+    layer.lora_B().value = random_matrix<float>(6, 2, seed + 1);
+    return layer;
+  };
+  const Matrix<float> x = random_matrix<float>(5, 4, 1), dy = random_matrix<float>(5, 6, 2);
+  const auto check = [&](LoRALinear<float>& layer, const Matrix<float>& y) {
+    const Matrix<float> frozen =
+        (x * layer.weight().matrix().transpose()).rowwise() + layer.bias().value.row(0);
+    CHECK(largest_difference(y, frozen) < 1e-5);
+    CHECK(largest_difference(layer.bias().grad, Matrix<float>(dy.colwise().sum())) < 1e-5);
+    CHECK(layer.lora_A().grad.isZero(0));
+    CHECK(layer.lora_B().grad.isZero(0));
+  };
+  Matrix<float> y, dx;
+  std::vector<Matrix<float>> ys(2);
+  LoRALinear<float> alone = linear(10);
+  Tape<float> tape;
+  alone.forward(x, routes, tape, y);
+  alone.backward(x, dy, tape, dx);
+  check(alone, y);
+  CHECK(largest_difference(dx, Matrix<float>(dy * alone.weight().matrix())) < 1e-5);
+
+  std::vector<LoRALinear<float>> parts;
+  for (const std::uint64_t seed : {20u, 30u}) parts.push_back(linear(seed));
+  LoRALinearGroup<float> group(std::move(parts));
+  const std::vector<Matrix<float>> dys{dy, dy};
+  group.forward(x, routes, tape, ys);
+  group.backward(x, dys, tape, dx);
+  for (std::size_t p = 0; p < 2; ++p) check(group.part(p), ys[p]);
+
+  LoRAEmbedding<float> embedding(DenseWeight<float>(random_matrix<float>(8, 6, 1)), {.rank = 2}, 3);
+  embedding.lora_A().value.setOnes();
+  embedding.forward(ids, routes, tape, y);
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    CHECK(same_bits(y.row(Index(i)), embedding.weight().matrix().row(ids[i])));
+  embedding.backward(ids, dy, tape);
+  CHECK(embedding.lora_B().grad.isZero(0));
 }

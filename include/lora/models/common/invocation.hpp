@@ -82,7 +82,8 @@ class Invocation {
     }
 
     [[nodiscard]] AdapterRoutes routes() const {
-      AdapterRoutes routes(names_, lengths_);
+      // A group without rows stays: biases train beside the adapter in every batch, as in PEFT.
+      AdapterRoutes routes = AdapterRoutes(names_).expanded(lengths_);
       routes.let_layers_lack_adapters();
       return routes;
     }
