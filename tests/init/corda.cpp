@@ -34,7 +34,8 @@ TEST_CASE("CorDA refuses what it cannot start from by its name") {
   const Matrix<double> zeros = Matrix<double>::Zero(6, 6), other = Matrix<double>::Identity(5, 5);
   check_throws<ConfigError>(start(5, 1, eye), "corda: rank is 5, expected 1 to 4");
   check_throws<ConfigError>(start(2, 0, eye), "corda: scaling is 0");
-  check_throws<ConfigError>(start(2, 1, zeros), "corda: covariance has numbers that are not finite");
+  check_throws<ConfigError>(start(2, 1, zeros),
+                            "corda: covariance has numbers that are not finite");
   check_throws<ShapeError>(start(2, 1, other), "corda: covariance is (5, 5)");
   CordaCovariance<double> inputs(6);
   check_throws<StateError>([&] { static_cast<void>(inputs.mean()); }, "no samples");
