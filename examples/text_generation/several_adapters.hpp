@@ -59,8 +59,9 @@ template <class Family>
 }
 
 /// Loads a model with the adapters of common.adapters active at once: layers add
-/// sum_i weight_i s_i B_i A_i. Throws lora::FileError, and lora::ConfigError for what cannot be
-/// summed: DoRA, embeddings, tensors that are stored whole, an adapter that comes twice.
+/// sum_i weight_i s_i B_i A_i. Throws lora::FileError, and lora::ConfigError for what a registry of
+/// linear layers does not take (embeddings, heads, tensors that are stored whole, aLoRA,
+/// layer_replication), what it does not sum (DoRA, lora_bias), and an adapter that comes twice.
 template <class Family>
 [[nodiscard]] LanguageModel<Family> load_several(const Common& common) {
   LanguageModel<Family> language(common.model, {.tuning = every_linear_layer()});

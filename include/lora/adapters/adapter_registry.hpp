@@ -149,8 +149,8 @@ class AdapterRegistry {
   /// Makes several active at once: layers add sum_i weight_i s_i B_i A_i. Unless it is one adapter
   /// of weight 1, their values at this moment are copied into one adapter that has their ranks
   /// together; that one is to serve, not to train. Throws as above, and ConfigError for a name that
-  /// comes twice, a weight that is not finite, and one that has use_dora among several or with
-  /// another weight than 1.
+  /// comes twice, a weight that is not finite, and an adapter with use_dora or lora_bias among
+  /// several or with a weight other than 1.
   void activate(const std::vector<Weighted>& several) {
     const std::unique_lock lock(mutex_);
     constexpr const char* where = "AdapterRegistry::activate";
@@ -171,7 +171,8 @@ class AdapterRegistry {
   void deactivate() { activate(std::vector<Weighted>{}); }
 
   /// Lists what trains in mixed batches that are routed to the adapter called `name`: its factors
-  /// in every layer that has it, and the biases that train. Throws ConfigError if no layer has it.
+  /// (with DoRA and lora_bias, what they add) in every layer that has it, and the biases that
+  /// train. Throws ConfigError if no layer has it.
   [[nodiscard]] ParameterList<T> parameters(const std::string& name) const {
     const std::shared_lock lock(mutex_);
     ParameterList<T> all;

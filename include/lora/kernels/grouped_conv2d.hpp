@@ -173,10 +173,9 @@ MatrixRef<T> depthwise_kernel(const ConvGroups& groups, const Right& right, Inde
 }  // namespace detail
 
 /// Computes y = bias + column_scale * (patches of each group) W^T + low_rank: images (pixels,
-/// groups
-/// * channels), y (places, groups * out), bias and column_scale rows as wide as y, or null.
-/// `right` is W^T (taps * channels, groups * out). The factor of `low_rank` (R, groups * out) has
-/// blocks of R / groups rows on its diagonal, and zeros elsewhere.
+/// groups times channels), y (places, groups * out), bias and column_scale rows as wide as y, or
+/// null. `right` is W^T (taps * channels, groups * out). The factor of `low_rank` (R, groups * out)
+/// has blocks of R / groups rows on its diagonal, and zeros elsewhere.
 template <class T, class Right>
 requires PanelSource<Right, T>
 void grouped_conv2d_forward(const ConstMatrixRef<T>& images, const PixelTaps& taps,

@@ -95,7 +95,7 @@ class LoRAConv1d : public LoRAConv2d<T, Frozen> {
     Base::forward(x, in.as_images(), tape, y);
   }
 
-  /// Adds to the gradients of A, B (and the bias, if trained), and computes dx (in.rows(),
+  /// Adds to the gradients of A, B (and whatever else trains), and computes dx (in.rows(),
   /// in_channels) for dy (places, out_channels). Throws ShapeError and StateError, before anything
   /// changes.
   void backward(ConstMatrixRef<T> x, const SequenceShape& in, ConstMatrixRef<T> dy, Tape<T>& tape,

@@ -55,15 +55,15 @@ struct Groups {
 /// `norm` is an affine map of each channel, a batch norm with frozen statistics, if set_norm gave
 /// one. s = alpha / rank or alpha / sqrt(rank), whatever the kernel's size. Dropout takes elements
 /// of x, not patches, in training only. B starts at zero. With config.lora_bias B has a bias b_B
-/// (out_channels), and s b_B joins b. With DoRA (config.use_dora) the channels
-/// of W + s B A, each of in_channels * height * width elements, are scaled to lengths m (1,
-/// out_channels, 1, 1) that train too: see dora.
+/// (out_channels), and s b_B joins b. With DoRA (config.use_dora) the channels of W + s B A, each
+/// of in_channels * height * width elements, are scaled to lengths m (1, out_channels, 1, 1) that
+/// train too: see dora.
 ///
 /// in_features() is in_channels * height * width, the elements of a patch. A sees the patches that
 /// W sees, dilated and padded as the window says, so that merging changes nothing. (PEFT 0.21.2
 /// gives A neither. Over a dilation it mostly fails; over a padding_mode other than zeros its A
 /// sees zeros outside of the image, so that an adapter from there computes something else here at
-/// the border.) Mixed batches are not built.
+/// the border.) Mixed batches are built for inference alone.
 ///
 /// With Groups (PEFT's too) each group of out_channels / groups outputs sees
 /// in_channels / groups channels of x alone: W is (out_channels, in_channels / groups, height,
@@ -151,8 +151,8 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     run_forward(x, in, used, mask_of(used, frame.mask_step()), xa, gains, z, result);
   }
 
-  /// Adds to the gradients of A, B (and the bias, if trained), and computes the gradient of x. With
-  /// dz = dy times the norm's scale and g = dz B:
+  /// Adds to the gradients of A, B (and whatever else trains: b_B, m, the bias), and computes the
+  /// gradient of x. With dz = dy times the norm's scale and, with DoRA, m / n, and g = dz B:
   ///
   ///     dB += s dz^T (drop(x) * A),  dA += s g^T (patches of drop(x)),
   ///     dx = (dz back through W) + s (g back through A) * mask

@@ -58,6 +58,8 @@ struct EmbeddingSettings {
 ///
 ///     y[n] = m / n * scale (E[id] + s A^T[id] B^T),  n_d = the norm of column d of E + s A^T B^T
 ///
+/// lora_bias is refused: PEFT has none here.
+///
 /// A head that is tied to E keeps E: an adapter does not reach it (PEFT without
 /// ensure_weight_tying). merge() changes the table itself, and so a head over the same memory.
 ///

@@ -89,8 +89,8 @@ class LoRALinearGroup {
   }
 
   /// Computes the same with dropout, and leaves on the tape what backward needs: every part's
-  /// drop(x) A^T. x stays as it is until backward. Throws ShapeError, and StateError while a part
-  /// is merged.
+  /// drop(x) A^T, and with DoRA its z. x stays as it is until backward. Throws ShapeError, and
+  /// StateError while a part is merged.
   void forward(ConstMatrixRef<T> x, Tape<T>& tape, OutputList<T> y) const {
     constexpr const char* call = "LoRALinearGroup::forward(x, tape, y)";
     for (const Part& part : parts_) part.require_unmerged(Place{call, part.name()});

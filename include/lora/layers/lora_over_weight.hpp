@@ -264,9 +264,10 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     return list;
   }
 
-  /// Lists what trains in mixed batches that are routed to these adapters: their A and B, and the
-  /// bias if it does. Each adapter needs an optimizer of its own, because the parameters of all
-  /// adapters of a layer have the same names. Throws ConfigError for an adapter that is not there.
+  /// Lists what trains in mixed batches that are routed to these adapters: their A, B, b_B and m,
+  /// and the bias if it does. Each adapter needs an optimizer of its own, because the parameters of
+  /// all adapters of a layer have the same names. Throws ConfigError for an adapter that is not
+  /// there.
   [[nodiscard]] ParameterList<T> parameters(const std::vector<std::string>& adapter_names) {
     const std::string where = this->at("parameters");
     const auto adapters = this->adapters();

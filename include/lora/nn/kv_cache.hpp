@@ -133,8 +133,8 @@ class KVCache {
     if (mark >= length) mark = -1;
   }
 
-  /// Notes a place of sequence `b`, at least 0, for who writes the cache: where an adapter begins.
-  /// It may be beyond the tokens held. Truncating the sequence there or before forgets it.
+  /// Notes a place of sequence `b`, at least 0, for whoever writes the cache: where an adapter
+  /// begins. It may be beyond the tokens held. Truncating the sequence there or before forgets it.
   void mark(Index b, Index place) { marks_.at(static_cast<std::size_t>(b)) = place; }
 
   /// Returns the place of sequence `b` that was noted, or -1.

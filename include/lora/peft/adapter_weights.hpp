@@ -14,6 +14,7 @@
 
 #include "lora/core/finite.hpp"
 #include "lora/core/printable.hpp"
+#include "lora/io/mapped_file.hpp"
 #include "lora/io/safetensors/safetensors_reader.hpp"
 #include "lora/io/same_numbers.hpp"
 #include "lora/layers/adapter_tensor.hpp"

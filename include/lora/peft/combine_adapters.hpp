@@ -206,8 +206,8 @@ template <class T>
 /// The other settings are the first adapter's; target_modules is the union, or where that cannot be
 /// written a list of all modules. What one adapter stores whole (modules_to_save) is taken over.
 /// Throws ConfigError where two adapters store unequal tensors under one name, for trained biases,
-/// DoRA and what else is more than factors; ShapeError for adapters of different models; and what
-/// combine_factors throws, naming the module.
+/// lora_bias, DoRA, aLoRA, replicated layers and a changed base; ShapeError for adapters of
+/// different models; and what combine_factors throws, naming the module.
 template <class T>
 [[nodiscard]] AdapterValues<T> combine_adapters(std::vector<WeightedAdapter<T>> adapters,
                                                 CombineOptions options = {}) {

@@ -239,8 +239,9 @@ inline void copy_beside_weights(const std::filesystem::path& from,
 /// Throws FileError where the base lacks it or is quantised, for an embedding that is the head of a
 /// language model too, where `out` is there already and not empty, for a sum outside of the dtype's
 /// range, and for whatever is wrong with the files; ShapeError for other shapes (another model, a
-/// grouped convolution); ConfigError for a weight that is not finite, one other than 1 of what
-/// cannot be weighted, and an adapter of a changed base, of replicated layers, or of aLoRA.
+/// grouped convolution); ConfigError for a weight that is not finite, or not 1 where the adapter
+/// has DoRA or tensors beside its factors, and for an adapter of a changed base, of replicated
+/// layers, or of aLoRA.
 template <class T>
 MergeReport merge_adapter(const std::filesystem::path& base, const AdapterValues<T>& adapter,
                           const std::filesystem::path& out, const MergeOptions& options = {}) {

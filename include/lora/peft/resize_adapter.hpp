@@ -32,8 +32,9 @@ struct ResizedAdapter {
 /// the rank and use_rslora false, so that every scaling is 1. What is stored whole stays, and so do
 /// DoRA's magnitudes and s b_B of lora_bias.
 ///
-/// Throws ConfigError for a choice out of range and, naming the module, for numbers that are not
-/// finite; ShapeError for factors that have no product, as those of grouped convolutions.
+/// Throws ConfigError for a choice out of range, an adapter of a changed base and, naming the
+/// module, numbers that are not finite; ShapeError for factors that have no product, as those of
+/// grouped convolutions.
 template <class T>
 [[nodiscard]] ResizedAdapter<T> resize_adapter(const AdapterValues<T>& adapter,
                                                const RankChoice& choice) {

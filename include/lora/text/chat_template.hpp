@@ -5,6 +5,7 @@
 #include <string>
 
 #include "lora/io/gguf/gguf_reader.hpp"
+#include "lora/io/mapped_file.hpp"
 #include "lora/text/file_text.hpp"
 #include "lora/text/json_fields.hpp"
 #include "lora/text/tokenizer_limit.hpp"

@@ -6,6 +6,7 @@
 
 #include "lora/core/error.hpp"
 #include "lora/io/json.hpp"
+#include "lora/io/mapped_file.hpp"
 #include "lora/text/bert_tokenizer_config.hpp"
 #include "lora/text/file_text.hpp"
 #include "lora/text/tokenizer_class.hpp"

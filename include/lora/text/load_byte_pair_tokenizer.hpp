@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "lora/io/gguf/gguf_reader.hpp"
+#include "lora/io/mapped_file.hpp"
 #include "lora/text/byte_pair_gguf.hpp"
 #include "lora/text/byte_pair_json.hpp"
 

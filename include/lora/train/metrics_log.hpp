@@ -15,6 +15,7 @@
 #include "lora/core/finite.hpp"
 #include "lora/io/atomic_file.hpp"
 #include "lora/io/json.hpp"
+#include "lora/io/mapped_file.hpp"
 
 namespace lora::train {
 

@@ -46,10 +46,11 @@ struct DecoderSizes {
 ///     block(builder, config, i), norm(builder, config), positions(builder, config)
 ///
 /// Rows are the tokens of a batch, text after text; N is their number, V the vocabulary's. With
-/// alora_invocation_tokens the adapter acts from the last of these in a text on, see Invocation, so
-/// what the cache has of the tokens before them is the base model's. Const
-/// calls may come from several threads at once, each with a tape, Gradients or cache of its own
-/// where they take them. A second call of the same shapes allocates nothing.
+/// alora_invocation_tokens the adapter acts from the last place on where a text has these, see
+/// Invocation, so what the cache has of the tokens before them is the base model's.
+///
+/// Const calls may come from several threads at once, each with a tape, Gradients or cache of its
+/// own where they take them. A second call of the same shapes allocates nothing.
 template <class Model, class Parts>
 class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typename Parts::Config> {
   using T = typename Parts::Scalar;

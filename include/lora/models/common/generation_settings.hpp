@@ -9,6 +9,7 @@
 
 #include "lora/generation/generate.hpp"
 #include "lora/io/gguf/gguf_reader.hpp"
+#include "lora/io/mapped_file.hpp"
 #include "lora/models/common/config_fields.hpp"
 
 namespace lora::models {

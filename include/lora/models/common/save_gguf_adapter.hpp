@@ -47,7 +47,9 @@ class GgufAdapterFile {
 /// knows one alpha and the scale alpha / rank: what the layers scale by otherwise (rsLoRA, patterns
 /// of alpha) is multiplied into B. `Model` is a family's, whose gguf_adapter_format(config) names
 /// the tensors. Throws ConfigError, naming it, for what such a file cannot hold: biases and modules
-/// that train as a whole, and a head that is tied to the embeddings; FileError.
+/// that train as a whole, lora_bias, DoRA, embeddings, a head that is tied to them, a changed base
+/// (PiSSA ...), alora_invocation_tokens and layer_replication; StateError for a model without
+/// adapters; FileError.
 template <class Model>
 void save_gguf_adapter(const std::filesystem::path& path, Model& model,
                        io::GgufType type = io::GgufType::F32) {
