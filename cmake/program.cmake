@@ -16,6 +16,14 @@ endfunction()
 
 set(LORA_USER_PROGRAM_FLAGS "" CACHE STRING
   "More flags for programs that the tests compile and at most start, as -O0")
+option(LORA_BENCHMARK_PROGRAMS "Compile what only benchmarks run, with all else" ON)
+# lora_benchmark_program(<target>): one that only the figures need.
+function(lora_benchmark_program target)
+  lora_user_program(${target})
+  if(NOT LORA_BENCHMARK_PROGRAMS)
+    set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
+endfunction()
 # lora_user_program(<target>): one that only its user runs to any length.
 function(lora_user_program target)
   lora_program(${target})
