@@ -124,7 +124,7 @@ TEST_CASE("layers that one file cannot hold are refused") {
   refused({}, "there is no layer");
   refused({a, same}, "two layers are called \"q\": give each its own name with set_name");
   refused({unnamed}, "has no name");
-  refused({a, rslora}, "\"v\" differs from \"q\" in use_rslora, use_dora or dropout");
+  refused({a, rslora}, "\"v\" differs from \"q\" in use_rslora, use_dora, lora_bias or dropout");
   refused({a, dropout}, "\"w\" differs from \"q\"");
   PeftConfig start;
   start.modules_to_save = {"q"};
