@@ -31,8 +31,8 @@ void depthwise_product(const ConstMatrixRef<T>& x, const PixelTaps& taps,
   const double work = static_cast<double>(places) * static_cast<double>(channels * (count + 1));
   parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
     Scratch scratch;
-    Index* const pixels = scratch.take<Index>(count);
-    Index* const elements = scratch.take<Index>(count);
+    auto* const pixels = scratch.take<Index>(count);
+    auto* const elements = scratch.take<Index>(count);
     for (Index row = task * chunk; row < std::min(places, (task + 1) * chunk); ++row) {
       const PixelTaps::Place place = taps.place(row);
       Index inside = 0;

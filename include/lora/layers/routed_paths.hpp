@@ -109,7 +109,7 @@ class RoutedPaths {
                target == nullptr ? none : target->of(adapter.b())});
     }
     paths_ = paths;
-    MatrixRef<T>* const biases = scratch_.template take<MatrixRef<T>>(size());
+    auto* const biases = scratch_.template take<MatrixRef<T>>(size());
     for (std::size_t g = 0; g < entries_.size(); ++g) std::construct_at(biases + g, none);
     if constexpr (may_have_b_bias)
       for (std::size_t g = 0; target != nullptr && g < entries_.size(); ++g)

@@ -134,7 +134,7 @@ class PretrainedWeights {
     if (const Frozen* const weight = std::any_cast<Frozen>(&shared);
         weight != nullptr && weight->out_features() == out && weight->in_features() == in)
       return *weight;
-    Frozen weight = make_frozen<Frozen>(name, out, in, layout);
+    auto weight = make_frozen<Frozen>(name, out, in, layout);
     shared = weight;
     return weight;
   }
