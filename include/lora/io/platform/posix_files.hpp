@@ -3,6 +3,8 @@
 // What MappedFile, AtomicFile and NewDirectory ask of a system, by POSIX; windows_files.hpp has the
 // same names.
 
+#include "lora/io/platform/system_error.hpp"
+
 #ifndef _WIN32
 
 #include <fcntl.h>
@@ -16,8 +18,6 @@
 #include <span>
 #include <system_error>
 #include <utility>
-
-#include "lora/io/platform/system_error.hpp"
 
 namespace lora::io::platform {
 

@@ -3,6 +3,8 @@
 // What MappedFile, AtomicFile and NewDirectory ask of a system, by Windows; posix_files.hpp has the
 // same names and says what they do.
 
+#include "lora/io/platform/system_error.hpp"
+
 #ifdef _WIN32
 
 #include <algorithm>
@@ -12,8 +14,6 @@
 #include <span>
 #include <system_error>
 #include <utility>
-
-#include "lora/io/platform/system_error.hpp"
 
 // Declared as <windows.h> does, because its macros (min, max, near, small ...) would be every
 // user's.
