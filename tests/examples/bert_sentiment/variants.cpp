@@ -61,7 +61,8 @@ TEST_CASE("options of the comparison of variants are parsed, and have defaults")
   CHECK_THROWS_AS(parse_variants("--dora"), CLI::ExtrasError);
 }
 
-TEST_CASE("every variant trains as many parameters, learns, and is stored, and a comparison goes on") {
+TEST_CASE(
+    "every variant trains as many parameters, learns, and is stored, and a comparison goes on") {
   const lora::test::TinyTask tiny;
   bert::Options options = tiny.options;
   options.epochs = 3;
