@@ -7,6 +7,7 @@
 #include <string>
 
 #include "../support/adapter_config.hpp"
+#include "../support/adapter_settings.hpp"
 #include "../support/base_fingerprint.hpp"
 #include "../support/epoch_report.hpp"
 #include "../support/peak_memory.hpp"
@@ -55,16 +56,8 @@ void print_plan(const Common& common, Model& model, const Parts& parts, std::ost
 [[nodiscard]] inline lora::train::RunSettings run_settings(const Common& common,
                                                            const TrainOptions& options,
                                                            const Parts& parts) {
-  lora::train::RunSettings settings;
-  settings.add("rank", options.rank)
-      .add("alpha", options.alpha_or_default())
-      .add("dora", options.dora)
-      .add("init", options.init)
-      .add("dropout", options.dropout)
-      .add("target_modules", options.targets)
-      .add("batch", options.batch)
-      .add("seed", options.seed)
-      .add("training data", parts.train.fingerprint())
+  lora::train::RunSettings settings = examples::adapter_settings(options);
+  settings.add("training data", parts.train.fingerprint())
       .add("held-out data", parts.held_out.fingerprint())
       .add("base model", examples::base_fingerprint(common.model))
       .add("weights", common.weights);
