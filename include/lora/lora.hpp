@@ -168,6 +168,7 @@
 #include "lora/layers/dora.hpp"
 #include "lora/layers/dora_norms.hpp"
 #include "lora/layers/eva.hpp"
+#include "lora/layers/factor_marks.hpp"
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_conv1d.hpp"

@@ -40,6 +40,12 @@ struct Gains {
   [[nodiscard]] const T* inverse_norm() const { return rows.data() + rows.outerStride(); }
 };
 
+/// Tells whether there is an adapter, and it has DoRA.
+template <class Entry>
+[[nodiscard]] bool is_used_by(const Entry* entry) {
+  return entry != nullptr && entry->adapter->config().use_dora;
+}
+
 /// Turns the norms n (out) in the second row of `rows` (2, out) into Gains with the magnitudes m
 /// (out). Throws StateError, naming `where`, for an output of norm 0 whose magnitude is not,
 /// because it has no direction. Where both are 0, as in a new adapter over a row of zeros, g is 0.

@@ -31,6 +31,7 @@
 #include "lora/layers/adapter_routes.hpp"
 #include "lora/layers/adapter_tensor.hpp"
 #include "lora/layers/dora.hpp"
+#include "lora/layers/factor_marks.hpp"
 #include "lora/layers/lora_over_weight.hpp"
 #include "lora/layers/routed_paths.hpp"
 #include "lora/nn/bias_gradient.hpp"
@@ -144,7 +145,7 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     auto& frame = tape.push(this, this->name(), result.rows());
     frame.note_input(x);
     frame.note_layout(layout_of(in));
-    if (used != nullptr) this->note_factors(*used->adapter, frame);
+    if (used != nullptr) detail::note_factors(*used->adapter, frame);
     frame.hold(adapters);
     const MatrixRef<T> xa = frame.keep(result.rows(), this->rank_of(used));
     const MatrixRef<T> z = gains.exist() ? gains.keep(result.rows(), frame) : result;
@@ -207,7 +208,7 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     for (const RowGroups::Run& group : paths.groups().groups()) {
       const Entry* const used = paths.entry(static_cast<std::size_t>(group.group));
       dora::Gains<T> own;
-      if (this->uses_dora(used)) {
+      if (dora::is_used_by(used)) {
         std::construct_at(
             &own, dora::Gains<T>{MatrixRef<T>(MatrixRef<T>(gains).middleRows(next_gains, 2))});
         next_gains += 2;
@@ -541,13 +542,13 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     const Entry* const used = this->in_use(*adapters, where);
     if (used != nullptr) {
       frame.require_input(x, where);
-      this->require_factors(*used->adapter, frame, 1, where);
+      detail::require_noted_factors(*used->adapter, frame, 1, where);
     }
     const bool with_bias = this->trains_bias(*adapters);
     const MatrixRef<T> none(nullptr, 0, 0, 0);
     MatrixRef<T> da = used != nullptr ? target.of(used->adapter->a()) : none;
     const MatrixRef<T> db = used != nullptr ? target.of(used->adapter->b()) : none;
-    const bool with_dora = this->uses_dora(used);
+    const bool with_dora = dora::is_used_by(used);
     const MatrixRef<T> dm = with_dora ? target.of(used->adapter->magnitude()) : none;
     const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
     const bool with_b_bias = Base::has_b_bias(used);

@@ -27,6 +27,7 @@
 #include "lora/layers/adapter_tensor.hpp"
 #include "lora/layers/dora.hpp"
 #include "lora/layers/dora_norms.hpp"
+#include "lora/layers/factor_marks.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_embedding_adapter.hpp"
 #include "lora/layers/merge_record.hpp"
@@ -121,7 +122,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
     auto& frame = tape.push(this, this->name(), result.rows());
     frame.note_layout(layout_of(ids));
-    if (used != nullptr) note_factors(*used->adapter, frame);
+    if (used != nullptr) detail::note_factors(*used->adapter, frame);
     frame.hold(adapters);
     const MatrixRef<T> xa = frame.keep(result.rows(), this->rank_of(used));
     const MatrixRef<T> z = gains.exist() ? gains.keep(result.rows(), frame) : result;
@@ -159,15 +160,13 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     const MatrixRef<T> result = y.shaped(rows_of(ids), features(), where, "y");
     auto& frame = tape.push(this, this->name(), result.rows());
     frame.note_layout(layout_of(ids));
-    paths.for_each([&](const Entry& entry) { note_factors(*entry.adapter, frame); });
+    paths.for_each([&](const Entry& entry) { detail::note_factors(*entry.adapter, frame); });
     frame.hold(adapters);
     frame.hold(routes.layout());
     paths.make_paths({}, nullptr, settings_.scale);
     const MatrixRef<T> xa = frame.keep(paths.groups().places(), paths.rank());
-    if (gains.rows() == 0) return run_forward(ids, paths, xa, gains, result, result);
-    MatrixRef<T> kept = frame.keep(gains.rows(), gains.cols());
-    kept = gains;
-    run_forward(ids, paths, xa, kept, frame.keep(result.rows(), features()), result);
+    run_forward(ids, paths, xa, gains,
+                RoutedDora<T, Adapter>::keep_gains(gains, result.rows(), result, frame), result);
   }
 
   /// Adds to the gradients of A and B for dy (N, features): with g = dy B,
@@ -275,7 +274,7 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     const Place where{"LoRAEmbedding::delta_weight", this->name()};
     const auto adapters = this->adapters();
     const Entry& entry = this->require_in_use(*adapters, where);
-    if (merged() && uses_dora(&entry))
+    if (merged() && dora::is_used_by(&entry))
       throw StateError(message(where,
                                ": the adapter has DoRA and is merged, and its update is a "
                                "difference to the table without it: unmerge() first"));
@@ -443,39 +442,13 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     return static_cast<T>(used.scaling() * settings_.scale);
   }
 
-  // Backward computes with A and B too: an optimizer's step in between would spoil its gradients.
-  static void note_factors(const Adapter& adapter, typename Tape<T>::Frame& frame) {
-    frame.note_input(adapter.a().value);
-    frame.note_input(adapter.b().value);
-    if (adapter.config().use_dora) frame.note_input(adapter.magnitude().value);
-  }
-
-  // The number of marks of note_factors.
-  [[nodiscard]] static std::size_t factor_marks(const Adapter& adapter) {
-    return adapter.config().use_dora ? 3 : 2;
-  }
-
-  // `first` counts the marks before those of note_factors.
-  template <class Where>
-  static void require_factors_of(const Adapter& adapter, const typename Tape<T>::Frame& frame,
-                                 std::size_t first, const Where& where) {
-    frame.mark(first).require_elements(adapter.a().value, where, "A");
-    frame.mark(first + 1).require_elements(adapter.b().value, where, "B");
-    if (adapter.config().use_dora)
-      frame.mark(first + 2).require_elements(adapter.magnitude().value, where, "m");
-  }
-
   // ---- DoRA ----
-
-  [[nodiscard]] static bool uses_dora(const Entry* used) {
-    return used != nullptr && used->adapter->config().use_dora;
-  }
 
   // The gains of an adapter with DoRA, in memory of `scratch`; see LoRAOverWeight.
   template <class Where>
   [[nodiscard]] dora::Gains<T> dora_gains(const Entry* used, bool remember, const Where& where,
                                           Scratch& scratch) const {
-    if (!uses_dora(used)) return {};
+    if (!dora::is_used_by(used)) return {};
     const MatrixRef<T> rows = scratch.matrix<T>(2, features());
     write_gains(*used, remember, where, rows);
     return {rows};
@@ -498,16 +471,9 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
   template <class Where>
   [[nodiscard]] MatrixRef<T> routed_gains(const Paths& paths, bool remember, const Where& where,
                                           Scratch& scratch) const {
-    Index count = 0;
-    paths.for_each([&](const Entry& entry) { count += uses_dora(&entry) ? 1 : 0; });
-    MatrixRef<T> all = scratch.matrix<T>(2 * count, features());
-    Index at = 0;
-    paths.for_each([&](const Entry& entry) {
-      if (!uses_dora(&entry)) return;
-      write_gains(entry, remember, where, MatrixRef<T>(all.middleRows(at, 2)));
-      at += 2;
-    });
-    return all;
+    return RoutedDora<T, Adapter>::make_gains(
+        paths, features(), scratch,
+        [&](const Entry& entry, MatrixRef<T> rows) { write_gains(entry, remember, where, rows); });
   }
 
   // ---- Computing ----
@@ -550,10 +516,10 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     const Entry* const used = this->in_use(*adapters, where);
     if (used == nullptr) return tape.pop();
     const auto &a = used->adapter->a(), &b = used->adapter->b();
-    require_factors_of(*used->adapter, frame, 0, where);
+    detail::require_noted_factors(*used->adapter, frame, 0, where);
     MatrixRef<T> da = target.of(a);
     const MatrixRef<T> db = target.of(b);
-    const bool with_dora = uses_dora(used);
+    const bool with_dora = dora::is_used_by(used);
     const MatrixRef<T> dm =
         with_dora ? target.of(used->adapter->magnitude()) : MatrixRef<T>(nullptr, 0, 0, 0);
 
@@ -632,14 +598,12 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
                 [&](const Adapter& adapter) { check_shape(adapter, where); });
     std::size_t mark = 0;
     paths.for_each([&](const Entry& entry) {
-      require_factors_of(*entry.adapter, frame, mark, where);
-      mark += factor_marks(*entry.adapter);
+      detail::require_noted_factors(*entry.adapter, frame, mark, where);
+      mark += detail::factor_marks(*entry.adapter);
     });
     paths.make_paths({}, &target, settings_.scale);
-    bool with_dora = false;
-    paths.for_each([&](const Entry& entry) { with_dora = with_dora || uses_dora(&entry); });
     std::optional<RoutedDora<T, Adapter>> dora;
-    if (with_dora) dora.emplace(paths, frame.kept(1), &target);
+    if (RoutedDora<T, Adapter>::is_used(paths)) dora.emplace(paths, frame.kept(1), &target);
     const RowGroups& groups = paths.groups();
     Scratch scratch;
     const MatrixRef<T> g = scratch.matrix<T>(groups.places(), paths.rank());

@@ -23,6 +23,7 @@
 #include "lora/kernels/low_rank_path.hpp"
 #include "lora/layers/adapter_routes.hpp"
 #include "lora/layers/dora.hpp"
+#include "lora/layers/factor_marks.hpp"
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/lora_over_weight.hpp"
@@ -97,7 +98,7 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const MatrixRef<T> out = checked_output(x, y, where);
     auto& frame = tape.push(this, this->name(), x.rows());
     if (!freezes_a(used)) frame.note_input(x);
-    if (used != nullptr) this->note_factors(*used->adapter, frame);
+    if (used != nullptr) detail::note_factors(*used->adapter, frame);
     frame.hold(adapters);
     const MatrixRef<T> xa = frame.keep(x.rows(), this->rank_of(used));
     const MatrixRef<T> z = gains.exist() ? gains.keep(x.rows(), frame) : out;
@@ -136,12 +137,12 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const MatrixRef<T> out = checked_output(x, y, where);
     auto& frame = tape.push(this, this->name(), x.rows());
     if (paths.trains_a()) frame.note_input(x);
-    paths.for_each([&](const Entry& entry) { this->note_factors(*entry.adapter, frame); });
+    paths.for_each([&](const Entry& entry) { detail::note_factors(*entry.adapter, frame); });
     frame.hold(adapters);
     frame.hold(routes.layout());
     paths.make_paths(frame.mask_step());
     const MatrixRef<T> xa = frame.keep(paths.groups().places(), paths.rank());
-    run_forward(x, paths, xa, gains, Base::keep_gains(gains, x.rows(), out, frame), out);
+    run_forward(x, paths, xa, gains, RoutedDora<T>::keep_gains(gains, x.rows(), out, frame), out);
   }
 
   /// Adds to the gradients of A, B (and the biases that train; db_B += s sum over rows of dy), and
@@ -371,12 +372,13 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     const bool with_a = Base::trains_a(used);
     if (with_a && given_x == nullptr) refuse_without_x(where);
     if (with_a) frame.require_input(x, where);
-    if (used != nullptr) this->require_factors(*used->adapter, frame, with_a ? 1 : 0, where);
+    if (used != nullptr)
+      detail::require_noted_factors(*used->adapter, frame, with_a ? 1 : 0, where);
     const bool with_bias = this->trains_bias(*adapters);
     const MatrixRef<T> none(nullptr, 0, 0, 0);
     MatrixRef<T> da = with_a ? target.of(used->adapter->a()) : none;
     const MatrixRef<T> db = used != nullptr ? target.of(used->adapter->b()) : none;
-    const bool with_dora = this->uses_dora(used);
+    const bool with_dora = dora::is_used_by(used);
     const MatrixRef<T> dm = with_dora ? target.of(used->adapter->magnitude()) : none;
     const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
     const bool with_b_bias = Base::has_b_bias(used);
@@ -451,12 +453,12 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     if (with_a) frame.require_input(x, where);
     std::size_t mark = with_a ? 1 : 0;
     paths.for_each([&](const Entry& entry) {
-      this->require_factors(*entry.adapter, frame, mark, where);
-      mark += Base::factor_marks(*entry.adapter);
+      detail::require_noted_factors(*entry.adapter, frame, mark, where);
+      mark += detail::factor_marks(*entry.adapter);
     });
     paths.make_paths(frame.mask_step(), &target);
     std::optional<RoutedDora<T>> dora;
-    if (this->uses_dora(paths)) dora.emplace(paths, frame.kept(1), &target);
+    if (RoutedDora<T>::is_used(paths)) dora.emplace(paths, frame.kept(1), &target);
     const MatrixRef<T> none(nullptr, 0, 0, 0);
     const bool with_bias = this->trains_bias(paths);
     const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;

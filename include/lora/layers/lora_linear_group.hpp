@@ -23,6 +23,7 @@
 #include "lora/kernels/packed_bands.hpp"
 #include "lora/layers/adapter_routes.hpp"
 #include "lora/layers/dora.hpp"
+#include "lora/layers/factor_marks.hpp"
 #include "lora/layers/lora_linear.hpp"
 #include "lora/layers/matrix_list.hpp"
 #include "lora/layers/routed_dora.hpp"
@@ -102,7 +103,7 @@ class LoRALinearGroup {
     auto& frame = tape.push(this, parts_.front().name(), x.rows());
     frame.note_input(x);
     for (std::size_t p = 0; p < size(); ++p) {
-      if (used.entries[p] != nullptr) Part::note_factors(*used.entries[p]->adapter, frame);
+      if (used.entries[p] != nullptr) detail::note_factors(*used.entries[p]->adapter, frame);
       frame.hold(used.sets[p]);
     }
     const MatrixRef<T> xa = frame.keep(x.rows(), used.rank);
@@ -145,7 +146,7 @@ class LoRALinearGroup {
     frame.note_input(x);
     for (std::size_t p = 0; p < size(); ++p) {
       routed.paths[p]->for_each(
-          [&](const Entry& entry) { Part::note_factors(*entry.adapter, frame); });
+          [&](const Entry& entry) { detail::note_factors(*entry.adapter, frame); });
       frame.hold(routed.sets[p]);
     }
     frame.hold(routes.layout());
@@ -153,7 +154,7 @@ class LoRALinearGroup {
     const MatrixRef<T> xa = frame.keep(routes.layout()->groups.places(), routed.rank);
     Each<MatrixRef<T>> z;
     for (std::size_t p = 0; p < size(); ++p)
-      z[p].emplace(Part::keep_gains(*gains[p], x.rows(), *out[p], frame));
+      z[p].emplace(RoutedDora<T>::keep_gains(*gains[p], x.rows(), *out[p], frame));
     run_forward(x, routed, xa, gains, z, out);
   }
 
@@ -307,7 +308,7 @@ class LoRALinearGroup {
   // With DoRA and dropout a part multiplies W by another matrix than x.
   [[nodiscard]] bool multiplies_others(const Used& used, bool training) const {
     for (std::size_t p = 0; training && p < size(); ++p)
-      if (Part::uses_dora(used.entries[p]) && used.entries[p]->adapter->config().dropout > 0)
+      if (dora::is_used_by(used.entries[p]) && used.entries[p]->adapter->config().dropout > 0)
         return true;
     return false;
   }
@@ -338,8 +339,8 @@ class LoRALinearGroup {
       Part::require_same(*static_cast<const Set*>(frame.held(p).get()), *used.sets[p], where);
       if (used.entries[p] != nullptr) {
         frame.require_input(x, where);
-        Part::require_factors(*used.entries[p]->adapter, frame, mark, where);
-        mark += Part::factor_marks(*used.entries[p]->adapter);
+        detail::require_noted_factors(*used.entries[p]->adapter, frame, mark, where);
+        mark += detail::factor_marks(*used.entries[p]->adapter);
         if (Part::trains_a(used.entries[p]))
           targets[p].a.emplace(target.of(used.entries[p]->adapter->a()));
         else
@@ -347,7 +348,7 @@ class LoRALinearGroup {
         targets[p].b.emplace(target.of(used.entries[p]->adapter->b()));
         if (Part::has_b_bias(used.entries[p]))
           targets[p].b_bias.emplace(target.of(used.entries[p]->adapter->b_bias()));
-        if (Part::uses_dora(used.entries[p]))
+        if (dora::is_used_by(used.entries[p]))
           targets[p].magnitude.emplace(target.of(used.entries[p]->adapter->magnitude()));
       }
       if (part.trains_bias(*used.sets[p])) targets[p].bias.emplace(target.of(part.bias()));
@@ -388,7 +389,7 @@ class LoRALinearGroup {
     for (std::size_t p = 0; p < size(); ++p) {
       const Part& part = parts_[p];
       const Entry* const entry = used.entries[p];
-      const bool with_dora = Part::uses_dora(entry);
+      const bool with_dora = dora::is_used_by(entry);
       const ConstMatrixRef<T> dz = dora::backward<T>(
           dy[p], frame, with_dora ? kept : 0, with_dora ? *targets[p].magnitude : none, scratch);
       if (with_dora) kept += 2;
@@ -531,8 +532,8 @@ class LoRALinearGroup {
       const Place of_part{call, parts_[p].name()};
       if (routed.paths[p]->rank() > 0) frame.require_input(x, of_part);
       routed.paths[p]->for_each([&](const Entry& entry) {
-        Part::require_factors(*entry.adapter, frame, mark, of_part);
-        mark += Part::factor_marks(*entry.adapter);
+        detail::require_noted_factors(*entry.adapter, frame, mark, of_part);
+        mark += detail::factor_marks(*entry.adapter);
       });
       if (parts_[p].trains_bias(*routed.paths[p])) dbias[p].emplace(target.of(parts_[p].bias()));
     }
@@ -540,7 +541,7 @@ class LoRALinearGroup {
     std::array<std::optional<RoutedDora<T>>, most> dora;
     std::size_t kept = 1;  // after xa: the gains and z of each part with DoRA
     for (std::size_t p = 0; p < size(); ++p)
-      if (Part::uses_dora(*routed.paths[p])) {
+      if (RoutedDora<T>::is_used(*routed.paths[p])) {
         dora[p].emplace(*routed.paths[p], frame.kept(kept), &target);
         kept += 2;
       }

@@ -25,6 +25,7 @@
 #include "lora/layers/lora_adapter.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/layers/merge_record.hpp"
+#include "lora/layers/routed_dora.hpp"
 #include "lora/layers/routed_paths.hpp"
 
 namespace lora {
@@ -397,84 +398,24 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     return used != nullptr && !used->adapter->config().freeze_a;
   }
 
-  // Backward computes with A and B too: an optimizer's step in between would spoil its gradients.
-  static void note_factors(const Adapter& adapter, typename Tape<T>::Frame& frame) {
-    frame.note_input(adapter.a().value);
-    frame.note_input(adapter.b().value);
-    if (adapter.config().use_dora) frame.note_input(adapter.magnitude().value);
-  }
-
-  // The number of marks of note_factors.
-  [[nodiscard]] static std::size_t factor_marks(const Adapter& adapter) {
-    return adapter.config().use_dora ? 3 : 2;
-  }
-
-  // `first` counts the marks before those of note_factors.
-  template <class Where>
-  static void require_factors(const Adapter& adapter, const typename Tape<T>::Frame& frame,
-                              std::size_t first, const Where& where) {
-    frame.mark(first).require_elements(adapter.a().value, where, "A");
-    frame.mark(first + 1).require_elements(adapter.b().value, where, "B");
-    if (adapter.config().use_dora)
-      frame.mark(first + 2).require_elements(adapter.magnitude().value, where, "m");
-  }
-
-  [[nodiscard]] static bool uses_dora(const Entry* used) {
-    return used != nullptr && used->adapter->config().use_dora;
-  }
-
-  [[nodiscard]] static bool uses_dora(const RoutedPaths<T>& paths) {
-    bool uses = false;
-    paths.for_each([&](const Entry& entry) { uses = uses || uses_dora(&entry); });
-    return uses;
-  }
-
   // The gains of an adapter with DoRA, in memory of `scratch`. `remember` says that the next call
   // may have the same factors. Throws StateError for a magnitude without a direction.
   template <class Where>
   [[nodiscard]] dora::Gains<T> dora_gains(const Entry* used, bool remember, const Where& where,
                                           Scratch& scratch) const {
-    if (!uses_dora(used)) return {};
-    const Adapter& adapter = *used->adapter;
-    MatrixRef<T> rows = scratch.matrix<T>(2, out_features());
-    Scratch inner;
-    const ConstMatrixRef<T> a = layer().ordered_a(adapter, inner);
-    const T s = static_cast<T>(used->scaling());
-    T* const norms = rows.data() + rows.outerStride();
-    if (remember)
-      norms_.recall(weight_, a, adapter.b().value, s, norms);
-    else
-      norms_.compute(weight_, a, adapter.b().value, s, norms);
-    dora::to_gains<T>(adapter.magnitude().value.data(), rows, where);
+    if (!dora::is_used_by(used)) return {};
+    const MatrixRef<T> rows = scratch.matrix<T>(2, out_features());
+    write_gains(*used, remember, where, rows);
     return {rows};
   }
 
-  // The same of all adapters with DoRA that rows are routed to, (2 count, out_features): see
-  // RoutedDora.
+  // The same of all adapters with DoRA that rows are routed to, (2 count, out_features).
   template <class Where>
   [[nodiscard]] MatrixRef<T> routed_gains(const RoutedPaths<T>& paths, bool remember,
                                           const Where& where, Scratch& scratch) const {
-    Index count = 0;
-    paths.for_each([&](const Entry& entry) { count += uses_dora(&entry) ? 1 : 0; });
-    MatrixRef<T> all = scratch.matrix<T>(2 * count, out_features());
-    Index at = 0;
-    paths.for_each([&](const Entry& entry) {
-      if (!uses_dora(&entry)) return;
-      Scratch inner;
-      all.middleRows(at, 2) = dora_gains(&entry, remember, where, inner).rows;
-      at += 2;
-    });
-    return all;
-  }
-
-  // Copies gains to the tape, and behind them makes room for a z (n, out_features), which it
-  // returns; `y` where there are no gains.
-  [[nodiscard]] static MatrixRef<T> keep_gains(MatrixRef<T>& gains, Index n, MatrixRef<T> y,
-                                               typename Tape<T>::Frame& frame) {
-    if (gains.rows() == 0) return y;
-    MatrixRef<T> kept = frame.keep(gains.rows(), gains.cols());
-    kept = gains;
-    return frame.keep(n, gains.cols());
+    return RoutedDora<T>::make_gains(
+        paths, out_features(), scratch,
+        [&](const Entry& entry, MatrixRef<T> rows) { write_gains(entry, remember, where, rows); });
   }
 
   [[nodiscard]] const T* bias_row() const { return has_bias() ? bias_.value.data() : nullptr; }
@@ -534,7 +475,7 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
     require_whole_update(where);
     const auto adapters = this->adapters();
     const Entry& entry = this->require_in_use(*adapters, where);
-    if (merged() && uses_dora(&entry))
+    if (merged() && dora::is_used_by(&entry))
       throw StateError(message(where,
                                ": the adapter has DoRA and is merged, and its update is a "
                                "difference to the weight without it: unmerge() first"));
@@ -568,6 +509,20 @@ class LoRAOverWeight : public AdapterOwner<Layer, LoRAAdapter<T>> {
   Index groups_ = 1;
 
  private:
+  template <class Where>
+  void write_gains(const Entry& used, bool remember, const Where& where, MatrixRef<T> rows) const {
+    const Adapter& adapter = *used.adapter;
+    Scratch scratch;
+    const ConstMatrixRef<T> a = layer().ordered_a(adapter, scratch);
+    const T s = static_cast<T>(used.scaling());
+    T* const norms = rows.data() + rows.outerStride();
+    if (remember)
+      norms_.recall(weight_, a, adapter.b().value, s, norms);
+    else
+      norms_.compute(weight_, a, adapter.b().value, s, norms);
+    dora::to_gains<T>(adapter.magnitude().value.data(), rows, where);
+  }
+
   template <class B, class Where>
   void require_b_shape(const B& b, Index rank, const Where& where) const {
     require_shape(b, out_features(), rank / groups_, where, "b", "out_features",

@@ -11,6 +11,7 @@
 #include "lora/core/scratch.hpp"
 #include "lora/frozen/frozen_passes.hpp"
 #include "lora/kernels/grouped_low_rank.hpp"
+#include "lora/layers/dora.hpp"
 #include "lora/layers/routed_paths.hpp"
 
 namespace lora {
@@ -29,6 +30,42 @@ namespace lora {
 template <class T, class Adapter = LoRAAdapter<T>>
 class RoutedDora {
  public:
+  /// Tells whether any row is routed to an adapter with DoRA.
+  [[nodiscard]] static bool is_used(const RoutedPaths<T, Adapter>& paths) {
+    bool used = false;
+    paths.for_each([&](const auto& entry) { used = used || dora::is_used_by(&entry); });
+    return used;
+  }
+
+  /// Returns the gains of the groups with DoRA (2 count, features), memory of `scratch`:
+  /// write(entry, rows) computes those of one, rows being (2, features). Throws what `write`
+  /// throws.
+  template <class Write>
+  [[nodiscard]] static MatrixRef<T> make_gains(const RoutedPaths<T, Adapter>& paths, Index features,
+                                               Scratch& scratch, const Write& write) {
+    Index count = 0;
+    paths.for_each([&](const auto& entry) { count += dora::is_used_by(&entry) ? 1 : 0; });
+    MatrixRef<T> gains = scratch.matrix<T>(2 * count, features);
+    Index at = 0;
+    paths.for_each([&](const auto& entry) {
+      if (!dora::is_used_by(&entry)) return;
+      write(entry, MatrixRef<T>(gains.middleRows(at, 2)));
+      at += 2;
+    });
+    return gains;
+  }
+
+  /// Copies gains to the tape, behind them makes room for a z (n, features), and returns that; `y`
+  /// where there are no gains.
+  template <class Frame>
+  [[nodiscard]] static MatrixRef<T> keep_gains(ConstMatrixRef<T> gains, Index n, MatrixRef<T> y,
+                                               Frame& frame) {
+    if (gains.rows() == 0) return y;
+    MatrixRef<T> kept = frame.keep(gains.rows(), gains.cols());
+    kept = gains;
+    return frame.keep(n, gains.cols());
+  }
+
   /// Takes the gains as they were computed, and finds the gradients of the magnitudes in `target`,
   /// if there is one. Throws what GradientTarget::of throws.
   RoutedDora(const RoutedPaths<T, Adapter>& paths, MatrixRef<T> gains,
@@ -39,7 +76,7 @@ class RoutedDora {
     masked_ = scratch_.template take<Masked>(groups_->places());
     for (const RowGroups::Run& group : groups_->groups()) {
       const auto* const entry = paths.entry(static_cast<std::size_t>(group.group));
-      if (entry == nullptr || !entry->adapter->config().use_dora) continue;
+      if (!dora::is_used_by(entry)) continue;
       std::construct_at(parts_ + count_,
                         Part{group, gains.data() + 2 * count_ * gains.outerStride(),
                              gains.data() + (2 * count_ + 1) * gains.outerStride(),
