@@ -50,7 +50,8 @@ struct DecoderSizes {
 /// Invocation, so what the cache has of the tokens before them is the base model's.
 ///
 /// Const calls may come from several threads at once, each with a tape, Gradients or cache of its
-/// own where they take them. A second call of the same shapes allocates nothing.
+/// own where they take them. A second call of the same shapes allocates nothing, but for the rows
+/// that alora_invocation_tokens choose.
 template <class Model, class Parts>
 class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typename Parts::Config> {
   using T = typename Parts::Scalar;
