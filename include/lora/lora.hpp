@@ -188,6 +188,7 @@
 #include "lora/layers/routed_paths.hpp"
 #include "lora/layers/weight_start.hpp"
 
+#include "lora/optim/adalora_config.hpp"
 #include "lora/optim/adamw.hpp"
 #include "lora/optim/adamw_update.hpp"
 #include "lora/optim/clip.hpp"

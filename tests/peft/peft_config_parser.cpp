@@ -126,7 +126,7 @@ TEST_CASE("another method, or none, is refused") {
     return [text] { static_cast<void>(parse_peft_config(text, "f")); };
   };
   check_throws<FileError>(read("{}"), "f: has no peft_type");
-  check_throws<FileError>(read(R"({"peft_type": "ADALORA"})"), "peft_type is \"ADALORA\"");
+  check_throws<FileError>(read(R"({"peft_type": "VERA"})"), "peft_type is \"VERA\"");
   check_throws<FileError>(read(R"({"peft_type": 3})"), "peft_type is 3");
   check_throws<FileError>(read("[]"), "is not a JSON object");
   check_throws<FileError>(read("nonsense"), "not valid JSON");
@@ -211,4 +211,51 @@ TEST_CASE("options that are not built here are refused by name") {
   refused(R"("target_parameters": "w1")", "target_parameters is \"w1\"");
   refused(R"("trainable_token_indices": [0])", "trainable_token_indices is [0]");
   refused(R"("trainable_token_indices": {"embed": [0]})", "trainable_token_indices is");
+}
+
+TEST_CASE("the settings of AdaLoRA become those of the plain adapters") {
+  const auto adalora = [](const std::string& settings) {
+    return parse_peft_config("{\"peft_type\": \"ADALORA\"" + settings + "}", "f");
+  };
+  const PeftConfig config = adalora(
+      R"(, "init_r": 4, "lora_alpha": 16, "lora_dropout": 0.1, "r": 8, "deltaT": 5, "beta1": 0.5,
+         "rank_pattern": {"a.fc.lora_E": [true, false, true, false],
+                          "b.fc.lora_E.default": [false, false, false, false],
+                          "c.fc.lora_E": [true, true, true, true]})");
+  REQUIRE(config.adalora);
+  CHECK(*config.adalora ==
+        AdaLoRAConfig{.init_r = 4, .delta_t = 5, .beta1 = 0.5, .alpha = 16, .dropout = 0.1});
+  const std::pair<const char*, Index> ranks[] = {{"a.fc", 2}, {"b.fc", 1}, {"c.fc", 4}, {"d", 4}};
+  for (const auto& [name, rank] : ranks) {
+    CAPTURE(name);
+    CHECK(config.layer_config(name).rank == rank);
+    CHECK(std::abs(config.layer_config(name).scaling() - 16 / 4.00001) < 1e-14);
+  }
+  CHECK(config.other.empty());
+  CHECK(adalora("").r == 12);
+
+  const auto refused = [&](const std::string& settings, const char* part) {
+    check_throws<FileError>([&] { static_cast<void>(adalora(", " + settings)); }, part);
+  };
+  refused(R"("lora_alpha": 0)", "lora_alpha is 0, expected a positive number");
+  refused(R"("init_r": 0)", "init_r is 0");
+  refused(R"("total_step": -1)", "total_step is -1, expected a number of steps");
+  refused(R"("use_rslora": true)", "use_rslora is set, which AdaLoRA does not have");
+  refused(R"("use_dora": true)", "use_dora is set, which AdaLoRA does not have");
+  refused(R"("lora_bias": true)", "lora_bias is set, which AdaLoRA does not have");
+  refused(R"("alora_invocation_tokens": [3])", "alora_invocation_tokens is set");
+  refused(R"("alpha_pattern": {"fc": 3})", "alpha_pattern is set, which AdaLoRA does not have");
+  refused(R"("init_lora_weights": "pissa")", "a start that AdaLoRA does not have");
+  refused(R"("rank_pattern": {"fc": [true]})", "expected the name of a module and .lora_E");
+  refused(R"("rank_pattern": {"fc.lora_E": 3})", "a list of true and false, at most init_r = 12");
+  refused(R"("rank_pattern": {"fc.lora_E": [1, 0]})", "a list of true and false");
+  refused(R"("init_r": 1, "rank_pattern": {"fc.lora_E": [true, true]})", "at most init_r = 1");
+  refused(R"("rank_pattern": [1])", "an object of lists of true and false");
+  // A plain adapter's masks are no ranks.
+  check_throws<FileError>(
+      [] {
+        static_cast<void>(parse_peft_config(
+            R"({"peft_type": "LORA", "rank_pattern": {"fc.lora_E": [true]}})", "f"));
+      },
+      "expected an integer");
 }

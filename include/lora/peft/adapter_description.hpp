@@ -15,20 +15,11 @@
 #include "lora/core/printable.hpp"
 #include "lora/layers/adapted_layer_ref.hpp"
 #include "lora/peft/module_selection.hpp"
+#include "lora/peft/name_pattern.hpp"
 #include "lora/peft/peft_config.hpp"
 
 namespace lora::peft {
 namespace detail {
-
-/// Returns a pattern that matches `name` alone, as a whole.
-[[nodiscard]] inline std::string literal_pattern(std::string_view name) {
-  std::string pattern;
-  for (const char c : name) {
-    if (std::string_view(".^$*+?{}[]\\|()").find(c) != std::string_view::npos) pattern += '\\';
-    pattern += c;
-  }
-  return pattern;
-}
 
 /// Returns a pattern that matches these names alone. A list would match whatever ends in one of
 /// them too: "fc" the module "block.fc".

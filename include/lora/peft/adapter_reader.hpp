@@ -46,7 +46,7 @@ class AdapterLoader {
       : options_(options),
         config_(read_peft_config(directory)),
         rules_(config_),
-        weights_(directory) {
+        weights_(directory, config_.adalora) {
     if (config_.layer_replication != options.layer_replication)
       throw FileError(message(weights_.path().string(),
                               ": layer_replication of adapter_config.json is not that of the "

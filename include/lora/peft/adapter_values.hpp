@@ -80,7 +80,7 @@ template <class T>
 [[nodiscard]] AdapterValues<T> read_adapter(const std::filesystem::path& directory,
                                             const AdapterReadOptions& options = {}) {
   AdapterValues<T> adapter{read_peft_config(directory), {}, {}};
-  AdapterWeights weights(directory);
+  AdapterWeights weights(directory, adapter.config.adalora);
   if (const LoRAInit init = start_of(adapter.config.init_lora_weights);
       changes_base(init) && !options.allow_changed_base)
     throw FileError(message(weights.path().string(), ": the adapter began with ", name_of(init),

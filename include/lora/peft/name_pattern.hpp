@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -53,4 +54,17 @@ class NamePattern {
   detail::PatternProgram program_;
 };
 
+namespace detail {
+
+/// Returns a pattern that matches `name` alone, as a whole.
+[[nodiscard]] inline std::string literal_pattern(std::string_view name) {
+  std::string pattern;
+  for (const char c : name) {
+    if (std::string_view(".^$*+?{}[]\\|()").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
+}  // namespace detail
 }  // namespace lora::peft

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "lora/layers/lora_config.hpp"
+#include "lora/optim/adalora_config.hpp"
 #include "lora/peft/pattern_map.hpp"
 
 namespace lora::peft {
@@ -65,6 +67,9 @@ struct PeftConfig {
   std::vector<std::string> modules_to_save = {};  ///< modules that are trained and stored whole
   std::string task_type = {};                     ///< "SEQ_CLS" ...
   std::string base_model_name_or_path = {};
+  /// AdaLoRA's settings, where the file was of that method. Everything else here says then what the
+  /// same adapter is as a plain one, which is also what is written.
+  std::optional<AdaLoRAConfig> adalora = {};
   std::string peft_version = "0.21.2";  ///< of the release whose format a new config has
   /// Keys that are kept and not interpreted, each with its value as JSON text (or NaN or Infinity,
   /// which Python knows as well).

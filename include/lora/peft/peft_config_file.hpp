@@ -40,7 +40,8 @@ namespace detail {
       (pattern != nullptr && is_all_linear(*pattern)) ||
       !io::is_there(directory / adapter_weights_file))
     return config;
-  const std::vector<std::string> modules = detail::adapted_modules(AdapterWeights(directory));
+  const std::vector<std::string> modules =
+      detail::adapted_modules(AdapterWeights(directory, config.adalora));
   const ModuleRules rules(config);
   const auto selected = [&](const std::string& name) { return rules.is_targeted(name); };
   if (std::all_of(modules.begin(), modules.end(), selected)) return config;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <map>
 #include <optional>
@@ -53,17 +54,22 @@ class PeftConfigParser {
   }
 
   PeftConfig parse() {
-    require_lora();
+    const bool is_adalora = method() == "ADALORA";
     PeftConfig config;
     config.r = rank("r", take("r", 8U));
     config.lora_alpha = number("lora_alpha", take("lora_alpha", 8));
     config.use_rslora = boolean("use_rslora", false);
     config.use_dora = boolean("use_dora", false);
-    read_patterns("rank_pattern", config.rank_pattern,
-                  [&](const std::string& key, const io::Json& value) { return rank(key, value); });
-    read_patterns(
-        "alpha_pattern", config.alpha_pattern,
-        [&](const std::string& key, const io::Json& value) { return number(key, value); });
+    if (is_adalora) {
+      read_adalora(config);
+    } else {
+      read_patterns(
+          "rank_pattern", config.rank_pattern,
+          [&](const std::string& key, const io::Json& value) { return rank(key, value); });
+      read_patterns(
+          "alpha_pattern", config.alpha_pattern,
+          [&](const std::string& key, const io::Json& value) { return number(key, value); });
+    }
     config.lora_dropout = number("lora_dropout", take("lora_dropout", 0.0));
     if (!(is_finite(config.lora_dropout) && config.lora_dropout >= 0 && config.lora_dropout < 1))
       fail(message("lora_dropout is ", config.lora_dropout, ", expected 0 <= p < 1"));
@@ -79,6 +85,7 @@ class PeftConfigParser {
     read_layers(config);
     read_replication(config);
     read_invocation(config);
+    if (is_adalora) finish_adalora(config);
     config.modules_to_save = strings("modules_to_save", take("modules_to_save", nullptr));
     require_patterns("modules_to_save", config.modules_to_save);
     const io::Json task = take("task_type", nullptr);
@@ -113,11 +120,90 @@ class PeftConfigParser {
     return value;
   }
 
-  void require_lora() {
+  // Returns peft_type.
+  std::string method() {
     const io::Json type = take("peft_type", nullptr);
     if (type.is_null()) fail("has no peft_type, expected \"LORA\"");
-    if (!io::is_text(type, "LORA"))
-      fail("peft_type", type, "\"LORA\": other methods are not built here");
+    for (const char* known : {"LORA", "ADALORA"})
+      if (io::is_text(type, known)) return known;
+    fail("peft_type", type, "\"LORA\" or \"ADALORA\": other methods are not built here");
+  }
+
+  // AdaLoRA's settings, and rank and alpha of the plain adapter that each layer's is: what is left
+  // of init_r, and a scaling of alpha / (init_r + 1e-5) whatever is left.
+  void read_adalora(PeftConfig& config) {
+    AdaLoRAConfig ada;
+    ada.init_r = rank("init_r", take("init_r", 12U));
+    ada.target_r = rank("target_r", take("target_r", 8U));
+    ada.total_step = steps("total_step", 0);
+    ada.tinit = steps("tinit", 0);
+    ada.tfinal = steps("tfinal", 0);
+    ada.delta_t = steps("deltaT", 1);
+    ada.beta1 = number("beta1", take("beta1", 0.85));
+    ada.beta2 = number("beta2", take("beta2", 0.85));
+    ada.orth_reg_weight = number("orth_reg_weight", take("orth_reg_weight", 0.5));
+    ada.alpha = config.lora_alpha;
+    if (ada.alpha <= 0)
+      fail(message("lora_alpha is ", ada.alpha, ", expected a positive number of AdaLoRA"));
+    config.r = ada.init_r;
+    config.lora_alpha = *ada.lora_config(ada.init_r).alpha;
+    const io::Json kept = take("rank_pattern", nullptr);
+    if (!kept.is_null() && !kept.is_object())
+      fail("rank_pattern", kept, "an object of lists of true and false, as AdaLoRA has it");
+    if (kept.is_object())
+      for (const auto& [key, mask] : kept.items()) {
+        const Index left = kept_ranks(key, mask, ada.init_r);
+        if (left == ada.init_r) continue;
+        const std::string pattern = "^" + literal_pattern(module_of_mask(key));
+        add_pattern("rank_pattern", config.rank_pattern, pattern, left);
+        add_pattern("rank_pattern", config.alpha_pattern, pattern, *ada.lora_config(left).alpha);
+      }
+    config.adalora = ada;
+  }
+
+  // Refuses what AdaLoRA's layers do not have, and PEFT ignores there.
+  void finish_adalora(PeftConfig& config) {
+    const io::Json alphas = take("alpha_pattern", nullptr);
+    const auto refuse = [&](const char* key, bool is_set) {
+      if (is_set) fail(std::string(key) + " is set, which AdaLoRA does not have");
+    };
+    refuse("alpha_pattern", !alphas.is_null() && !alphas.empty());
+    refuse("use_rslora", config.use_rslora);
+    refuse("use_dora", config.use_dora);
+    refuse("lora_bias", config.lora_bias);
+    refuse("alora_invocation_tokens", !config.alora_invocation_tokens.empty());
+    if (std::holds_alternative<std::string>(config.init_lora_weights))
+      fail("init_lora_weights is a start that AdaLoRA does not have, expected true or false");
+    config.adalora->dropout = config.lora_dropout;
+  }
+
+  [[nodiscard]] std::uint64_t steps(const char* key, unsigned absent) {
+    const io::Json value = take(key, absent);
+    if (value.is_null()) return absent;
+    if (!value.is_number_unsigned()) fail(key, value, "a number of steps");
+    return value.get<std::uint64_t>();
+  }
+
+  // Returns the module of `encoder.query.lora_E`, behind which older files have the adapter's name.
+  [[nodiscard]] std::string module_of_mask(const std::string& key) const {
+    const std::size_t end = key.rfind(".lora_E");
+    if (end == std::string::npos || end == 0)
+      fail("rank_pattern " + in_quotes(key) + ": expected the name of a module and .lora_E");
+    return key.substr(0, end);
+  }
+
+  // Returns how many ranks a mask keeps. A plain adapter has one at least, which is zero here.
+  [[nodiscard]] Index kept_ranks(const std::string& key, const io::Json& mask, Index most) const {
+    Index kept = 0;
+    bool is_mask = mask.is_array() && mask.size() <= static_cast<std::size_t>(most);
+    for (std::size_t i = 0; is_mask && i < mask.size(); ++i) {
+      is_mask = mask[i].is_boolean();
+      if (is_mask && mask[i].get<bool>()) ++kept;
+    }
+    if (!is_mask)
+      fail("rank_pattern " + in_quotes(key), mask,
+           message("a list of true and false, at most init_r = ", most));
+    return std::max<Index>(kept, 1);
   }
 
   [[nodiscard]] Index rank(const std::string& key, const io::Json& value) const {
@@ -195,12 +281,18 @@ class PeftConfigParser {
     std::set<std::string_view> seen;
     for (const std::string& name : order_.at(key)) {
       if (!seen.insert(name).second) continue;
-      const Value value = convert(message(key, " ", in_quotes(name)), object.at(name));
-      try {
-        patterns.add(name, value);
-      } catch (const ConfigError& error) {
-        fail(message(key, ": ", error.what()));
-      }
+      add_pattern(key, patterns, name,
+                  convert(message(key, " ", in_quotes(name)), object.at(name)));
+    }
+  }
+
+  template <class Value>
+  void add_pattern(const char* key, PatternMap<Value>& patterns, const std::string& pattern,
+                   Value value) const {
+    try {
+      patterns.add(pattern, value);
+    } catch (const ConfigError& error) {
+      fail(message(key, ": ", error.what()));
     }
   }
 
@@ -319,10 +411,11 @@ class PeftConfigParser {
 
 }  // namespace detail
 
-/// Reads the JSON text of an adapter_config.json; keys that are absent have PEFT's defaults. Throws
-/// FileError, beginning with `where`, for a method other than LORA, a value out of range, a pattern
-/// with an unknown construct, and every option that changes what a layer computes and is not built
-/// here, which it names: QA-LoRA, CorDA's changed base ...
+/// Reads the JSON text of an adapter_config.json; keys that are absent have PEFT's defaults. That
+/// of AdaLoRA becomes that of the plain adapter which adds the same to the weight. Throws
+/// FileError, beginning with `where`, for a method other than LORA and ADALORA, a value out of
+/// range, a pattern with an unknown construct, and every option that changes what a layer computes
+/// and is not built here, which it names: QA-LoRA, CorDA's changed base ...
 [[nodiscard]] inline PeftConfig parse_peft_config(std::string_view text, const std::string& where) {
   return detail::PeftConfigParser(text, where).parse();
 }
