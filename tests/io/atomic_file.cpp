@@ -48,6 +48,37 @@ TEST_CASE("a file that cannot be written is an error that names it") {
   check_throws<FileError>([&] { AtomicFile file(directory / "none" / "f"); }, "f: cannot");
   std::filesystem::create_directories(directory / "folder" / "inside");
   check_throws<FileError>([&] { write_file(directory / "folder", "text"); },
-                          "folder: cannot put the new file in its place");
+                          "folder: is not a regular file");
   CHECK(directory.count() == 1);
 }
+
+TEST_CASE("files that belong together are renamed, and then committed") {
+  const TemporaryDirectory directory;
+  write_file(directory / "f", "old");
+  AtomicFile file(directory / "f");
+  file.write("new");
+  file.rename();
+  CHECK(read_whole(directory / "f") == "new");
+  CHECK(directory.count() == 1);
+  file.commit();
+  CHECK(read_whole(directory / "f") == "new");
+}
+
+TEST_CASE("what a killed writer left disturbs none") {
+  const TemporaryDirectory directory;
+  write_file(directory / AtomicFile::temporary_name(), "half of wh");
+  write_file(directory / "f", "text");
+  CHECK(read_whole(directory / "f") == "text");
+  CHECK(directory.count() == 2);
+}
+
+#ifndef _WIN32  // where the standard library makes no symbolic links
+TEST_CASE("no device is replaced, be it behind a link") {
+  const TemporaryDirectory directory;
+  std::filesystem::create_symlink("/dev/null", directory / "link");
+  check_throws<FileError>([&] { write_file(directory / "link", "text"); },
+                          "link: is not a regular file");
+  CHECK(std::filesystem::is_symlink(directory / "link"));
+  CHECK(directory.count() == 1);
+}
+#endif

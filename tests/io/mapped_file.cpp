@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <lora/io/atomic_file.hpp>
+
 #include "support/temporary_directory.hpp"
 #include "support/throws.hpp"
 #include "support/whole_file.hpp"
@@ -37,6 +39,19 @@ TEST_CASE("what is not a file with bytes is an error that names it") {
   refused("empty", "is empty");
   refused("folder", "is not a regular file");
 }
+
+#ifndef _WIN32  // which does not replace what is mapped
+TEST_CASE("a mapped file that is replaced or deleted keeps its bytes") {
+  const TemporaryDirectory directory;
+  write_file(directory / "f", "old");
+  const MappedFile file(directory / "f");
+  write_file(directory / "f", "n");
+  CHECK(file.bytes().size() == 3);
+  CHECK(file.bytes()[2] == std::byte{'d'});
+  std::filesystem::remove(directory / "f");
+  CHECK(file.bytes()[0] == std::byte{'o'});
+}
+#endif
 
 #ifndef _WIN32  // where the standard library makes no symbolic links
 TEST_CASE("what cannot be looked at is there, and opening it says why") {

@@ -188,6 +188,23 @@ TEST_CASE("settings that did not change are not written again") {
   CHECK(read_peft_config(directory.path()).lora_alpha == 4);
 }
 
+TEST_CASE("an old file that makes way is back unless it was replaced") {
+  const TemporaryDirectory directory;
+  io::write_file(directory / "f", "old");
+  {
+    const peft::detail::FileAside aside(directory / "f");
+    CHECK_FALSE(std::filesystem::exists(directory / "f"));
+    CHECK(directory.count() == 1);
+  }
+  CHECK(read_whole(directory / "f") == "old");
+  peft::detail::FileAside aside(directory / "f"), none(directory / "none");
+  io::write_file(directory / "f", "new");
+  aside.replaced();
+  none.replaced();
+  CHECK(read_whole(directory / "f") == "new");
+  CHECK(directory.count() == 1);
+}
+
 TEST_CASE("a directory that cannot be made is an error that names it") {
   const TemporaryDirectory directory;
   write_whole(directory / "file", "x");

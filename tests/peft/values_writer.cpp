@@ -1,5 +1,7 @@
 #include <lora/peft/values_writer.hpp>
 
+#include <thread>
+
 #include "peft/golden_net.hpp"
 #include "peft/small_adapter.hpp"
 #include "support/temporary_directory.hpp"
@@ -55,4 +57,20 @@ TEST_CASE("settings that are not so of the factors are refused, and nothing is w
   adapter.modules.at("block.q").a.value.resize(3, 6);
   check_throws<ShapeError>([&] { save_adapter(directory / "new", adapter); },
                            "A and B of \"block.q\" are (3, 6) and (4, 2), expected the rank 2");
+}
+
+TEST_CASE("of two that save to one directory at once each writes both files or neither",
+          "[threads]") {
+  const TemporaryDirectory directory;
+  const auto one = small_adapter(2, 4, 1), two = small_adapter(2, 6, 9);
+  for (int round = 0; round < 20; ++round) {
+    std::thread other([&] { save_adapter(directory.path(), two); });
+    save_adapter(directory.path(), one);
+    other.join();
+    const auto read = read_adapter<float>(directory.path());
+    const auto& expected = read.config.lora_alpha == 4 ? one : two;
+    CHECK(read.modules.at("block.q").config == expected.modules.at("block.q").config);
+    CHECK(same_bits(read.modules.at("block.v").b.value, expected.modules.at("block.v").b.value));
+    CHECK(directory.count() == 2);
+  }
 }

@@ -28,7 +28,9 @@ namespace lora {
 
 /// Calls body(task) for every task in [0, tasks), each thread taking one run of neighbouring
 /// tasks. The tasks must not depend on each other and must be the same for any number of threads:
-/// then so is the result, bit for bit. The first exception of a task is thrown again here.
+/// then so is the result, bit for bit. The first exception of a task is thrown again here. Where
+/// the system refuses a thread (a limit to memory or to processes), OpenMP itself ends the program,
+/// with its own message; under a ThreadLimit of 1 none is started.
 template <class Body>
 void parallel_for(Index tasks, int threads, const Body& body) {
 #ifdef _OPENMP

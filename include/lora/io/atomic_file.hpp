@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "lora/core/error.hpp"
@@ -17,12 +18,16 @@ namespace lora::io {
 /// A file that is written so that a reader, and whoever comes after a crash, finds the old one or
 /// the new one and never a part: the bytes go to a temporary file in the same directory, which is
 /// brought to the disk and renamed over the target. Without commit() the temporary is removed and
-/// the target untouched; a process that is killed leaves the temporary (`.lora-*.tmp`) behind.
+/// the target untouched; a process that is killed leaves the temporary (`.lora-*.tmp`) behind,
+/// which disturbs no later write and may be deleted. Of two that write one file the later rename
+/// wins. It is the directory that must allow writing: a target that is marked as read-only is
+/// replaced.
 class AtomicFile {
  public:
-  /// Opens the temporary. Throws FileError.
+  /// Opens the temporary. Throws FileError, also if the target is there and is not a regular file:
+  /// a rename would put one in the place of a device or a pipe.
   explicit AtomicFile(std::filesystem::path target)
-      : target_(std::move(target)), file_(target_, temporary_name()) {}
+      : target_(std::move(target)), file_(require_replaceable(target_), temporary_name()) {}
 
   /// Appends bytes. Throws FileError.
   void write(std::span<const std::byte> bytes) { file_.write(target_, bytes); }
@@ -32,23 +37,40 @@ class AtomicFile {
   /// files that belong together: flush them all, then commit them all. Throws FileError.
   void flush() { file_.flush(target_); }
 
+  /// Puts the new file in the place of the old one, flushed, without waiting for the directory to
+  /// reach the disk; call it once, before commit(). For files that belong together: rename them
+  /// all, so that little lies between, then commit them all. Throws FileError.
+  void rename() {
+    flush();
+    file_.rename(target_);
+  }
+
   /// Puts the new file in the place of the old one, flushed; call it once, last. Throws FileError.
   /// If only the last step fails, bringing the directory to the disk, the new file is in place.
   /// Windows refuses to replace a file that is mapped.
   void commit() {
-    flush();
-    file_.replace(target_);
+    rename();
+    file_.settle(target_);
   }
 
   [[nodiscard]] const std::filesystem::path& path() const { return target_; }
 
- private:
-  static std::string temporary_name() {
+  /// Returns a name that no other call returns, for what lies beside a file for a while.
+  [[nodiscard]] static std::string temporary_name() {
     // 64 bits, so that names differ between processes, threads and calls; the file is opened
     // exclusively, so that an accident would be an error and not a mixture.
     std::random_device random;
     const auto high = random(), low = random();
     return message(".lora-", high, "-", low, ".tmp");
+  }
+
+ private:
+  static const std::filesystem::path& require_replaceable(const std::filesystem::path& target) {
+    std::error_code unknown;  // what cannot be looked at, opening the temporary tells
+    const auto status = std::filesystem::status(target, unknown);
+    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+      throw FileError(target.string() + ": is not a regular file, which alone can be replaced");
+    return target;
   }
 
   std::filesystem::path target_;

@@ -20,9 +20,11 @@ namespace lora::io {
   return std::filesystem::exists(path, error) || error;
 }
 
-/// A whole file, mapped into memory for reading. The file must not be cut short by others while it
-/// is mapped: the system kills whoever reads the lost part. (Windows refuses that to the others,
-/// and it refuses to put another file in the place of one that is mapped.)
+/// A whole file, mapped into memory for reading. Others may replace or delete it meanwhile, as
+/// AtomicFile does: the old bytes stay until the object ends. They should not write into it, since
+/// what is read then is old in parts and new in parts, and must not cut it short: the system kills
+/// (SIGBUS) whoever reads the lost part. (Windows refuses that to the others, and it refuses to put
+/// another file in the place of one that is mapped.)
 class MappedFile {
  public:
   /// Throws FileError if the file cannot be opened, is not a regular file, is empty, or is a Git

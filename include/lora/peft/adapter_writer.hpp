@@ -17,6 +17,9 @@
 #include "lora/io/batch_count.hpp"
 #include "lora/io/directory.hpp"
 #include "lora/io/mapped_file.hpp"
+#include "lora/io/platform/posix_files.hpp"
+#include "lora/io/platform/system_error.hpp"
+#include "lora/io/platform/windows_files.hpp"
 #include "lora/io/safetensors/safetensors_writer.hpp"
 #include "lora/layers/adapted_layer_ref.hpp"
 #include "lora/peft/adapter_description.hpp"
@@ -50,6 +53,35 @@ inline void add_batch_count(const std::string& name, std::vector<io::Tensor>& te
     tensors.push_back(io::batch_count(adapter_key(name.substr(0, name.size() - end.size()))));
 }
 
+// A file that has another name until it is replaced, or gets its own back.
+class FileAside {
+ public:
+  explicit FileAside(std::filesystem::path path) : path_(std::move(path)) {
+    if (!io::is_there(path_)) return;
+    const std::filesystem::path aside = path_.parent_path() / io::AtomicFile::temporary_name();
+    std::error_code error;
+    std::filesystem::rename(path_, aside, error);
+    if (error) io::throw_system_error(path_, "cannot give way to the new file", error);
+    aside_ = aside;
+  }
+  FileAside(const FileAside&) = delete;
+  FileAside& operator=(const FileAside&) = delete;
+  ~FileAside() {
+    std::error_code ignored;
+    if (!aside_.empty()) std::filesystem::rename(aside_, path_, ignored);
+  }
+
+  void replaced() {
+    std::error_code ignored;
+    if (!aside_.empty()) std::filesystem::remove(aside_, ignored);
+    aside_.clear();
+  }
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path aside_;
+};
+
 // Both files in full under other names first, then renamed: see save_adapter.
 inline void write_adapter(const std::filesystem::path& directory, const std::string& config,
                           std::vector<io::Tensor> tensors) {
@@ -57,11 +89,19 @@ inline void write_adapter(const std::filesystem::path& directory, const std::str
   io::AtomicFile weights_file(directory / adapter_weights_file);
   io::write_safetensors(weights_file, std::move(tensors));
   weights_file.flush();
+  const io::platform::DirectoryLock one_after_the_other(directory);
   if (file_holds(directory / adapter_config_file, config)) return weights_file.commit();
   io::AtomicFile config_file(directory / adapter_config_file);
   config_file.write(config);
   config_file.flush();
-  weights_file.commit();
+  // No weights between the renames: with the old ones beside new settings, or the other way
+  // round, another alpha would scale them without a word.
+  FileAside old_weights(directory / adapter_weights_file);
+  FileAside old_config(directory / adapter_config_file);
+  config_file.rename();
+  weights_file.rename();
+  old_config.replaced();
+  old_weights.replaced();
   config_file.commit();
 }
 
@@ -73,10 +113,12 @@ inline void write_adapter(const std::filesystem::path& directory, const std::str
 /// one, `.base_layer.bias` where biases train, and options.parameters under their own names.
 ///
 /// Both files are written in full under other names, brought to the disk and then renamed over the
-/// old ones: the weights, then the settings if they changed. A crash between the two renames leaves
-/// new weights beside old settings. Where ranks differ, every reader refuses that pair; where only
-/// alphas do, the new weights are scaled as the old ones were. A run that saves itself again and
-/// again with the same settings replaces the weights alone, so there is nothing in between.
+/// old ones. A run that saves itself again and again with the same settings replaces the weights
+/// alone, in one rename: a crash leaves the old adapter or the new one. With other settings both
+/// old files are set aside before the new ones are renamed, so that every reader refuses what a
+/// crash just there leaves, rather than scale weights by another adapter's alpha; what is missing
+/// is then beside it as `.lora-*.tmp`. Of several that save to one directory each writes both files
+/// or neither, one after the other (not on Windows, nor where the file system knows no locks).
 ///
 /// The factor of set_scale is not saved, as in PEFT. Nobody may replace an adapter meanwhile.
 /// Throws ConfigError (see describe_adapters) and FileError.

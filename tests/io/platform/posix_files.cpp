@@ -2,7 +2,10 @@
 
 #ifndef _WIN32
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "support/temporary_directory.hpp"
 #include "support/throws.hpp"
@@ -48,9 +51,24 @@ TEST_CASE("a file that replaces another stands beside it until then") {
   CHECK(std::filesystem::exists(directory / "new"));
   file.write(target, std::as_bytes(std::span("text", 4)));
   file.flush(target);
-  file.replace(target);
+  file.rename(target);
+  file.settle(target);
   CHECK(read_whole(target) == "text");
   CHECK(directory.count() == 1);
+}
+
+TEST_CASE(
+    "a directory's lock is held by one at a time, and none is needed where there is no directory") {
+  const TemporaryDirectory directory;
+  const int other = ::open(directory.path().c_str(), O_RDONLY | O_DIRECTORY);
+  REQUIRE(other >= 0);
+  {
+    const platform::DirectoryLock lock(directory.path());
+    CHECK(::flock(other, LOCK_EX | LOCK_NB) != 0);
+  }
+  CHECK(::flock(other, LOCK_EX | LOCK_NB) == 0);
+  ::close(other);
+  const platform::DirectoryLock nothing(directory / "none");
 }
 
 #endif

@@ -47,7 +47,8 @@ TEST_CASE("a file that replaces another stands beside it until then") {
   file.write(target, std::as_bytes(std::span("text", 4)));
   file.flush(target);
   CHECK(read_whole(target) == "old");
-  file.replace(target);
+  file.rename(target);
+  file.settle(target);
   CHECK(read_whole(target) == "text");
   CHECK(directory.count() == 1);
 }

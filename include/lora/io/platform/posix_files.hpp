@@ -8,6 +8,7 @@
 #ifndef _WIN32
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -100,11 +101,16 @@ class ReplacingFile {
     if (closed != 0) throw_system_error(target, "cannot close", errno);
   }
 
-  /// Takes the target's place, after flush. Throws FileError.
-  void replace(const std::filesystem::path& target) {
+  /// Takes the target's place, once, after flush. Throws FileError.
+  void rename(const std::filesystem::path& target) {
+    if (path_.empty()) return;
     if (::rename(path_.c_str(), target.c_str()) != 0)
       throw_system_error(target, "cannot put the new file in its place", errno);
     path_.clear();
+  }
+
+  /// Brings the directory to the disk, after rename. Throws FileError.
+  void settle(const std::filesystem::path& target) {
     // Some file systems do not know fsync of a directory: they say EINVAL.
     if (::fsync(directory_) != 0 && errno != EINVAL)
       throw_system_error(target, "is written, but its directory cannot be brought to the disk",
@@ -115,6 +121,28 @@ class ReplacingFile {
   std::filesystem::path path_;
   int file_ = -1;
   int directory_ = -1;
+};
+
+/// A lock on a directory, which those who take it hold one after the other, until its destructor or
+/// the end of the process. Where the file system knows no locks it does nothing.
+class DirectoryLock {
+ public:
+  /// Waits for the lock.
+  explicit DirectoryLock(const std::filesystem::path& directory)
+      : file_(::open(directory.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY)) {
+    while (file_ >= 0 && ::flock(file_, LOCK_EX) != 0 && errno == EINTR) {
+    }
+  }
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+  ~DirectoryLock() {
+    if (file_ < 0) return;
+    ::flock(file_, LOCK_UN);  // closing alone would leave it to a child that was forked meanwhile
+    ::close(file_);
+  }
+
+ private:
+  int file_;
 };
 
 /// Gives a directory the name of one that is empty or not there; the error is clear if it has it.

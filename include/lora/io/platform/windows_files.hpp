@@ -140,14 +140,18 @@ class ReplacingFile {
     file_.close();
   }
 
-  /// Takes the target's place, after flush. Throws FileError; the target may not be mapped, nor be
-  /// open in a program that does not share it.
-  void replace(const std::filesystem::path& target) {
+  /// Takes the target's place, once, after flush. Throws FileError; the target may not be mapped,
+  /// nor be open in a program that does not share it.
+  void rename(const std::filesystem::path& target) {
+    if (path_.empty()) return;
     constexpr unsigned long replace_existing = 1, write_through = 8;
     if (MoveFileExW(path_.c_str(), target.c_str(), replace_existing | write_through) == 0)
       throw_system_error(target, "cannot put the new file in its place", last_error());
     path_.clear();
   }
+
+  /// Has nothing to do: renaming wrote through.
+  void settle(const std::filesystem::path&) {}
 
  private:
   static constexpr unsigned long generic_write = 0x40000000, create_new = 1,
@@ -155,6 +159,15 @@ class ReplacingFile {
 
   std::filesystem::path path_;
   Handle file_;
+};
+
+// Does nothing: a directory has no lock here.
+class DirectoryLock {
+ public:
+  explicit DirectoryLock(const std::filesystem::path&) {}
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+  ~DirectoryLock() {}
 };
 
 inline void move_directory(const std::filesystem::path& from, const std::filesystem::path& to,
