@@ -40,6 +40,7 @@
 #include "lora/kernels/ahead.hpp"
 #include "lora/kernels/block_format.hpp"
 #include "lora/kernels/block_runs.hpp"
+#include "lora/kernels/coded_groups.hpp"
 #include "lora/kernels/coded_rows.hpp"
 #include "lora/kernels/conv2d_factor_gradient.hpp"
 #include "lora/kernels/conv2d_product.hpp"

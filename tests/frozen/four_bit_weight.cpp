@@ -9,7 +9,9 @@
 #include "contracts/adapter_over.hpp"
 #include "contracts/frozen_weight.hpp"
 #include "support/golden.hpp"
+#include "support/random_matrix.hpp"
 #include "support/throws.hpp"
+#include "support/tolerance.hpp"
 
 using namespace lora;
 using namespace lora::test;
@@ -96,6 +98,24 @@ TEST_CASE("float and double see the same four-bit weight") {
   const Matrix<float> w = random_matrix<float>(20, 70, 1);
   const Matrix<double> wide = w.cast<double>();
   CHECK(NF4Weight<double>(wide).dense() == NF4Weight<float>(w).dense().cast<double>());
+}
+
+TEST_CASE("one row meets each number's own scale, wherever blocks begin in a row of W") {
+  for (const Index in : {32, 96, 128, 160, 192, 320}) {
+    const Matrix<float> w = random_matrix<float>(5, in, 1), x = random_matrix<float>(1, in, 2),
+                        dy = random_matrix<float>(1, 5, 3);
+    for (const Index block : {32, 64, 128, 256}) {
+      CAPTURE(in, block);
+      const NF4Weight<float> weight(w, {.block_size = block, .double_quantised = block == 128});
+      const Matrix<double> decoded = weight.dense().cast<double>();
+      Matrix<float> y = Matrix<float>::Zero(1, 5), dx = Matrix<float>::Zero(1, in);
+      weight.add_product(x, y);
+      weight.add_transposed_product(dy, dx);
+      CHECK(largest_difference(y, x.cast<double>() * decoded.transpose()) <=
+            Tolerance<float>(in).value);
+      CHECK(largest_difference(dx, dy.cast<double>() * decoded) <= Tolerance<float>(5).value);
+    }
+  }
 }
 
 TEST_CASE("an adapter over NF4 and FP4 trains as over the decoded weight") {

@@ -8,7 +8,9 @@
 #include "contracts/adapter_over.hpp"
 #include "contracts/frozen_weight.hpp"
 #include "support/golden.hpp"
+#include "support/random_matrix.hpp"
 #include "support/throws.hpp"
+#include "support/tolerance.hpp"
 
 using namespace lora;
 using namespace lora::test;
@@ -40,6 +42,19 @@ TEST_CASE("Int8Weight has bitsandbytes' codes, scales and numbers, to the bit") 
 
 TEST_CASE("Int8Weight takes a byte a weight and a scale a row") {
   CHECK(Int8Weight<float>(random_matrix<float>(10, 64, 1)).bytes() == 10 * 64 + 10 * 4);
+}
+
+TEST_CASE("one row is multiplied with whole groups of columns and with those left over") {
+  const Matrix<float> w = random_matrix<float>(11, 300, 1), x = random_matrix<float>(1, 300, 2),
+                      dy = random_matrix<float>(1, 11, 3);
+  const Int8Weight<float> weight(w);
+  const Matrix<double> decoded = weight.dense().cast<double>();
+  Matrix<float> y = Matrix<float>::Zero(1, 11), dx = Matrix<float>::Zero(1, 300);
+  weight.add_product(x, y);
+  weight.add_transposed_product(dy, dx);
+  CHECK(largest_difference(y, x.cast<double>() * decoded.transpose()) <=
+        Tolerance<float>(300).value);
+  CHECK(largest_difference(dx, dy.cast<double>() * decoded) <= Tolerance<float>(11).value);
 }
 
 TEST_CASE("an adapter over an Int8Weight trains as over the rounded weight") {

@@ -11,6 +11,7 @@
 #include "lora/core/scratch.hpp"
 #include "lora/frozen/coded_panels.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/kernels/coded_groups.hpp"
 #include "lora/kernels/panel_product.hpp"
 
 namespace lora {
@@ -119,6 +120,65 @@ class CodedWeight {
            static_cast<double>(rows);
   }
 
+  // One row where codes can be read in groups.
+  template <kernels::CodedGroups Rows>
+  void add_one(Rows rows, const float* x, MatrixRef<float>& y) const {
+    constexpr Index wide = kernels::group_columns<Rows>;
+    const Index groups = in_features() / wide, first = groups * wide;
+    Scratch scratch;
+    auto* const left = scratch.take<float>(first);
+    for (Index k = 0; k < first; k += wide)
+      kernels::each_group_column<Rows>(
+          [&](Index column, Index place) { left[k + place] = x[k + column]; });
+    constexpr Index outputs = 64;
+    const Index tasks = (out_features() + outputs - 1) / outputs;
+    parallel_for(tasks, threads_for(tasks, work(1)), [&](Index task) {
+      const Index begin = task * outputs, end = std::min(begin + outputs, out_features());
+      float* const to = y.data() + begin;
+      kernels::add_group_dots(rows, left, begin, end, groups, to);
+      if (first < in_features())
+        kernels::add_coded_dots<1>(rows, x, 0, begin, end, first / kernels::run_length,
+                                   kernels::runs_of(in_features()), to, 0);
+    });
+  }
+
+  template <kernels::CodedGroups Rows>
+  void add_one_transposed(Rows rows, const float* dy, MatrixRef<float>& dx) const {
+    constexpr Index wide = kernels::group_columns<Rows>;
+    const Index groups = in_features() / wide, first = groups * wide;
+    // Pieces as long as their sums stay in the first-level cache: rows are read in their order.
+    // How a number is summed up does not depend on the cut.
+    const Index threads = threads_for(groups, work(1));
+    const Index part = std::max<Index>(1, std::min(4096 / wide, (groups + threads - 1) / threads));
+    const Index pieces = (groups + part - 1) / part;
+    const Index tasks = pieces + (first < in_features() ? 1 : 0);
+    parallel_for(tasks, threads_for(tasks, work(1)), [&](Index task) {
+      if (task == pieces) return add_one_edge(rows, dy, first, dx);
+      const Index begin = task * part, end = std::min(begin + part, groups);
+      const Index length = (end - begin) * wide;
+      Scratch scratch;
+      auto* const sums = scratch.take<float>(length);
+      std::fill_n(sums, length, 0.0F);
+      kernels::add_group_sums(rows, dy, begin, end, sums);
+      float* const to = dx.data() + begin * wide;
+      for (Index k = 0; k < length; k += wide)
+        kernels::each_group_column<Rows>(
+            [&](Index column, Index place) { to[k + column] += sums[k + place]; });
+    });
+  }
+
+  // The columns from `first` on, which are no whole group.
+  template <class Rows>
+  void add_one_edge(Rows rows, const float* dy, Index first, MatrixRef<float>& dx) const {
+    const Index begin = first / kernels::run_length, end = kernels::runs_of(in_features());
+    const Index length = (end - begin) * kernels::run_length;
+    Scratch scratch;
+    auto* const sums = scratch.take<float>(length);
+    std::fill_n(sums, length, 0.0F);
+    kernels::add_coded_sums<1>(rows, dy, 0, begin, end, sums, 0);
+    for (Index k = first; k < in_features(); ++k) dx(0, k) += sums[k - first];
+  }
+
   // A few rows: W is decoded into registers, once for each band of them.
   void add_few(const ConstMatrixRef<float>& x, MatrixRef<float> y) const {
     const Index n = x.rows(), runs = kernels::runs_of(in_features());
@@ -128,6 +188,8 @@ class CodedWeight {
     constexpr Index outputs = 64;
     const Index tasks = (out_features() + outputs - 1) / outputs;
     codes_->visit([&](const auto& rows) {
+      if constexpr (kernels::CodedGroups<std::remove_cvref_t<decltype(rows)>>)
+        if (n == 1) return add_one(rows, left, y);
       parallel_for(tasks, threads_for(tasks, work(n)), [&](Index task) {
         const Index begin = task * outputs, end = std::min(begin + outputs, out_features());
         float sums[band * outputs];
@@ -152,6 +214,8 @@ class CodedWeight {
     constexpr Index part = 32;
     const Index tasks = (runs + part - 1) / part;
     codes_->visit([&](const auto& rows) {
+      if constexpr (kernels::CodedGroups<std::remove_cvref_t<decltype(rows)>>)
+        if (n == 1) return add_one_transposed(rows, left, dx);
       parallel_for(tasks, threads_for(tasks, work(n)), [&](Index task) {
         const Index begin = task * part, end = std::min(begin + part, runs);
         const Index length = (end - begin) * kernels::run_length;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -94,9 +95,59 @@ class FourBitCodes {
     std::array<float, static_cast<std::size_t>(kernels::run_length)> numbers_{};
   };
 
+  // A group: as many bytes as a vector has, each lane four of them, of which vector v takes the
+  // four bits from 4 v on. Every run of it has a scale.
+  template <class Scales>
+  class ScaledGroup {
+   public:
+    // `first` is the flat place of its first number; `even` where neighbours of two runs, from the
+    // first on, share a scale.
+    ScaledGroup(const std::uint8_t* codes, const Scales& scales, std::size_t first, int shift,
+                bool even)
+        : address_(codes), scales_(scales), first_(first), shift_(shift), even_(even) {
+      std::memcpy(&codes_, codes, sizeof(codes_));
+    }
+
+    [[nodiscard]] EIGEN_ALWAYS_INLINE const std::uint8_t* address() const { return address_; }
+
+    [[nodiscard]] EIGEN_ALWAYS_INLINE kernels::RunVector vector(Index v) const {
+      return kernels::RunTable(Format::values.data()).at(codes_ >> static_cast<int>(4 * v));
+    }
+
+    [[nodiscard]] EIGEN_ALWAYS_INLINE kernels::RunVector scale() const {
+      constexpr int runs = int(kernels::run_width) / run_lanes;
+      kernels::RunVector scale = kernels::run_vector(scales_(first_ >> shift_));
+      for (int r = 1; r < runs; ++r)
+        if (r % 2 == 0 || !even_)
+          scale = kernels::run_lanes() < r * run_lanes ? scale : kernels::run_vector(run_scale(r));
+      return scale;
+    }
+
+   private:
+    static constexpr int run_lanes = int(run_bytes) / 4;
+
+    [[nodiscard]] EIGEN_ALWAYS_INLINE float run_scale(int r) const {
+      return scales_((first_ + static_cast<std::size_t>(r * kernels::run_length)) >> shift_);
+    }
+
+    const std::uint8_t* address_;
+    const Scales& scales_;
+    std::size_t first_;
+    int shift_;
+    bool even_;
+    kernels::RunInts codes_;
+  };
+
   // W whose rows are whole runs. It holds pointers of its own, which stay in registers in loops.
   template <class Scales>
   struct ScaledRows {
+    static constexpr Index group_vectors = 8, group_bytes = 4 * kernels::run_width;
+
+    [[nodiscard]] static constexpr Index group_column(Index v, Index lane) {
+      const Index byte = 4 * lane + v / 2;
+      return byte / run_bytes * kernels::run_length + byte % run_bytes + v % 2 * run_bytes;
+    }
+
     const std::uint8_t* data;
     Scales scales;
     Index outputs, inputs;
@@ -107,6 +158,12 @@ class FourBitCodes {
     [[nodiscard]] EIGEN_ALWAYS_INLINE ScaledRun run(Index row, Index r) const {
       const auto flat = static_cast<std::size_t>(row * inputs + r * kernels::run_length);
       return {data + row * (inputs / 2) + r * run_bytes, scales(flat >> shift)};
+    }
+    [[nodiscard]] EIGEN_ALWAYS_INLINE ScaledGroup<Scales> group(Index row, Index g) const {
+      constexpr Index columns_of_group = group_vectors * kernels::run_width;
+      const Index flat = row * inputs + g * columns_of_group;
+      return {data + flat / 2, scales, static_cast<std::size_t>(flat), shift,
+              shift >= 6 && inputs % 64 == 0};
     }
   };
 

@@ -60,8 +60,28 @@ class Int8Codes {
     }
   };
 
+  struct Group {
+    const std::int8_t* codes;
+    float factor;
+
+    [[nodiscard]] EIGEN_ALWAYS_INLINE const std::uint8_t* address() const {
+      return reinterpret_cast<const std::uint8_t*>(codes);
+    }
+    [[nodiscard]] EIGEN_ALWAYS_INLINE kernels::RunVector vector(Index v) const {
+      return kernels::floats_of(kernels::load_codes<std::int8_t>(codes + v * kernels::run_width));
+    }
+    [[nodiscard]] EIGEN_ALWAYS_INLINE kernels::RunVector scale() const {
+      return kernels::run_vector(factor);
+    }
+  };
+
   // It holds pointers of its own, which stay in registers in loops.
   struct Rows {
+    static constexpr Index group_vectors = 8, group_bytes = group_vectors * kernels::run_width;
+    [[nodiscard]] static constexpr Index group_column(Index v, Index lane) {
+      return v * kernels::run_width + lane;
+    }
+
     const std::int8_t* codes;
     const float* scales;
     Index outputs, inputs, stride;
@@ -70,6 +90,10 @@ class Int8Codes {
     [[nodiscard]] Index columns() const { return inputs; }
     [[nodiscard]] EIGEN_ALWAYS_INLINE Run run(Index row, Index r) const {
       return {codes + row * stride + r * kernels::run_length, scales[row]};
+    }
+    [[nodiscard]] EIGEN_ALWAYS_INLINE Group group(Index row, Index g) const {
+      return {codes + row * stride + g * group_vectors * kernels::run_width,
+              scales[row] * (1.0F / 127)};
     }
   };
 
