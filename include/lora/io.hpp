@@ -45,6 +45,7 @@
 #include "lora/peft/default_targets.hpp"
 #include "lora/peft/describe_values.hpp"
 #include "lora/peft/extract_adapter.hpp"
+#include "lora/peft/former_names.hpp"
 #include "lora/peft/merge_adapter.hpp"
 #include "lora/peft/module_rules.hpp"
 #include "lora/peft/module_selection.hpp"

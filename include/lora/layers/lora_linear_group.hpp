@@ -581,4 +581,8 @@ class LoRALinearGroup {
   std::vector<Part> parts_;
 };
 
+/// LoRALinearGroup under its name of 0.1, gone in 0.3.
+template <class T, class Frozen = DenseWeight<T>>
+using LoRAMergedLinear [[deprecated("write lora::LoRALinearGroup")]] = LoRALinearGroup<T, Frozen>;
+
 }  // namespace lora

@@ -1,0 +1,32 @@
+# Fails unless every text that names the project's version says the one of CMakeLists.txt.
+# cmake -DSOURCE=<folder> -P versions.cmake
+file(READ ${SOURCE}/CMakeLists.txt text)
+if(NOT text MATCHES "project\\(lora[ \n]+VERSION ([0-9]+\\.[0-9]+)(\\.[0-9]+)")
+  message(FATAL_ERROR "CMakeLists.txt: expected project(lora VERSION x.y.z ...)")
+endif()
+set(minor ${CMAKE_MATCH_1})
+set(version ${CMAKE_MATCH_1}${CMAKE_MATCH_2})
+
+# expect(<file> <what stands before the version> <version>): that pattern, with no other version.
+function(expect file before version)
+  file(READ ${SOURCE}/${file} text)
+  string(REGEX MATCHALL "${before}[0-9][0-9.]*" found "${text}")
+  if(NOT found)
+    message(SEND_ERROR "${file}: nothing like ${before}${version}")
+  endif()
+  foreach(each IN LISTS found)
+    string(REGEX MATCH "[0-9][0-9.]*$" each ${each})
+    if(NOT each STREQUAL version)
+      message(SEND_ERROR "${file}: ${before}${each}, where CMakeLists.txt says ${version}")
+    endif()
+  endforeach()
+endfunction()
+expect(cmake/packaging/vcpkg/lora/vcpkg.json "\"version\": \"" ${version})
+expect(cmake/packaging/README.md "lora/" ${version})
+expect(tests/consume/find_package/CMakeLists.txt "find_package\\(lora " ${minor})
+
+file(READ ${SOURCE}/CHANGELOG.md text)
+string(REGEX MATCH "\n## ([^ \n]+)" section "${text}")
+if(NOT CMAKE_MATCH_1 STREQUAL version)
+  message(SEND_ERROR "CHANGELOG.md: the first section is of ${CMAKE_MATCH_1}, not of ${version}")
+endif()
