@@ -142,29 +142,34 @@ def place_for(bench, name):
     return folder
 
 
+def timed(bench, kind, path):
+    """Returns how long it takes to write variant 0, which is then there, but for a merge."""
+    if kind == "merge":
+        remove(path)
+    process = bench.start(kind, path, 0)
+    begin = time.monotonic()
+    process.stdin.write(b"go\n")
+    process.stdin.flush()
+    process.stdout.readline()
+    took = time.monotonic() - begin
+    process.communicate()
+    if kind == "merge":
+        remove(path)
+    return took
+
+
 def kill(bench, rounds):
-    """kill -9 at moments spread over the whole of a write; what it leaves lies in the way of the next
-    writes for 20 rounds."""
+    """kill -9 at moments spread over the whole of a write, until so many came before its end; what it
+    leaves lies in the way of the next writes for 20 rounds."""
     for kind in KINDS:
         folder = place_for(bench, "kill")
         path = folder / kind
-        times = []
-        for _ in range(7):
-            if kind == "merge":
-                remove(path)
-            process = bench.start(kind, path, 0)
-            begin = time.monotonic()
-            process.stdin.write(b"go\n")
-            process.stdin.flush()
-            process.stdout.readline()
-            times.append(time.monotonic() - begin)
-            process.communicate()
-        duration = statistics.median(times)
+        duration = statistics.median(timed(bench, kind, path) for _ in range(7))
+        every = [duration]
         count = collections.Counter()
-        if kind == "merge":
-            remove(path)
         variant = 0
-        for i in range(rounds):
+        i = 0
+        while count["before"] + count["inside"] < rounds:
             old = None if kind == "merge" else bench.expected(kind, variant)
             new = bench.expected(kind, variant + 1)
             left = len(bench.left_in(folder))
@@ -201,9 +206,12 @@ def kill(bench, rounds):
                     bench.fault(f"{kind}: a write among what was left is another")
                 for each in bench.left_in(folder):
                     remove(each)
-                if kind == "merge":
-                    remove(path)
-        bench.row(f"kill -9: {NAMES[kind]} ({1000 * duration:.0f} ms)", rounds,
+                # Others that use the disk change it.
+                duration = statistics.median(timed(bench, kind, path) for _ in range(3))
+                every.append(duration)
+                variant = 0
+            i += 1
+        bench.row(f"kill -9: {NAMES[kind]} ({1000 * min(every):.0f} to {1000 * max(every):.0f} ms)", i,
                   f"{count['inside']} ({count['before']} before, {count['after']} after)",
                   f"{count['old']} old, {count['new']} new, {count['broken']} broken"
                   + (f", {count['refused']} between two renames, refused by readers"

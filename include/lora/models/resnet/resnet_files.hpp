@@ -32,6 +32,8 @@ inline void write_resnet_files(const std::filesystem::path& directory, const std
   io::AtomicFile config_file(directory / "config.json");
   config_file.write(config);
   config_file.flush();
+  weights_file.rename();
+  config_file.rename();
   weights_file.commit();
   config_file.commit();
 }
