@@ -46,6 +46,11 @@ if(LORA_GZIP)
   find_package(ZLIB REQUIRED)
 endif()
 
+if(LORA_MPI)
+  set(MPI_CXX_SKIP_MPICXX ON)  # its C++ bindings, which MPI 3 has no more
+  find_package(MPI 3 REQUIRED COMPONENTS CXX)
+endif()
+
 if(LORA_OPENMP)
   find_package(OpenMP COMPONENTS CXX QUIET)
 endif()

@@ -11,7 +11,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/lora DESTINATION ${CMAKE_INSTALL
 install(TARGETS lora lora_native EXPORT lora-targets)
 install(EXPORT lora-targets NAMESPACE lora:: DESTINATION ${lora_package_dir})
 # Sets of their own, so that the rest of the package can be used where a part's needs are not met.
-foreach(part io text gzip compiled)
+foreach(part io text gzip mpi compiled)
   if(TARGET lora_${part})
     install(TARGETS lora_${part} EXPORT lora-${part}-targets)
     install(EXPORT lora-${part}-targets NAMESPACE lora:: DESTINATION ${lora_package_dir})

@@ -2,6 +2,7 @@
 # lora::io      files: JSON and safetensors; training runs; models read from them
 # lora::text    text for language models: lora::io and utf8proc
 # lora::gzip    images in files that gzip compressed: zlib
+# lora::mpi     training on several machines: lora::io and an MPI 3
 # lora::compiled  the same, compiled for float: compiled.cmake
 # lora::native  this machine's best compiler flags, for whoever wants them
 
@@ -48,6 +49,10 @@ endif()
 
 if(LORA_GZIP)
   lora_part(gzip lora ZLIB::ZLIB)
+endif()
+
+if(LORA_MPI)
+  lora_part(mpi lora_io MPI::MPI_CXX)
 endif()
 
 add_library(lora_native INTERFACE)

@@ -23,7 +23,7 @@ import sys
 CODE_SPAN = re.compile(r"(`+[^`]*`+)")
 COMMENT = re.compile(r"^(\s*)///(<?)( ?)(.*)$")
 SHARED_NAMESPACE = re.compile(
-    r"^namespace lora(::(data|generation|images|io|kernels|metrics|models|peft|text|train))? {$"
+    r"^namespace lora(::(data|distributed|generation|images|io|kernels|metrics|models|peft|text|train))? {$"
 )
 UNDOCUMENTED = re.compile(
     r"^(?P<file>.+?):(?P<line>\d+): warning: (?P<kind>Member|Compound) (?P<name>.+) is not documented\.$"

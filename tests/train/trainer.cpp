@@ -308,3 +308,19 @@ TEST_CASE("a task without batches is refused") {
   ToyTask toy;
   check_throws<ConfigError>([&] { Trainer(toy, adamw()).resume(); }, "no checkpoint.path");
 }
+
+TEST_CASE("a trainer that does not write leaves the checkpoint alone, and resumes from it") {
+  const TemporaryDirectory folder;
+  TrainerOptions options{.epochs = 2, .checkpoint = checkpoint_in(folder)};
+  options.checkpoint.writes = false;
+  ToyTask reader;
+  Trainer reads(reader, adamw(), options);
+  (void)reads.run();
+  CHECK(folder.count() == 0);
+  options.checkpoint.writes = true;
+  ToyTask writer;
+  (void)Trainer(writer, adamw(), options).run();
+  Trainer resumes(reader, adamw(), options);
+  resumes.resume();
+  CHECK(resumes.position().epochs == 2);
+}

@@ -192,7 +192,7 @@ class Trainer {
   }
 
   void save() {
-    if (!options_.checkpoint.path.empty())
+    if (options_.checkpoint.writes && !options_.checkpoint.path.empty())
       save_run(options_.checkpoint.path, *task_, optimizer_, position_, settings_);
   }
 

@@ -20,6 +20,9 @@ struct CheckpointOptions {
   /// What makes the run besides what the trainer knows: rank, alpha, dropout, seed, a fingerprint
   /// of the data and of the base's weights. A run with others does not go on from the file.
   RunSettings settings = {};
+  /// Whether this process writes the file; false: another one of the same run does, and this one
+  /// only resumes from it.
+  bool writes = true;
 };
 
 /// Settings of a Trainer. The learning rate at its peak, weight decay and the like are the
