@@ -206,6 +206,19 @@ TEST_CASE("what does not fit multi-head attention is refused by name") {
   check_throws<ConfigError>([&] { layer.add_adapter("b", {.lora_bias = true}, 1); },
                             "attn (LoRAMultiheadAttention::add_adapter): lora_bias is set");
   CHECK(layer.part(0).adapter_names().size() == 1);
+  for (std::size_t p = 0; p < 2; ++p) {
+    check_throws<ConfigError>([&] { layer.part(p).set_train_bias(true); },
+                              "(LoRALinear::set_train_bias): the bias would train, which PEFT");
+    layer.part(p).set_train_bias(false);
+    CHECK(!layer.part(p).trains_bias());
+  }
+  check_throws<ConfigError>(
+      [&] {
+        auto trains = make_projection(embedding, embedding, config, 2);
+        trains.set_train_bias(true);
+        SelfAttention(make_projection(3 * embedding, embedding, config, 1), std::move(trains), {});
+      },
+      "LoRAMultiheadAttention: the bias would train, which PEFT does not have");
   // Whoever loads asks the projections themselves.
   for (std::size_t p = 0; p < 2; ++p) {
     check_throws<ConfigError>([&] { layer.part(p).check_replace({.rank = 2, .lora_bias = true}); },

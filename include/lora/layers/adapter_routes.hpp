@@ -37,6 +37,7 @@ class AdapterRoutes {
   struct Layout {
     std::vector<std::string> names;
     RowGroups groups;
+    std::string only_active;  // the only adapter that may be the active one; empty: any
   };
 
   /// Routes a batch of no rows.
@@ -114,6 +115,7 @@ class AdapterRoutes {
       }
     }
     layout->groups.finish();
+    layout->only_active = layout_->only_active;
     AdapterRoutes result;
     result.layout_ = std::move(layout);
     result.snapshot_ = snapshot_;
@@ -124,6 +126,10 @@ class AdapterRoutes {
   /// Lets layers that lack an adapter add nothing to its rows, as they do where the routes are
   /// bound to a snapshot, until the next assign.
   void let_layers_lack_adapters() { may_lack_ = true; }
+
+  /// Lets layers compute rows of active_adapters with the adapter called `name` or none, until the
+  /// next assign: they throw StateError where another is active.
+  void let_only_be_active(std::string name) { layout_->only_active = std::move(name); }
 
   /// Tells whether layers may lack the adapters that are named.
   [[nodiscard]] bool layers_may_lack_adapters() const { return may_lack_ || snapshot_ != nullptr; }
@@ -185,6 +191,7 @@ class AdapterRoutes {
     layout.names.resize(count);
     layout.groups.finish();
     layout_.swap(spare_);
+    layout_->only_active.clear();
     snapshot_ = nullptr;
     may_lack_ = false;
   }

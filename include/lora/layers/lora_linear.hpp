@@ -247,6 +247,14 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     return {std::move(weight_), Vector<T>(bias_.value.reshaped())};
   }
 
+  /// Does what LoRAOverWeight::set_train_bias says; throws ConfigError for projections of a
+  /// LoRAMultiheadAttention too, whose biases do not train.
+  void set_train_bias(bool train) {
+    if (train && is_projection_)
+      refuse_bias_training(Place{"LoRALinear::set_train_bias", this->name()});
+    Base::set_train_bias(train);
+  }
+
   using Base::in_features;
   using Base::out_features;
 
@@ -290,6 +298,13 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
                                 : config.train_bias ? "train_bias"
                                                     : "lora_bias",
                                 " is set, which PEFT does not have for attention's projections"));
+  }
+
+  template <class Where>
+  [[noreturn]] static void refuse_bias_training(const Where& where) {
+    throw ConfigError(message(where,
+                              ": the bias would train, which PEFT does not have for "
+                              "attention's projections"));
   }
 
   [[nodiscard]] static ConstMatrixRef<T> ordered_a(const Adapter& adapter, Scratch&) {

@@ -47,8 +47,9 @@ struct MultiheadAttentionConfig {
 /// activates them: this, a file, an AdapterRegistry over the parts, or the routes of a mixed batch.
 /// PEFT has neither DoRA nor biases that train nor the dropout of the low-rank path here, and
 /// computes without in_proj's lora_bias: all but the dropout are refused, when an adapter is loaded
-/// too; the dropout works in training, and is written to files. Calls may run at once as those of a
-/// LoRALinear may, and a second one of the same shapes allocates nothing.
+/// and by the parts' set_train_bias too; the dropout works in training, and is written to files.
+/// Calls may run at once as those of a LoRALinear may, and a second one of the same shapes
+/// allocates nothing.
 template <class T, class Frozen = DenseWeight<T>>
 requires FrozenWeight<Frozen, T>
 class LoRAMultiheadAttention {
@@ -58,7 +59,7 @@ class LoRAMultiheadAttention {
 
   /// Takes in_proj (in_proj_weight and in_proj_bias) and out_proj. Throws ShapeError for sizes that
   /// do not fit each other, ConfigError for heads that do not divide E, settings out of range and
-  /// adapters with use_dora, train_bias or lora_bias.
+  /// adapters with use_dora, train_bias or lora_bias and biases that set_train_bias lets train.
   LoRAMultiheadAttention(Part in_proj, Part out_proj, const MultiheadAttentionConfig& config)
       : factor_((check(in_proj, out_proj, config), config.out_proj_factor)),
         in_proj_(std::move(in_proj)),
@@ -145,7 +146,7 @@ class LoRAMultiheadAttention {
     out_proj_.forward(context, tape, out);
   }
 
-  /// Adds to the gradients of both adapters (and of biases that train), and computes dx (N, E) for
+  /// Adds to the gradients of both adapters, and computes dx (N, E) for
   /// dy (N, E). x and sequences are the forward's. Throws ShapeError and StateError.
   void backward(ConstMatrixRef<T> x, const Sequences& sequences, ConstMatrixRef<T> dy,
                 Tape<T>& tape, Output<T> dx) {
@@ -172,9 +173,11 @@ class LoRAMultiheadAttention {
       throw ConfigError(
           message(where, ": heads is ", config.heads, ", expected a divisor of E = ", e));
     require_finite(config.out_proj_factor, where, "out_proj_factor");
-    for (const Part* part : {&in_proj, &out_proj})
+    for (const Part* part : {&in_proj, &out_proj}) {
       for (const auto& entry : part->adapters()->entries())
         Part::require_plain(entry.adapter->config(), where);
+      if (part->trains_bias()) Part::refuse_bias_training(where);
+    }
   }
 
   static AttentionConfig attention_config(Index e, const MultiheadAttentionConfig& config) {

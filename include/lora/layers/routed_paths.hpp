@@ -31,8 +31,9 @@ class RoutedPaths {
   using Path = grouped_low_rank::Path<T>;
 
   /// Finds the adapters. check(adapter) throws for one that the layer cannot compute with. Throws
-  /// ConfigError, naming `where`, for a name that the set does not have, unless `may_lack`. While
-  /// the adapters are switched off, nothing is added to any row, as in PEFT.
+  /// ConfigError, naming `where`, for a name that the set does not have, unless `may_lack`, and
+  /// StateError where an adapter is active that the routes do not let be. While the adapters are
+  /// switched off, nothing is added to any row, as in PEFT.
   template <class Where, class Check>
   RoutedPaths(const Set& set, const Layout& layout, bool may_lack, const Where& where,
               const Check& check)
@@ -42,6 +43,8 @@ class RoutedPaths {
       if (entry == nullptr && !may_lack) refuse(set, g, where);
       if (entry != nullptr) check(*entry->adapter);
       entries_[g] = set.enabled() ? entry : nullptr;
+      if (entries_[g] != nullptr && layout.names[g] == active_adapters)
+        require_may_be_active(*entry, layout, where);
       if (entries_[g] != nullptr) rank_ = std::max(rank_, entry->adapter->rank());
     }
   }
@@ -163,6 +166,16 @@ class RoutedPaths {
  private:
   static std::size_t size_of(const Layout& layout) { return layout.names.size(); }
   [[nodiscard]] Index size() const { return static_cast<Index>(size_of(layout_)); }
+
+  // The rows of active_adapters are chosen by tokens that the model's own adapter was trained with.
+  template <class Where>
+  static void require_may_be_active(const Entry& entry, const Layout& layout, const Where& where) {
+    if (!layout.only_active.empty() && entry.name != layout.only_active)
+      throw StateError(
+          message(where, ": the adapter ", in_quotes(entry.name), " is active, but only ",
+                  in_quotes(layout.only_active),
+                  " is invoked by alora_invocation_tokens; another would be cut short"));
+  }
 
   static constexpr bool may_have_b_bias = requires(const Adapter& adapter) { adapter.b_bias(); };
 

@@ -1,10 +1,12 @@
 #include <lora/models/common/invocation.hpp>
 
+#include <lora/adapters/adapter_registry.hpp>
 #include <lora/layers/lora_embedding.hpp>
 #include <lora/layers/lora_linear_group.hpp>
 
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"
+#include "support/throws.hpp"
 #include "support/tolerance.hpp"
 
 using namespace lora;
@@ -135,4 +137,44 @@ TEST_CASE("biases train in a batch whose texts invoke no adapter, and factors do
     CHECK(same_bits(y.row(Index(i)), embedding.weight().matrix().row(ids[i])));
   embedding.backward(ids, dy, tape);
   CHECK(embedding.lora_B().grad.isZero(0));
+}
+
+TEST_CASE("a layer refuses an ordinary adapter where tokens invoke the model's own") {
+  LoRALinear<float> layer(DenseWeight<float>(random_matrix<float>(3, 4, 1)), {.rank = 2}, 1);
+  layer.set_name("q");
+  layer.lora_B().value.setOnes();
+  AdapterRegistry<float> registry;
+  registry.manage(layer);
+  registry.add("french", {{"q", LoRAAdapter<float>(3, 4, {.rank = 1}, 2)}});
+  const Invocation invocation({7});
+  Sequences texts;
+  texts.set_packed(std::vector<int>{3});
+  const std::vector<int> ids{1, 7, 2};
+  const AdapterRoutes routes = invocation.rows(ids, texts);
+  const Matrix<float> x = random_matrix<float>(3, 4, 3);
+  Matrix<float> y, dx;
+  Tape<float> tape;
+  registry.activate("default");
+  layer.forward(x, routes, y);
+  registry.deactivate();
+  layer.forward(x, routes, y);
+  const std::string expected =
+      "q (LoRALinear::forward(x, routes, y)): the adapter \"french\" is active, but only "
+      "\"default\" is invoked by alora_invocation_tokens";
+  registry.activate("french");
+  check_throws<StateError>([&] { layer.forward(x, routes, y); }, expected);
+  check_throws<StateError>(
+      [&] {
+        layer.forward(x, routes.expanded(std::vector<int>{1, 1, 1}), y);
+      },
+      expected);
+  check_throws<StateError>([&] { layer.forward(x, routes, tape, y); }, "\"french\" is active");
+  // A sum of several is no adapter that tokens invoke either.
+  registry.activate({{"default", 1}, {"french", 0.5}});
+  check_throws<StateError>([&] { layer.forward(x, routes, y); }, "is active, but only");
+  // Switched off it adds nothing, and routes of any other batch take it.
+  layer.disable_adapter();
+  layer.forward(x, routes, y);
+  layer.enable_adapter();
+  layer.forward(x, AdapterRoutes({active_adapters, base_adapter, active_adapters}), y);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lora/core/matrix.hpp"
+#include "lora/layers/adapter_owner.hpp"
 #include "lora/layers/adapter_routes.hpp"
 #include "lora/layers/adapter_set.hpp"
 #include "lora/nn/kv_cache.hpp"
@@ -18,7 +19,9 @@ namespace lora::models {
 
 /// The tokens that invoke an adapter (aLoRA; PEFT 0.21's alora_invocation_tokens), and which rows
 /// of a batch are the adapter's for them: those of a text from the last place on where it has the
-/// tokens. Rows before it, and texts without them, are the base model's.
+/// tokens. Rows before it, and texts without them, are the base model's. The adapter is the one
+/// that the model was built with, "default": where another is active, which would act on all rows
+/// if it is an ordinary one, layers throw StateError.
 class Invocation {
  public:
   /// Takes the tokens; none: every row is the adapter's, and nothing is to be routed.
@@ -85,6 +88,7 @@ class Invocation {
       // A group without rows stays: biases train beside the adapter in every batch, as in PEFT.
       AdapterRoutes routes = AdapterRoutes(names_).expanded(lengths_);
       routes.let_layers_lack_adapters();
+      routes.let_only_be_active(default_adapter);
       return routes;
     }
 
