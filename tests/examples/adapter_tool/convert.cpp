@@ -84,7 +84,7 @@ TEST_CASE("what is converted for another model or into another place is refused 
   const auto llama = golden / "llama" / "tied";
   check_throws<lora::ConfigError>(
       [&] { convert(llama / "adapter", golden / "gpt2" / "gpt2", directory / "a.gguf"); },
-      "which the model does not have");
+      "which is no linear layer of the model");
   check_throws<lora::ConfigError>([&] { convert(llama / "adapter", llama, directory / "a"); },
                                   "expected a name that ends in .gguf");
   convert(llama / "adapter", llama, directory / "a.gguf");

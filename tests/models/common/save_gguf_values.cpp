@@ -91,7 +91,7 @@ TEST_CASE("what llama.cpp's form cannot hold is refused before a file is there")
   refused([](auto& adapter) { adapter.modules.at("block.q").is_embedding = true; },
           "is an embedding");
   refused([](auto& adapter) { adapter.modules.emplace("block.k", small_factors(4, 2, 6, 4, 1)); },
-          "\"block.k\", which the model does not have, is adapted");
+          "\"block.k\", which is no linear layer of the model, is adapted");
   refused([](auto& adapter) { adapter.modules.emplace("lm_head", small_factors(4, 2, 6, 4, 1)); },
           "the head is tied to the embeddings");
   refused([](auto& adapter) { adapter.modules.clear(); }, "has no adapted module");

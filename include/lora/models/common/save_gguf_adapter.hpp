@@ -7,6 +7,7 @@
 #include "lora/io/gguf/gguf_writer.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/models/common/gguf_adapter_format.hpp"
+#include "lora/peft/peft_config.hpp"
 
 namespace lora::models {
 
@@ -41,6 +42,34 @@ class GgufAdapterFile {
   io::GgufWriter writer_;
 };
 
+[[noreturn]] inline void refuse_in_gguf(const std::string& what) {
+  throw ConfigError("save_gguf_adapter: " + what + ", which llama.cpp's adapters cannot hold");
+}
+
+// Throws ConfigError for what such a file cannot hold of a whole adapter's settings.
+inline void require_gguf_settings(const peft::PeftConfig& config) {
+  if (!config.alora_invocation_tokens.empty())
+    refuse_in_gguf("alora_invocation_tokens begin the adapter within a text");
+  if (!config.layer_replication.empty()) refuse_in_gguf("layer_replication repeats layers");
+}
+
+// Returns the place of a module in such a file, or throws ConfigError where it has none, or none
+// for what these settings have trained.
+inline const GgufPlace& gguf_place(const GgufAdapterFormat& format, const std::string& name,
+                                   const LoRAConfig& config) {
+  if (config.use_dora) refuse_in_gguf(in_quotes(name) + " is adapted with DoRA");
+  if (config.lora_bias) refuse_in_gguf(in_quotes(name) + " is adapted with lora_bias");
+  if (changes_base(config.init))
+    refuse_in_gguf(message(in_quotes(name), " began with ", name_of(config.init),
+                           ", so it belongs to a changed weight"));
+  const auto found = format.places.find(name);
+  if (found == format.places.end())
+    refuse_in_gguf(name == "lm_head"
+                       ? "the head is tied to the embeddings and adapted"
+                       : in_quotes(name) + ", which is no linear layer of the model, is adapted");
+  return found->second;
+}
+
 }  // namespace detail
 
 /// Saves a model's active LoRA adapters as a GGUF file for llama.cpp, factors as `type`. llama.cpp
@@ -53,14 +82,9 @@ class GgufAdapterFile {
 template <class Model>
 void save_gguf_adapter(const std::filesystem::path& path, Model& model,
                        io::GgufType type = io::GgufType::F32) {
-  const auto refuse = [](const std::string& what) {
-    throw ConfigError("save_gguf_adapter: " + what + ", which llama.cpp's adapters cannot hold");
-  };
   for (const auto* parameter : model.stored_parameters())
-    refuse(in_quotes(parameter->name) + " trains as a whole");
-  if (!model.peft_config().alora_invocation_tokens.empty())
-    throw ConfigError("save_gguf_adapter: adapters with alora_invocation_tokens are not written");
-  if (!model.peft_config().layer_replication.empty()) refuse("layer_replication repeats layers");
+    detail::refuse_in_gguf(in_quotes(parameter->name) + " trains as a whole");
+  detail::require_gguf_settings(model.peft_config());
   const auto layers = model.adapted_layers();
   if (layers.empty()) throw StateError("save_gguf_adapter: the model has no LoRA adapters");
   const GgufAdapterFormat format = gguf_adapter_format(model.config());
@@ -68,19 +92,11 @@ void save_gguf_adapter(const std::filesystem::path& path, Model& model,
   detail::GgufAdapterFile file(format, first.alpha.value_or(2 * static_cast<double>(first.rank)),
                                type);
   for (const auto& layer : layers) {
-    const auto found = format.places.find(layer.name());
-    if (found == format.places.end())
-      refuse(layer.name() == "lm_head" ? "the head is tied to the embeddings and adapted"
-                                       : in_quotes(layer.name()) + " is adapted");
+    const GgufPlace& place = detail::gguf_place(format, layer.name(), layer.config());
     if (layer.config().train_bias || layer.trains_bias())
-      refuse("the bias of " + in_quotes(layer.name()) + " trains");
-    if (layer.config().use_dora) refuse(in_quotes(layer.name()) + " is adapted with DoRA");
-    if (layer.config().lora_bias) refuse(in_quotes(layer.name()) + " is adapted with lora_bias");
-    if (const LoRAInit init = layer.config().init; changes_base(init))
-      refuse(message(in_quotes(layer.name()), " began with ", name_of(init),
-                     ", so it belongs to a changed weight"));
+      detail::refuse_in_gguf("the bias of " + in_quotes(layer.name()) + " trains");
     const auto tensors = layer.tensors(layer.config());
-    file.add(found->second, layer.config(), tensors[0].parameter->value.template cast<float>(),
+    file.add(place, layer.config(), tensors[0].parameter->value.template cast<float>(),
              tensors[1].parameter->value.template cast<double>());
   }
   file.write(path);

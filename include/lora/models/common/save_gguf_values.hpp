@@ -23,28 +23,20 @@ inline void save_gguf_adapter(const std::filesystem::path& path,
                               const GgufAdapterFormat& format,
                               io::GgufType type = io::GgufType::F32) {
   constexpr const char* where = "save_gguf_adapter";
-  const auto refuse = [](const std::string& what) {
-    throw ConfigError("save_gguf_adapter: " + what + ", which llama.cpp's adapters cannot hold");
-  };
   if (adapter.modules.empty())
     throw ConfigError(message(where, ": the adapter has no adapted module"));
   if (!adapter.others.empty())
-    refuse(in_quotes(adapter.others.begin()->first) + " is stored as a whole");
+    detail::refuse_in_gguf(in_quotes(adapter.others.begin()->first) + " is stored as a whole");
   peft::require_own_base(adapter.config, where);
-  if (!adapter.config.alora_invocation_tokens.empty())
-    refuse("alora_invocation_tokens begin the adapter within a text");
-  if (!adapter.config.layer_replication.empty()) refuse("layer_replication repeats layers");
+  detail::require_gguf_settings(adapter.config);
   detail::GgufAdapterFile file(format, adapter.config.lora_alpha, type);
   for (const auto& [name, factors] : adapter.modules) {
-    if (factors.magnitude || factors.config.use_dora)
-      refuse(in_quotes(name) + " is adapted with DoRA");
-    if (factors.b_bias || factors.config.lora_bias)
-      refuse(in_quotes(name) + " is adapted with lora_bias");
-    if (factors.is_embedding) refuse(in_quotes(name) + " is an embedding and adapted");
-    const auto found = format.places.find(name);
-    if (found == format.places.end())
-      refuse(name == "lm_head" ? "the head is tied to the embeddings and adapted"
-                               : in_quotes(name) + ", which the model does not have, is adapted");
+    if (factors.is_embedding)
+      detail::refuse_in_gguf(in_quotes(name) + " is an embedding and adapted");
+    LoRAConfig config = factors.config;  // values count, whatever the settings say
+    config.use_dora = config.use_dora || factors.magnitude;
+    config.lora_bias = config.lora_bias || factors.b_bias;
+    const GgufPlace& place = detail::gguf_place(format, name, config);
     const Matrix<float>&a = factors.a.value, &b = factors.b.value;
     const Index rank = factors.config.rank;
     require_shape(a, rank, a.cols(), where, name + ".lora_A");
@@ -53,10 +45,10 @@ inline void save_gguf_adapter(const std::filesystem::path& path,
       throw ShapeError(message(where, ": the factors of ", in_quotes(name), " are of shapes ",
                                io::shape_text(factors.a.shape), " and ",
                                io::shape_text(factors.b.shape), ", expected two dimensions"));
-    if (const Index head = found->second.head_rows; head > 0 && b.rows() % head != 0)
+    if (const Index head = place.head_rows; head > 0 && b.rows() % head != 0)
       throw ShapeError(message(where, ": lora_B of ", in_quotes(name), " has ", b.rows(),
                                " rows, expected heads of ", head));
-    file.add(found->second, factors.config, a, b.cast<double>());
+    file.add(place, factors.config, a, b.cast<double>());
   }
   file.write(path);
 }
