@@ -1,5 +1,5 @@
 // rejected with: WouldHaveToBeCopied
-#include <lora/lora.hpp>
+#include <lora/layers/lora_linear.hpp>
 
 #ifdef LORA_ACCEPTED
 using Input = lora::Matrix<float>;

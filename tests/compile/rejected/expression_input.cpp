@@ -1,5 +1,5 @@
 // rejected with: WouldHaveToBeCopied
-#include <lora/lora.hpp>
+#include <lora/layers/lora_linear.hpp>
 
 void infer(const lora::LoRALinear<float>& layer, const lora::Matrix<float>& x,
            lora::Matrix<float>& y) {

@@ -1,5 +1,5 @@
 // rejected with: what trains is float or double: half precision is a matter of the frozen weight
-#include <lora/lora.hpp>
+#include <lora/layers/lora_linear.hpp>
 
 #ifdef LORA_ACCEPTED
 using Scalar = float;

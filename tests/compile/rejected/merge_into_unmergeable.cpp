@@ -1,5 +1,5 @@
 // rejected with: WouldLoseTheUpdate
-#include <lora/lora.hpp>
+#include <lora/layers/lora_linear.hpp>
 
 // A storage that can multiply but not be written, as a quantised one would be.
 struct ReadOnlyWeight {

@@ -1,5 +1,5 @@
 // rejected with: resize
-#include <lora/lora.hpp>
+#include <lora/layers/lora_linear.hpp>
 
 void change(lora::LoRALinear<float>& layer) {
 #ifdef LORA_ACCEPTED

@@ -1,5 +1,7 @@
 // rejected with: AdaptedLayer
-#include <lora/lora.hpp>
+#include <lora/layers/adapted_layer_ref.hpp>
+#include <lora/layers/lora_linear.hpp>
+#include <lora/nn/linear.hpp>
 
 #ifdef LORA_ACCEPTED
 using Layer = lora::LoRALinear<float>;

@@ -1,5 +1,6 @@
 // rejected with: backward
-#include <lora/lora.hpp>
+#include <lora/core/gradients.hpp>
+#include <lora/layers/lora_linear.hpp>
 
 // Threads that share a layer see it as const, and give gradients of their own.
 void train(const lora::LoRALinear<float>& layer, const lora::Matrix<float>& x,

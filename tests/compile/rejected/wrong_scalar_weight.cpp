@@ -1,5 +1,6 @@
 // rejected with: FrozenWeight
-#include <lora/lora.hpp>
+#include <lora/frozen/mapped_weight.hpp>
+#include <lora/layers/lora_linear.hpp>
 
 #ifdef LORA_ACCEPTED
 using Layer = lora::LoRALinear<float, lora::MappedWeight<float>>;
