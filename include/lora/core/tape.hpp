@@ -98,8 +98,19 @@ class Tape {
       return held_.at(i);
     }
 
-    /// Returns how often `hold` was called.
-    [[nodiscard]] std::size_t held_count() const { return held_.size(); }
+    /// Leaves the backward of a forward that has another than its owner's usual one: `function`
+    /// points to a pointer to it, which lives on. A program that never calls such a forward does
+    /// not compile its backward then.
+    template <class Function>
+    void note_backward(const Function* function) {
+      backward_ = function;
+    }
+
+    /// Returns what note_backward was given, which must have been of the same type, or null.
+    template <class Function>
+    [[nodiscard]] const Function* noted_backward() const {
+      return static_cast<const Function*>(backward_);
+    }
 
     /// Returns the tokens of that forward.
     [[nodiscard]] Index rows() const { return rows_; }
@@ -126,6 +137,7 @@ class Tape {
     std::size_t count_ = 0;
     std::deque<Kept> matrices_;
     std::vector<std::shared_ptr<const void>> held_;
+    const void* backward_ = nullptr;
   };
 
   /// Which random numbers the forwards of the next pass draw: saved in checkpoints.
@@ -157,6 +169,7 @@ class Tape {
     frame.mask_step_ =
         (random_state_.stream * 0x9E3779B97F4A7C15) ^ (run_of(owner) << 32) ^ random_state_.step;
     frame.layout_ = 0;
+    frame.backward_ = nullptr;
     frame.inputs_.clear();
     frame.count_ = 0;
     return frame;

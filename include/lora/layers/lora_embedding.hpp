@@ -163,6 +163,8 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     paths.for_each([&](const Entry& entry) { detail::note_factors(*entry.adapter, frame); });
     frame.hold(adapters);
     frame.hold(routes.layout());
+    static constexpr RoutedBackward routed_backward = &LoRAEmbedding::run_routed_backward;
+    frame.note_backward(&routed_backward);
     paths.make_paths({}, nullptr, settings_.scale);
     const MatrixRef<T> xa = frame.keep(paths.groups().places(), paths.rank());
     run_forward(ids, paths, xa, gains,
@@ -510,7 +512,8 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
       throw StateError(message(where,
                                ": the ids are not those of the forward on the tape: keep them as "
                                "they are until backward"));
-    if (frame.held_count() > 1) return run_routed_backward(ids, dy, tape, frame, target, where);
+    if (const auto* routed = frame.template noted_backward<RoutedBackward>())
+      return (this->**routed)(ids, dy, tape, frame, target, where);
     const auto adapters = this->adapters();
     Owner::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
     const Entry* const used = this->in_use(*adapters, where);
@@ -586,10 +589,13 @@ class LoRAEmbedding : public AdapterOwner<LoRAEmbedding<T, Frozen>, LoRAEmbeddin
     if (gains.rows() > 0) RoutedDora<T, Adapter>(paths, gains).scale_outputs(z, nullptr, y);
   }
 
-  template <class Where>
+  using RoutedBackward = void (LoRAEmbedding::*)(std::span<const int>, ConstMatrixRef<T>, Tape<T>&,
+                                                 typename Tape<T>::Frame&, GradientTarget<T>,
+                                                 const Place&) const;
+
   void run_routed_backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape,
                            typename Tape<T>::Frame& frame, GradientTarget<T> target,
-                           const Where& where) const {
+                           const Place& where) const {
     const auto& then = *static_cast<const Set*>(frame.held(0).get());
     const auto& layout = *static_cast<const AdapterRoutes::Layout*>(frame.held(1).get());
     const auto adapters = this->adapters();

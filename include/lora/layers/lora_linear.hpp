@@ -140,6 +140,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     paths.for_each([&](const Entry& entry) { detail::note_factors(*entry.adapter, frame); });
     frame.hold(adapters);
     frame.hold(routes.layout());
+    static constexpr RoutedBackward routed_backward = &LoRALinear::run_routed_backward;
+    frame.note_backward(&routed_backward);
     paths.make_paths(frame.mask_step());
     const MatrixRef<T> xa = frame.keep(paths.groups().places(), paths.rank());
     run_forward(x, paths, xa, gains, RoutedDora<T>::keep_gains(gains, x.rows(), out, frame), out);
@@ -379,8 +381,8 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     if (given_x != nullptr) require_cols(x, in_features(), where, "x", "in_features");
     require_shape(dy, x.rows(), out_features(), where, "dy", "N", "out_features");
     auto& frame = tape.top(this, dy.rows(), where);
-    if (frame.held_count() > 1)
-      return run_routed_backward(given_x, dy, tape, frame, target, dx, where);
+    if (const auto* routed = frame.template noted_backward<RoutedBackward>())
+      return (this->**routed)(given_x, dy, tape, frame, target, dx, where);
     const auto adapters = this->adapters();
     Base::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
     const Entry* const used = this->in_use(*adapters, where);
@@ -429,6 +431,10 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
 
   // ---- Mixed batches ----
 
+  using RoutedBackward = void (LoRALinear::*)(const ConstMatrixRef<T>*, ConstMatrixRef<T>, Tape<T>&,
+                                              typename Tape<T>::Frame&, GradientTarget<T>,
+                                              const Output<T>*, const Place&) const;
+
   template <class Where>
   [[nodiscard]] RoutedPaths<T> routed(const Set& adapters, const AdapterRoutes& routes,
                                       const ConstMatrixRef<T>& x, const Where& where) const {
@@ -451,10 +457,9 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
     paths.add_b_biases(y);
   }
 
-  template <class Where>
   void run_routed_backward(const ConstMatrixRef<T>* given_x, ConstMatrixRef<T> dy, Tape<T>& tape,
                            typename Tape<T>::Frame& frame, GradientTarget<T> target,
-                           const Output<T>* dx, const Where& where) const {
+                           const Output<T>* dx, const Place& where) const {
     const ConstMatrixRef<T> x =
         given_x != nullptr ? *given_x : ConstMatrixRef<T>(nullptr, dy.rows(), 0, 0);
     const auto& then = *static_cast<const Set*>(frame.held(0).get());

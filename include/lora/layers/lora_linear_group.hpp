@@ -150,6 +150,8 @@ class LoRALinearGroup {
       frame.hold(routed.sets[p]);
     }
     frame.hold(routes.layout());
+    static constexpr RoutedBackward routed_backward = &LoRALinearGroup::run_routed_backward;
+    frame.note_backward(&routed_backward);
     routed.make_paths(size(), frame.mask_step());
     const MatrixRef<T> xa = frame.keep(routes.layout()->groups.places(), routed.rank);
     Each<MatrixRef<T>> z;
@@ -370,7 +372,8 @@ class LoRALinearGroup {
                     "out_features");
     }
     auto& frame = tape.top(this, x.rows(), where);
-    if (frame.held_count() > size()) return run_routed_backward(x, dy, tape, frame, target, dx);
+    if (const auto* routed = frame.template noted_backward<RoutedBackward>())
+      return (this->**routed)(x, dy, tape, frame, target, dx);
     const Used used(*this, call);
     const std::array<Targets, most> targets = check_parts(x, frame, used, target, call);
     std::optional<MatrixRef<T>> out;
@@ -519,6 +522,10 @@ class LoRALinearGroup {
       if (gains[p]->rows() == 0)
         frozen_passes::forward<T>(parts_[p].weight(), x, parts_[p].bias_row(), nothing, *y[p]);
   }
+
+  using RoutedBackward = void (LoRALinearGroup::*)(ConstMatrixRef<T>, const InputList<T>&, Tape<T>&,
+                                                   typename Tape<T>::Frame&, GradientTarget<T>,
+                                                   const Output<T>*) const;
 
   void run_routed_backward(ConstMatrixRef<T> x, const InputList<T>& dy, Tape<T>& tape,
                            typename Tape<T>::Frame& frame, GradientTarget<T> target,
