@@ -4,6 +4,7 @@
 // frozen weights. A program that links it neither instantiates nor optimises them again. The
 // library's own source asks for the definitions by the macro.
 
+#include "lora/compiled/kernels.hpp"
 #include "lora/core/gradients.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/frozen/dense_weight.hpp"
@@ -17,10 +18,6 @@
 #include "lora/nn/linear.hpp"
 #include "lora/optim/adamw.hpp"
 #include "lora/optim/sgd.hpp"
-
-#ifndef LORA_COMPILED_INSTANCE
-#define LORA_COMPILED_INSTANCE extern template
-#endif
 
 namespace lora {
 

@@ -20,9 +20,12 @@ struct OrthogonalNoise {
 namespace detail {
 
 /// Q (n, n) of the decomposition Q R of a square matrix, by Householder reflections one after the
-/// other with LAPACK's signs (geqr2). Eigen's HouseholderQR works by blocks, whose products would
-/// be a fifth of what a program with a LoRA layer has to compile; this matrix has rank rows.
-inline Eigen::MatrixXd orthonormal_factor(Eigen::MatrixXd matrix) {
+/// other with LAPACK's signs (geqr2), in double. Eigen's HouseholderQR works by blocks, whose
+/// products would be a fifth of what a program with a LoRA layer has to compile; this matrix has
+/// rank rows. (A template, so that a program that links lora::compiled does not compile it.)
+template <class T>
+Eigen::MatrixXd orthonormal_factor(const Matrix<T>& square) {
+  Eigen::MatrixXd matrix = square.template cast<double>();
   const Index n = matrix.rows();
   Eigen::VectorXd lengths(n), work(n);
   for (Index k = 0; k < n; ++k) {
@@ -58,7 +61,7 @@ template <class T>
                 "rank / 2");
   require_shape(noise.of_output, half, noise.of_output.cols(), "orthogonal", "of_output",
                 "rank / 2", "out");
-  const Eigen::MatrixXd q = detail::orthonormal_factor(noise.mixing.template cast<double>());
+  const Eigen::MatrixXd q = detail::orthonormal_factor(noise.mixing);
   Eigen::MatrixXd even(half, rank), odd(half, rank);
   for (Index i = 0; i < half; ++i) {
     even.row(i) = q.row(2 * i);
