@@ -189,6 +189,7 @@
 #include "lora/layers/routed_paths.hpp"
 #include "lora/layers/weight_start.hpp"
 
+#include "lora/optim/adalora.hpp"
 #include "lora/optim/adalora_config.hpp"
 #include "lora/optim/adamw.hpp"
 #include "lora/optim/adamw_update.hpp"
@@ -198,8 +199,10 @@
 #include "lora/optim/lora_fa.hpp"
 #include "lora/optim/lora_plus.hpp"
 #include "lora/optim/optimizer_state.hpp"
+#include "lora/optim/orthogonality.hpp"
 #include "lora/optim/parameter_group.hpp"
 #include "lora/optim/parameter_states.hpp"
+#include "lora/optim/rank_allocator.hpp"
 #include "lora/optim/riemannian.hpp"
 #include "lora/optim/schedule.hpp"
 #include "lora/optim/sgd.hpp"

@@ -75,7 +75,8 @@ config = peft.AdaLoraConfig(target_r=2, init_r=4, total_step=STEPS, tinit=2, tfi
                             orth_reg_weight=0.1, target_modules=["first", "last"])
 model = peft.get_peft_model(net, config).double()
 layers = {"first": net.first, "last": net.last}
-optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.05)
+# Not all that require gradients: to(dtype) makes ranknum, which PEFT means to be fixed, one of them.
+optimizer = torch.optim.AdamW([p for n, p in model.named_parameters() if "lora_" in n], lr=0.05)
 
 
 def record(when):
@@ -91,7 +92,8 @@ def save(name):
 
 record("start")
 for step in range(1, STEPS + 1):
-    loss = model(x=x, target=target).loss
+    # A PeftModel without a task type goes past AdaLoraModel.forward, and so past the regularisation.
+    loss = model.base_model(x=x, target=target).loss
     loss.backward()
     optimizer.step()
     model.base_model.update_and_allocate(step)

@@ -34,6 +34,8 @@ TEST_CASE("settings of AdaLoRA that cannot train are refused") {
   check_throws<ConfigError>(with(&Config::total_step, 0U), "total_step is 0");
   check_throws<ConfigError>(with(&Config::tinit, 5U), "tinit + tfinal is 10, expected less than");
   check_throws<ConfigError>(with(&Config::tfinal, 10U), "tinit + tfinal is 14");
+  check_throws<ConfigError>([] { validate(AdaLoRAConfig{.total_step = 1}, "here"); },
+                            "total_step - tfinal is 1, expected at least 2");
   check_throws<ConfigError>(with(&Config::delta_t, 0U), "delta_t is 0");
   check_throws<ConfigError>(with(&Config::beta1, 1.0), "beta1 is 1");
   check_throws<ConfigError>(with(&Config::beta2, std::nan("")), "beta2 is nan");

@@ -51,6 +51,8 @@ void validate(const AdaLoRAConfig& config, const Where& where) {
   require(config.total_step >= 1, "total_step", config.total_step, "the number of steps, from 1");
   require(config.tfinal < config.total_step && config.tinit < config.total_step - config.tfinal,
           "tinit + tfinal", config.tinit + config.tfinal, "less than total_step");
+  require(config.total_step - config.tfinal >= 2, "total_step - tfinal",
+          config.total_step - config.tfinal, "at least 2: the first step finds what is important");
   require(config.delta_t >= 1, "delta_t", config.delta_t, "at least 1");
   require(config.beta1 > 0 && config.beta1 < 1, "beta1", config.beta1, "a number between 0 and 1");
   require(config.beta2 > 0 && config.beta2 < 1, "beta2", config.beta2, "a number between 0 and 1");
