@@ -10,6 +10,7 @@
 #include <lora/peft/register_adapter.hpp>
 #include <lora/peft/values_writer.hpp>
 
+#include "optim/adalora_net.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/throws.hpp"
@@ -20,36 +21,6 @@ using namespace lora::peft;
 using namespace lora::test;
 
 namespace {
-
-const std::filesystem::path adalora = LORA_GOLDEN_DIR "/adalora";
-
-Matrix<double> in_run(const std::string& name) {
-  const io::SafetensorsReader file(adalora / "run.safetensors");
-  const MatrixShape size(file.tensor(name).shape);
-  return file.read<double>(name, size.rows, size.cols);
-}
-
-// The network that the adapters belong to.
-struct TriplesNet {
-  TriplesNet() {
-    first.set_name("first");
-    last.set_name("last");
-  }
-
-  [[nodiscard]] Matrix<double> forward(const Matrix<double>& x) const {
-    Matrix<double> h, y;
-    first.forward(x, h);
-    last.forward(Matrix<double>(h.array().tanh()), y);
-    return y;
-  }
-
-  [[nodiscard]] std::vector<AdaptedLayerRef<double>> layers() { return {first, last}; }
-
-  LoRALinear<double> first{DenseWeight<double>(in_run("base.first.weight")),
-                           Vector<double>(in_run("base.first.bias").transpose())};
-  LoRALinear<double> last{DenseWeight<double>(in_run("base.last.weight")),
-                          Vector<double>(in_run("base.last.bias").transpose())};
-};
 
 // Writes an adapter of "fc" with the settings besides and tensors (rows, cols) of 0.5, E of 0.5.
 void write_triplets(const std::filesystem::path& directory, const std::string& settings,
@@ -73,12 +44,12 @@ const Tensors two_ranks{{"fc.lora_A", {2, 3}}, {"fc.lora_B", {4, 2}}, {"fc.lora_
 }  // namespace
 
 TEST_CASE("adapters that PEFT saved of AdaLoRA compute what PEFT does with them") {
-  const io::SafetensorsReader outputs(adalora / "outputs.safetensors");
+  const io::SafetensorsReader outputs(AdaLoRANet::directory() / "outputs.safetensors");
   for (const std::string name : {"whole", "pruned", "empty"}) {
     CAPTURE(name);
-    TriplesNet net;
+    AdaLoRANet net;
     for (auto* layer : {&net.first, &net.last}) layer->add_adapter("default", {.rank = 2}, 1);
-    const PeftConfig config = load_adapter<double>(adalora / name, net.layers());
+    const PeftConfig config = load_adapter<double>(AdaLoRANet::directory() / name, net.layers());
     REQUIRE(config.adalora);
     CHECK(*config.adalora == AdaLoRAConfig{.init_r = 4,
                                            .target_r = 2,
@@ -92,7 +63,7 @@ TEST_CASE("adapters that PEFT saved of AdaLoRA compute what PEFT does with them"
     CHECK(net.first.rank() == (name == "whole" ? 4 : name == "pruned" ? 3 : 1));
     CHECK(net.last.rank() == (name == "whole" ? 4 : name == "pruned" ? 1 : 3));
     CHECK(std::abs(net.last.config().scaling() - 16 / (4 + 1e-5)) < 1e-14);
-    const auto y = net.forward(in_run("x"));
+    const auto y = net.forward(AdaLoRANet::in_run("x"));
     CHECK(largest_difference(y, outputs.read<double>(name)) < 1e-6);
     CHECK(largest_difference(net.first.delta_weight(), outputs.read<double>(name + ".first")) <
           1e-7);
@@ -100,23 +71,23 @@ TEST_CASE("adapters that PEFT saved of AdaLoRA compute what PEFT does with them"
     const auto before = net.first.weight().dense();
     net.first.merge();
     net.last.merge();
-    CHECK(largest_difference(net.forward(in_run("x")), y) < 1e-12);
+    CHECK(largest_difference(net.forward(AdaLoRANet::in_run("x")), y) < 1e-12);
     net.first.unmerge();
     CHECK(same_bits(Matrix<double>(net.first.weight().dense()), Matrix<double>(before)));
     net.last.unmerge();
 
     // As values, which are saved as a plain adapter that adds the same.
-    const auto values = read_adapter<double>(adalora / name);
+    const auto values = read_adapter<double>(AdaLoRANet::directory() / name);
     CHECK(values.others.empty());
     CHECK(largest_difference(values.modules.at("first").delta(), net.first.delta_weight()) < 1e-15);
     const TemporaryDirectory directory;
     save_adapter(directory / "values", values);
     save_adapter(directory / "layers", net.layers(), {.config = config});
     for (const char* saved : {"values", "layers"}) {
-      TriplesNet again;
+      AdaLoRANet again;
       for (auto* layer : {&again.first, &again.last}) layer->add_adapter("default", {}, 1);
       CHECK_FALSE(load_adapter<double>(directory / saved, again.layers()).adalora);
-      CHECK(largest_difference(again.forward(in_run("x")), y) < 1e-14);
+      CHECK(largest_difference(again.forward(AdaLoRANet::in_run("x")), y) < 1e-14);
     }
     // And in a registry.
     CHECK(registry_modules(values).size() == 2);

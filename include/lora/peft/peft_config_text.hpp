@@ -110,18 +110,14 @@ struct PeftConfigWriter {
   return keys;
 }
 
-}  // namespace detail
-
-/// Returns the JSON text that PEFT writes for these settings: all its keys, sorted, indented by 2.
-/// Patterns are sorted too, so the first that matches may be another than before. Throws FileError
-/// if a string is not UTF-8 or an alpha or the dropout not finite.
-[[nodiscard]] inline std::string peft_config_text(const PeftConfig& config) {
-  using Write = detail::PeftConfigWriter;
+/// Returns the keys of adapter_config.json, each with its value as JSON text.
+[[nodiscard]] inline std::map<std::string, std::string> peft_config_keys(const PeftConfig& config) {
+  using Write = PeftConfigWriter;
   Write::require_finite("lora_alpha", config.lora_alpha);
   Write::require_finite("lora_dropout", config.lora_dropout);
   for (const auto& [pattern, alpha] : config.alpha_pattern.entries())
     Write::require_finite("alpha_pattern " + in_quotes(pattern), alpha);
-  std::map<std::string, std::string> keys = detail::other_peft_keys();
+  std::map<std::string, std::string> keys = other_peft_keys();
   for (const auto& [key, value] : config.other) keys[key] = Write::inside(value);
   keys["peft_type"] = "\"LORA\"";
   keys["inference_mode"] = "true";
@@ -148,9 +144,23 @@ struct PeftConfigWriter {
   keys["task_type"] = Write::text_or_null(config.task_type);
   keys["base_model_name_or_path"] = Write::text_or_null(config.base_model_name_or_path);
   keys["peft_version"] = Write::text_or_null(config.peft_version);
+  return keys;
+}
+
+/// Returns the JSON object of these keys.
+[[nodiscard]] inline std::string peft_config_object(std::map<std::string, std::string> keys) {
   std::map<std::string, std::string> members;
-  for (auto& [key, value] : keys) members[Write::text(key)] = std::move(value);
+  for (auto& [key, value] : keys) members[PeftConfigWriter::text(key)] = std::move(value);
   return io::json_object(members);
+}
+
+}  // namespace detail
+
+/// Returns the JSON text that PEFT writes for these settings: all its keys, sorted, indented by 2.
+/// Patterns are sorted too, so the first that matches may be another than before. Throws FileError
+/// if a string is not UTF-8 or an alpha or the dropout not finite.
+[[nodiscard]] inline std::string peft_config_text(const PeftConfig& config) {
+  return detail::peft_config_object(detail::peft_config_keys(config));
 }
 
 }  // namespace lora::peft
