@@ -66,6 +66,7 @@
 #include "lora/models/common/text_routes.hpp"
 #include "lora/models/common/token_rows.hpp"
 #include "lora/models/common/token_tape.hpp"
+#include "lora/models/common/trainable_tokens_head.hpp"
 #include "lora/models/common/tuning.hpp"
 #include "lora/models/common/tuning_plan.hpp"
 #include "lora/models/common/weight_files.hpp"

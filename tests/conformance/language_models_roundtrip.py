@@ -223,6 +223,17 @@ CASES = [
     ("replicated", LlamaConfig, {}, LINEAR | {"layer_replication": [(0, 2), (1, 2)]}),
     ("alora", MistralConfig, {}, LINEAR | {"alora_invocation_tokens": [32, 33]}),
     ("gpt2_alora", GPT2Config, {}, {"alora_invocation_tokens": [10, 16]}),
+    # Rows of embeddings and heads that train.
+    ("tokens", LlamaConfig, {}, QV | {"trainable_token_indices": [9, 0, 31]}),
+    ("tokens_tied", Qwen3Config, TIED | {"head_dim": 8},
+     QV | {"trainable_token_indices": {"embed_tokens": [3, 17]}}),
+    ("tokens_of_head", MistralConfig, {},
+     QV | {"trainable_token_indices": {"lm_head": [1, 2], "embed_tokens": [2]}}),
+    ("tokens_of_tied_head", Qwen2Config, TIED, QV | {"trainable_token_indices": {"lm_head": [5]}}),
+    ("tokens_apart", LlamaConfig, TIED,
+     QV | {"trainable_token_indices": {"lm_head": [5], "embed_tokens": [6, 5]}}),
+    ("gpt2_tokens", GPT2Config, {}, {"trainable_token_indices": {"wte": [8, 2], "wpe": [0]}}),
+    ("tokens_float16", LlamaConfig, TIED, LINEAR | {"trainable_token_indices": [4, 30]}),
     ("no_task", LlamaConfig, {}, QV | {"task_type": None}),
     # Numbers in the files.
     ("bfloat16", LlamaConfig, {}, LINEAR),
@@ -255,7 +266,6 @@ EDITS = {
 REFUSED_ADAPTERS = [
     ('init_lora_weights is "pissa"', LlamaConfig, {}, {"init_lora_weights": "pissa"}),
     ('init_lora_weights is "olora"', Qwen2Config, {}, {"init_lora_weights": "olora"}),
-    ("trainable_token_indices", LlamaConfig, {"trainable_token_indices": [1, 2]}, {}),
     ("target_parameters", LlamaConfig, {}, {"target_parameters": ["mlp.experts.down_proj"]}),
     ("layer_replication is set", GPT2Config, {}, {"layer_replication": [[0, 2], [1, 2]]}),
 ]

@@ -85,6 +85,11 @@ CASES = [
         "SEQ_CLS",
         lora(target_modules=["word_embeddings", "position_embeddings", "query"]),
     ),
+    (
+        "token_rows",
+        "SEQ_CLS",
+        lora(target_modules=["query"], trainable_token_indices=[6, 0, 2]),
+    ),
 ]
 
 # What a file says otherwise than PEFT wrote it.

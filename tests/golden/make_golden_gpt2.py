@@ -44,6 +44,8 @@ CASES = [
     ("embedded", dict(n_layer=1), dict(target_modules=["wte", "wpe", "c_attn"], lora_alpha=4)),
     ("alora", dict(n_layer=1), dict(target_modules=["c_attn", "mlp.c_proj"],
                                     alora_invocation_tokens=[7])),
+    ("tokens", dict(n_layer=1), dict(target_modules=["c_attn"],
+                                     trainable_token_indices={"wpe": [2, 0], "wte": [9, 1]})),
 ]
 
 

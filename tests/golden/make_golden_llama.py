@@ -62,6 +62,11 @@ CASES = [
      dict(target_modules=["q_proj", "down_proj"], layer_replication=[(0, 2), (1, 2), (0, 1)])),
     ("alora", transformers.LlamaConfig, {},
      dict(target_modules=["q_proj", "v_proj", "up_proj"], alora_invocation_tokens=[7, 3])),
+    ("tokens", transformers.LlamaConfig, dict(tie_word_embeddings=True, num_hidden_layers=1),
+     dict(target_modules=["q_proj"], trainable_token_indices=[7, 3, 21])),
+    ("head_tokens", transformers.LlamaConfig, dict(num_hidden_layers=1),
+     dict(target_modules=["v_proj"],
+          trainable_token_indices={"lm_head": [4, 30], "embed_tokens": [5]})),
 ]
 
 

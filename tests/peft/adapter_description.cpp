@@ -114,6 +114,27 @@ TEST_CASE("biases that train and parameters beside the layers are declared") {
       "the parameter \"w\" is of no module");
 }
 
+TEST_CASE("rows that train are saved where the settings say which they are") {
+  Layer b = layer("v", {});
+  Parameter<float> rows("wte.token_adapter.trainable_tokens_delta", Matrix<float>::Zero(2, 3));
+  const std::vector<Parameter<float>*> parameters{&rows};
+  PeftConfig start;
+  const auto refused = [&](const ParameterList<float>& list, const std::string& what) {
+    check_throws<ConfigError>(
+        [&] { static_cast<void>(describe_adapters<float>({b}, list, start)); }, what);
+  };
+  refused(parameters, "trainable_token_indices does not say which rows it has");
+  for (const char* module : {"", "te"}) {
+    start.trainable_token_indices = {{module, {4, 1}}};
+    const PeftConfig config = describe_adapters<float>({b}, parameters, start);
+    CHECK(config.trainable_token_indices == start.trainable_token_indices);
+    CHECK(config.modules_to_save.empty());
+    refused({}, "and no parameter is of them");
+  }
+  start.trainable_token_indices = {{"", {4}}};
+  refused(parameters, "has 2 rows, and trainable_token_indices 1");
+}
+
 TEST_CASE("layers that one file cannot hold are refused") {
   const auto refused = [](std::vector<AdaptedLayerRef<float>> slots, const std::string& why,
                           const PeftConfig& start = {}) {

@@ -123,6 +123,50 @@ TEST_CASE("with DoRA a merged weight's outputs have the lengths of the magnitude
   check_throws<ShapeError>([&] { merge("other", {}); }, "the adapter's magnitudes are of shape");
 }
 
+TEST_CASE("rows that train take the places of the base's, in its dtype") {
+  const TemporaryDirectory base, out;
+  const Matrix<float> table = random_matrix<float>(7, 4, 41), q = random_matrix<float>(4, 6, 31),
+                      v = random_matrix<float>(5, 6, 32);
+  io::write_safetensors(
+      base / "model.safetensors",
+      {io::make_tensor("wte.weight", table, io::DType::BF16), io::make_tensor("block.q.weight", q),
+       io::make_tensor("block.v.weight", v)});
+  io::write_file(base / "config.json", "{}");
+  auto adapter = small_adapter(2, 4, 1);
+  const Matrix<float> rows = random_matrix<float>(2, 4, 42);
+  adapter.config.trainable_token_indices = {{"wte", {5, 1}}};
+  auto& stored = adapter.others["model.wte.token_adapter.trainable_tokens_delta"];
+  stored = {rows, {2, 4}};
+  const auto report = merge_adapter(base.path(), adapter, out / "merged");
+  CHECK(report.merged ==
+        std::vector<std::string>{"block.q.weight", "block.v.weight", "wte.weight"});
+  CHECK(report.added.empty());
+  io::ModelReader merged(out / "merged"), before(base.path());
+  Matrix<float> expected = before.read<float>("wte.weight");
+  CHECK(merged.tensor("wte.weight").dtype == io::DType::BF16);
+  CHECK(largest_difference(merged.read<float>("wte.weight").row(5), rows.row(0)) < 0.02);
+  expected.row(5) = merged.read<float>("wte.weight").row(5);
+  CHECK(largest_difference(merged.read<float>("wte.weight").row(1), rows.row(1)) < 0.02);
+  expected.row(1) = merged.read<float>("wte.weight").row(1);
+  CHECK(merged.read<float>("wte.weight") == expected);
+
+  adapter.config.trainable_token_indices = {{"", {5, 7}}};
+  const auto refused = [&](const char* what) {
+    try {
+      static_cast<void>(merge_adapter(base.path(), adapter, out / "refused"));
+      FAIL("nothing was thrown");
+    } catch (const std::exception& error) {
+      CHECK(std::string(error.what()).find(what) != std::string::npos);
+    }
+  };
+  refused("the adapter has its row 7");
+  adapter.config.trainable_token_indices = {{"", {5}}};
+  refused("the adapter has 1 rows of it as (2, 4)");
+  adapter.config.trainable_token_indices = {};
+  refused("trainable_token_indices does not say which rows these are");
+  CHECK_FALSE(std::filesystem::exists(out / "refused"));
+}
+
 TEST_CASE("an adapter of another model is refused, and nothing is written") {
   const ShardedBase base;
   const TemporaryDirectory out;

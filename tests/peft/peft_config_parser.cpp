@@ -209,8 +209,23 @@ TEST_CASE("options that are not built here are refused by name") {
     refused(message("\"layer_replication\": ", ranges), "expected a list of pairs [begin, end]");
   refused(R"("target_parameters": ["experts.w1"])", "target_parameters is [\"experts.w1\"]");
   refused(R"("target_parameters": "w1")", "target_parameters is \"w1\"");
-  refused(R"("trainable_token_indices": [0])", "trainable_token_indices is [0]");
-  refused(R"("trainable_token_indices": {"embed": [0]})", "trainable_token_indices is");
+}
+
+TEST_CASE("rows that train are a list of the input embedding, or one of each module") {
+  using Tokens = std::map<std::string, std::vector<int>>;
+  const auto tokens = [](const std::string& value) {
+    return parse("\"trainable_token_indices\": " + value).trainable_token_indices;
+  };
+  CHECK(tokens("[7, 0]") == Tokens{{"", {7, 0}}});
+  CHECK(tokens(R"({"wte": [1], "lm_head": [3, 2]})") == Tokens{{"lm_head", {3, 2}}, {"wte", {1}}});
+  for (const char* none : {"null", "[]", "{}", "false"}) CHECK(tokens(none).empty());
+  for (const char* other : {"[-1]", "[1.5]", "[2147483648]", "\"x\"", "3", "true"})
+    refused(message("\"trainable_token_indices\": ", other),
+            message("trainable_token_indices is ", other, ", expected a list of token ids"));
+  refused(R"("trainable_token_indices": {"wte": 3})", "of \"wte\" is 3, expected a list");
+  refused(R"("trainable_token_indices": {"wte": []})",
+          "expected at least one token of each module");
+  refused(R"("trainable_token_indices": {"": [1]})", "expected names of modules");
 }
 
 TEST_CASE("the settings of AdaLoRA become those of the plain adapters") {

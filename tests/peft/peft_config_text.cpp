@@ -57,6 +57,21 @@ TEST_CASE("a new config has all of PEFT's keys, and unknown ones are kept") {
   check_throws<FileError>([&] { static_cast<void>(peft_config_text(config)); }, "not UTF-8");
 }
 
+TEST_CASE("rows that train are written as a list, or as one of each module") {
+  PeftConfig config;
+  config.trainable_token_indices = {{"", {7, 0}}};
+  CHECK(parse_json(peft_config_text(config), "text").at("trainable_token_indices") ==
+        std::vector<int>{7, 0});
+  config.trainable_token_indices = {{"wte", {3}}, {"lm_head", {2, 1}}};
+  const std::string text = peft_config_text(config);
+  CHECK(text.find("\"trainable_token_indices\": {\n    \"lm_head\": [\n      2,\n      1\n    ],"
+                  "\n    \"wte\": [\n      3\n    ]\n  },") != std::string::npos);
+  CHECK(parse_peft_config(text, "text").trainable_token_indices == config.trainable_token_indices);
+  config.trainable_token_indices[""] = {4};
+  check_throws<FileError>([&] { static_cast<void>(peft_config_text(config)); },
+                          "trainable_token_indices has some without a module's name");
+}
+
 TEST_CASE("a key that is not known is written as it came, NaN and Infinity too") {
   const PeftConfig config = parse_peft_config(
       R"({"peft_type": "LORA", "note": NaN, "more": {"b": [-Infinity, 1.5, "NaN"], "a": Infinity},

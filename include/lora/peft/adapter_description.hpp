@@ -14,6 +14,7 @@
 #include "lora/core/parameter_list.hpp"
 #include "lora/core/printable.hpp"
 #include "lora/layers/adapted_layer_ref.hpp"
+#include "lora/layers/trainable_tokens.hpp"
 #include "lora/peft/module_selection.hpp"
 #include "lora/peft/name_pattern.hpp"
 #include "lora/peft/peft_config.hpp"
@@ -150,6 +151,39 @@ void check_stored_whole(const PeftConfig& config, const std::vector<std::string>
   }
 }
 
+/// Tells whether the parameter is of rows that train, which are stored beside the adapters.
+[[nodiscard]] inline bool is_trainable_tokens(std::string_view name) {
+  return name.ends_with(trainable_tokens_suffix);
+}
+
+/// Throws ConfigError unless trainable_token_indices says of each parameter of such rows which they
+/// are, and has no others.
+template <class T>
+void check_trainable_tokens(const PeftConfig& config, const ParameterList<T>& parameters) {
+  std::set<std::string_view> described;
+  for (const Parameter<T>* parameter : parameters) {
+    if (!is_trainable_tokens(parameter->name)) continue;
+    const std::string_view module =
+        std::string_view(parameter->name)
+            .substr(0, parameter->name.size() - trainable_tokens_suffix.size());
+    const auto entry = config.trainable_tokens_of(module);
+    if (entry == config.trainable_token_indices.end())
+      throw ConfigError(message("save_adapter: ", in_quotes(parameter->name),
+                                " is to be saved, and the config's trainable_token_indices does "
+                                "not say which rows it has"));
+    if (static_cast<Index>(entry->second.size()) != parameter->value.rows())
+      throw ConfigError(message("save_adapter: ", in_quotes(parameter->name), " has ",
+                                parameter->value.rows(), " rows, and trainable_token_indices ",
+                                entry->second.size()));
+    described.insert(entry->first);
+  }
+  for (const auto& [module, tokens] : config.trainable_token_indices)
+    if (!described.contains(module))
+      throw ConfigError(message("save_adapter: trainable_token_indices has rows",
+                                module.empty() ? std::string() : " of " + in_quotes(module),
+                                ", and no parameter is of them"));
+}
+
 }  // namespace detail
 
 /// Returns the adapter_config.json of these layers, and of parameters stored whole beside them.
@@ -162,7 +196,8 @@ void check_stored_whole(const PeftConfig& config, const std::vector<std::string>
 /// Throws ConfigError if there is no layer, for a layer or parameter without a name and two of one
 /// name, if the layers differ in use_rslora, use_dora, lora_bias or dropout, which a file has once,
 /// for weights changed by a start that PEFT does not repeat (fast PiSSA, CorDA, LoRA-GA: save a
-/// PlainAdapter), and if modules_to_save cannot say what is stored whole.
+/// PlainAdapter), if modules_to_save cannot say what is stored whole, and
+/// unless the trainable_token_indices of `start` are those of the parameters that hold such rows.
 template <class T>
 [[nodiscard]] PeftConfig describe_adapters(
     std::span<const AdaptedLayerView<T>> layers,
@@ -222,7 +257,9 @@ template <class T>
     config.alpha_pattern = detail::exceptions(names, alphas, config.lora_alpha);
   }
 
+  detail::check_trainable_tokens<T>(config, parameters);
   for (const Parameter<T>* parameter : parameters) {
+    if (detail::is_trainable_tokens(parameter->name)) continue;
     const std::size_t dot = parameter->name.rfind('.');
     if (dot == std::string::npos)
       throw ConfigError("save_adapter: the parameter " + in_quotes(parameter->name) +

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -33,6 +34,8 @@ struct AdapterLoadOptions {
   std::vector<std::pair<Index, Index>> layer_replication = {};
   /// The tokens from which on the model that has the layers lets them act: likewise.
   std::vector<int> alora_invocation_tokens = {};
+  /// The rows that train of the modules whose values() are among `parameters`: likewise.
+  std::map<std::string, std::vector<int>> trainable_token_indices = {};
   bool allow_not_finite = false;  ///< loads NaN and infinity, which are refused otherwise
 };
 
@@ -54,6 +57,10 @@ class AdapterLoader {
     if (config_.alora_invocation_tokens != options.alora_invocation_tokens)
       throw FileError(message(weights_.path().string(),
                               ": alora_invocation_tokens of adapter_config.json are not those of "
+                              "the model: build it with them as its tuning"));
+    if (config_.trainable_token_indices != options.trainable_token_indices)
+      throw FileError(message(weights_.path().string(),
+                              ": trainable_token_indices of adapter_config.json are not those of "
                               "the model: build it with them as its tuning"));
   }
 

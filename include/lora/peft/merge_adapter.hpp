@@ -16,6 +16,7 @@
 #include "lora/io/new_directory.hpp"
 #include "lora/io/safetensors/safetensors_writer.hpp"
 #include "lora/kernels/product.hpp"
+#include "lora/layers/trainable_tokens.hpp"
 #include "lora/peft/adapter_values.hpp"
 #include "lora/peft/weight_layout.hpp"
 
@@ -66,6 +67,10 @@ class MergePlan {
       bias_updates.emplace(bias, &factors);
     }
     for (const auto& [stored, tensor] : adapter.others) {
+      if (stored.ends_with(trainable_tokens_suffix)) {
+        add_rows(adapter.config, stored, tensor);
+        continue;
+      }
       if (stored.find(".lora_") != std::string::npos)
         throw FileError(message("merge_adapter: the adapter's ", in_quotes(stored),
                                 " has no place in a plain model"));
@@ -80,6 +85,10 @@ class MergePlan {
       if (updates.contains(name))
         throw FileError(
             message("merge_adapter: the adapter both adapts and stores whole ", in_quotes(name)));
+    for (const auto& [name, some] : rows)
+      if (updates.contains(name) || replacements.contains(name))
+        throw FileError(message("merge_adapter: the adapter has rows of ", in_quotes(name),
+                                ", which it adapts or stores whole too"));
   }
 
   /// Throws ShapeError unless the tensors have the shapes of the base's.
@@ -112,6 +121,21 @@ class MergePlan {
       if (base.tensor(name).shape != tensor->shape)
         fail_shape(name, base.tensor(name).shape,
                    "the adapter stores it as " + io::shape_text(tensor->shape));
+    for (const auto& [name, some] : rows) {
+      const io::TensorView& view = base.tensor(name);
+      const Index count = static_cast<Index>(some.tokens->size());
+      if (view.shape.size() != 2 || some.values->shape != io::Shape{count, view.shape[1]})
+        fail_shape(name, view.shape,
+                   message("the adapter has ", count, " rows of it as ",
+                           io::shape_text(some.values->shape)));
+      for (const int token : *some.tokens)
+        if (token < 0 || token >= view.shape[0])
+          fail_shape(name, view.shape, message("the adapter has its row ", token));
+      if (!io::is_floating(view.dtype))
+        throw FileError(message("merge_adapter: ", in_quotes(name), " is of ",
+                                io::name_of(view.dtype),
+                                ": merge into a model whose weights are not quantised"));
+    }
   }
 
   /// Returns W + weight scaling B A in the order of W's elements, with DoRA at the lengths m: each
@@ -157,12 +181,51 @@ class MergePlan {
     return sum + weight * factors.config.scaling() * factors.b_bias->value.template cast<double>();
   }
 
+  /// Returns a tensor's bytes with the rows that the adapter trained in their places.
+  [[nodiscard]] std::vector<std::byte> with_rows(io::ModelReader& base,
+                                                 const std::string& name) const {
+    const Rows& some = rows.at(name);
+    const io::TensorView& view = base.tensor(name);
+    std::vector<std::byte> bytes(view.bytes.begin(), view.bytes.end());
+    const std::vector<std::byte> trained =
+        io::make_tensor(name, some.values->value, some.values->shape, view.dtype).bytes;
+    const std::size_t row = trained.size() / some.tokens->size();
+    for (std::size_t k = 0; k < some.tokens->size(); ++k)
+      std::copy_n(trained.begin() + static_cast<std::ptrdiff_t>(k * row), row,
+                  bytes.begin() + static_cast<std::ptrdiff_t>(
+                                      static_cast<std::size_t>((*some.tokens)[k]) * row));
+    return bytes;
+  }
+
+  /// Rows of a table, and which of its rows they are.
+  struct Rows {
+    const StoredTensor<T>* values;
+    const std::vector<int>* tokens;
+  };
+
   std::map<std::string, const LoRAFactors<T>*> updates;
+  std::map<std::string, Rows> rows;                           // of trainable_token_indices
   std::map<std::string, const LoRAFactors<T>*> bias_updates;  // by the bias of lora_bias
   std::map<std::string, const StoredTensor<T>*> replacements;
   std::map<std::string, const StoredTensor<T>*> added;
 
  private:
+  void add_rows(const PeftConfig& config, const std::string& stored,
+                const StoredTensor<T>& tensor) {
+    const std::string module = stored.substr(0, stored.size() - trainable_tokens_suffix.size());
+    const auto entry = config.trainable_tokens_of(module);
+    if (entry == config.trainable_token_indices.end())
+      throw FileError(message("merge_adapter: the adapter has ", in_quotes(stored),
+                              ", and its trainable_token_indices does not say which rows these "
+                              "are"));
+    std::string name = base_name(module + ".weight");
+    // Of a head that is tied to the embeddings the base has no weight.
+    if (name.empty())
+      throw FileError(message("merge_adapter: ", base_.directory().string(), " has no weight of ",
+                              in_quotes(module)));
+    rows.emplace(std::move(name), Rows{&tensor, &entry->second});
+  }
+
   // A model without a head of its own has the embedding's.
   [[nodiscard]] static bool has_head(const io::ModelReader& base) {
     const auto& tensors = base.tensors();
@@ -230,10 +293,11 @@ inline void copy_beside_weights(const std::filesystem::path& from,
 
 /// Writes to the directory `out` the model in the directory `base` with an adapter merged into it:
 /// W + weight * scaling * B A, with lora_bias b + weight * scaling * b_B, with DoRA its outputs at
-/// their lengths, summed in double and rounded once to W's dtype. Modules that the adapter stores
-/// whole and trained biases take the places of the base's; its other files (config.json,
-/// tokenizers) are copied, and its shards stay the same. It goes tensor by tensor, so that memory
-/// holds no more than the largest. `out` appears as a whole, or not at all.
+/// their lengths, summed in double and rounded once to W's dtype. Rows of trainable_token_indices
+/// take the places of the base's, in a head that is the embeddings' weight too. Modules that the
+/// adapter stores whole and trained biases take the places of the base's; its other files
+/// (config.json, tokenizers) are copied, and its shards stay the same. It goes tensor by tensor, so
+/// that memory holds no more than the largest. `out` appears as a whole, or not at all.
 ///
 /// A module's weight is found by its name, with or without one leading part ("transformer.").
 /// Throws FileError where the base lacks it or is quantised, for an embedding that is the head of a
@@ -305,6 +369,9 @@ MergeReport merge_adapter(const std::filesystem::path& base, const AdapterValues
       } else if (plan.updates.contains(name)) {
         const Matrix<double> sum = plan.merged(reader, name, options.weight);
         bytes = io::make_tensor(name, sum, tensor.shape, tensor.dtype).bytes;
+        report.merged.push_back(name);
+      } else if (plan.rows.contains(name)) {
+        bytes = plan.with_rows(reader, name);
         report.merged.push_back(name);
       } else {
         const auto view = reader.tensor(name).bytes;

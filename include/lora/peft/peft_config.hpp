@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -62,6 +63,9 @@ struct PeftConfig {
   /// aLoRA: the adapter acts from the last place on where a text has these tokens, and nowhere in a
   /// text without them (Greenewald et al., "Activated LoRA", 2025, arXiv 2504.12397).
   std::vector<int> alora_invocation_tokens = {};
+  /// Rows of embeddings and heads that train: see TrainableTokens. By the ends of their modules'
+  /// names; under the empty name those of the input embedding, for which a file has a list alone.
+  std::map<std::string, std::vector<int>> trainable_token_indices = {};
   std::vector<Index> layers_to_transform = {};    ///< only in these layers; empty: in all
   std::vector<std::string> layers_pattern = {};   ///< names of lists of layers; empty: any
   std::vector<std::string> modules_to_save = {};  ///< modules that are trained and stored whole
@@ -89,6 +93,16 @@ struct PeftConfig {
             .train_bias = bias != "none",
             .use_dora = use_dora,
             .lora_bias = lora_bias};
+  }
+
+  /// Returns the entry of trainable_token_indices that is of `module`, whose name ends in its, or
+  /// that of the input embedding, which names none; end() where there is neither.
+  [[nodiscard]] auto trainable_tokens_of(std::string_view module) const {
+    const auto& all = trainable_token_indices;
+    const auto entry = std::find_if(all.begin(), all.end(), [&](const auto& each) {
+      return !each.first.empty() && module.ends_with(each.first);
+    });
+    return entry != all.end() ? entry : all.find("");
   }
 };
 

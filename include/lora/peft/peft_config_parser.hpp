@@ -85,6 +85,7 @@ class PeftConfigParser {
     read_layers(config);
     read_replication(config);
     read_invocation(config);
+    read_trainable_tokens(config);
     if (is_adalora) finish_adalora(config);
     config.modules_to_save = strings("modules_to_save", take("modules_to_save", nullptr));
     require_patterns("modules_to_save", config.modules_to_save);
@@ -353,17 +354,40 @@ class PeftConfigParser {
     }
   }
 
-  void read_invocation(PeftConfig& config) {
-    const io::Json tokens = take("alora_invocation_tokens", nullptr);
-    if (tokens.is_null() || tokens == false) return;
+  // Returns the list of token ids that `key` is.
+  [[nodiscard]] std::vector<int> token_ids(const std::string& key, const io::Json& tokens) const {
     const char* expected = "a list of token ids";
-    if (!tokens.is_array()) fail("alora_invocation_tokens", tokens, expected);
+    if (!tokens.is_array()) fail(key, tokens, expected);
+    std::vector<int> ids;
     for (const io::Json& token : tokens) {
       if (!token.is_number_unsigned() ||
           token.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<int>::max()))
-        fail("alora_invocation_tokens", tokens, expected);
-      config.alora_invocation_tokens.push_back(token.get<int>());
+        fail(key, tokens, expected);
+      ids.push_back(token.get<int>());
     }
+    return ids;
+  }
+
+  // A list is of the input embedding, an object has one for each of its modules.
+  void read_trainable_tokens(PeftConfig& config) {
+    const std::string key = "trainable_token_indices";
+    const io::Json tokens = take(key.c_str(), nullptr);
+    if (tokens.is_null() || tokens == false || tokens.empty()) return;
+    if (!tokens.is_object()) {
+      config.trainable_token_indices[""] = token_ids(key, tokens);
+      return;
+    }
+    for (const auto& [module, ids] : tokens.items()) {
+      if (module.empty()) fail(key, tokens, "names of modules that are not empty");
+      config.trainable_token_indices[module] = token_ids(key + " of " + in_quotes(module), ids);
+      if (ids.empty()) fail(key, tokens, "at least one token of each module");
+    }
+  }
+
+  void read_invocation(PeftConfig& config) {
+    const io::Json tokens = take("alora_invocation_tokens", nullptr);
+    if (tokens.is_null() || tokens == false) return;
+    config.alora_invocation_tokens = token_ids("alora_invocation_tokens", tokens);
     if (!tokens.empty() && config.use_dora)
       fail("alora_invocation_tokens and use_dora are set, which exclude each other");
   }
@@ -395,11 +419,10 @@ class PeftConfigParser {
       if (found != keys_.end() && !found->is_null() && *found != false)
         fail(key, *found, "null or false: this is not built here");
     }
-    for (const char* key : {"target_parameters", "trainable_token_indices"}) {
-      const auto found = keys_.find(key);
-      if (found != keys_.end() && !found->empty() && *found != false)
-        fail(key, *found, "null or nothing: this is not built here");
-    }
+    const char* const key = "target_parameters";
+    const auto found = keys_.find(key);
+    if (found != keys_.end() && !found->empty() && *found != false)
+      fail(key, *found, "null or nothing: this is not built here");
   }
 
   const std::string& where_;

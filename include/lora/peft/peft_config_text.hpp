@@ -63,6 +63,23 @@ struct PeftConfigWriter {
     return elements.empty() ? "null" : io::json_array(elements, 1);
   }
 
+  /// Returns null for none, and a list of those of the input embedding alone. Throws FileError for
+  /// these beside other modules'.
+  [[nodiscard]] static std::string tokens(
+      const std::map<std::string, std::vector<int>>& of_modules) {
+    if (of_modules.empty()) return "null";
+    if (of_modules.begin()->first.empty()) {
+      if (of_modules.size() > 1)
+        throw FileError(message(where,
+                                ": trainable_token_indices has some without a module's name beside "
+                                "others, for which a file has no place: name the input embedding"));
+      return list(of_modules.begin()->second);
+    }
+    std::map<std::string, std::string> members;
+    for (const auto& [module, ids] : of_modules) members[text(module)] = inside(list(ids));
+    return io::json_object(members, 1);
+  }
+
   [[nodiscard]] static std::string names(const ModuleNames& names) {
     if (const auto* some = std::get_if<std::vector<std::string>>(&names)) return list(*some);
     if (const auto* pattern = std::get_if<std::string>(&names)) return text(*pattern);
@@ -139,6 +156,7 @@ struct PeftConfigWriter {
                                     : Write::list(config.layers_to_transform);
   keys["layers_pattern"] = Write::list_or_null(config.layers_pattern);
   keys["alora_invocation_tokens"] = Write::list_or_null(config.alora_invocation_tokens);
+  keys["trainable_token_indices"] = Write::tokens(config.trainable_token_indices);
   keys["layer_replication"] = Write::ranges(config.layer_replication);
   keys["modules_to_save"] = Write::list_or_null(config.modules_to_save);
   keys["task_type"] = Write::text_or_null(config.task_type);

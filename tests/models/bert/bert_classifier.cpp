@@ -67,7 +67,8 @@ const std::vector<std::string> sequence_cases{"plain",
                                               "embeddings_saved",
                                               "default_targets",
                                               "all_biases_saved",
-                                              "embedded"};
+                                              "embedded",
+                                              "token_rows"};
 
 }  // namespace
 

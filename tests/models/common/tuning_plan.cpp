@@ -156,3 +156,36 @@ TEST_CASE("what is not built for a family of models is refused by its name") {
   refused({.layer_replication = {{0, 1}}}, "layer_replication is set, which is not built");
   refused({.alora_invocation_tokens = {1}}, "alora_invocation_tokens are set, which are not built");
 }
+
+TEST_CASE("rows train of the embedding that is named, or of the input's for a list") {
+  ModelOutline outline = two_blocks();
+  peft::PeftConfig config{.trainable_token_indices = {{"", {3, 1}}}};
+  const auto refused = [&](const std::string& what) {
+    check_throws<ConfigError>([&] { TuningPlan(config, outline); },
+                              "trainable_token_indices " + what);
+  };
+  refused("is a list, which is of the input embedding, and a ");
+  outline.input_embedding = "embed";
+  outline.invokes_adapters = true;
+  const TuningPlan plan(config, outline);
+  CHECK(plan["embed"].trainable_tokens == std::vector<int>{3, 1});
+  CHECK(plan["embed"].role == ModuleRole::frozen);
+  CHECK(plan["layers.0.norm"].trainable_tokens.empty());
+  config.modules_to_save = {"embed"};
+  refused("has \"embed\", which is to train as a whole");
+  config.modules_to_save = {};
+  config.alora_invocation_tokens = {2};
+  refused("and alora_invocation_tokens are set");
+  config.alora_invocation_tokens = {};
+  config.trainable_token_indices = {{"mbed", {3}}};
+  CHECK(TuningPlan(config, outline)["embed"].trainable_tokens == std::vector<int>{3});
+  config.trainable_token_indices = {{"embed", {3}}, {"mbed", {3}}};
+  refused("has \"embed\" under two names");
+  config.trainable_token_indices = {{"wte", {3}}};
+  refused("has \"wte\", in which no module's name ends");
+  config.trainable_token_indices = {{"layers.0.norm", {3}}};
+  refused("has \"layers.0.norm\", expected an embedding or the head");
+  config.trainable_token_indices = {{"embed", {3}}};
+  config.target_modules = std::vector<std::string>{"embed"};
+  refused("has \"embed\", which is adapted");
+}

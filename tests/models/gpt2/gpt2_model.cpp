@@ -26,7 +26,7 @@ using namespace lora::test;
 namespace {
 
 const std::vector<std::string> gpt2_cases{"gpt2",  "bare",     "scaled",   "untied", "all_biases",
-                                          "saved", "bfloat16", "embedded", "alora"};
+                                          "saved", "bfloat16", "embedded", "alora",  "tokens"};
 
 template <class T = float, class Frozen = PackedWeight<T>>
 GPT2Model<T, Frozen> adapted_gpt2(const std::string& name, bool recompute = false) {

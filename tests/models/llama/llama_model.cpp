@@ -25,9 +25,9 @@ using namespace lora::test;
 namespace {
 
 const std::vector<std::string> llama_cases{
-    "llama",    "biases",  "head_dim", "linear",     "dynamic", "llama3",
-    "yarn",     "tied",    "mistral",  "qwen2",      "qwen3",   "saved_head",
-    "bfloat16", "float16", "embedded", "replicated", "alora"};
+    "llama",    "biases",     "head_dim", "linear", "dynamic",    "llama3",   "yarn",
+    "tied",     "mistral",    "qwen2",    "qwen3",  "saved_head", "bfloat16", "float16",
+    "embedded", "replicated", "alora",    "tokens", "head_tokens"};
 
 template <class T = float, class Frozen = PackedWeight<T>>
 LlamaModel<T, Frozen> adapted_llama(const std::string& name, bool recompute = false) {
@@ -258,6 +258,56 @@ TEST_CASE("aLoRA leaves the tokens before its invocation to the base model, in d
     check_throws<ConfigError>([&] { LlamaModel<float>(llama_data("alora"), {.tuning = config}); },
                               "expected neither embeddings nor head");
   }
+}
+
+TEST_CASE("rows of embeddings that train are those of a tied head too, merged or not") {
+  LlamaModel<float> model = adapted_llama("tokens");
+  const GoldenLlama golden("tokens");
+  const auto folder = llama_data("tokens") / "adapter";
+  Matrix<float> adapted, other;
+  model.logits(golden.batch, adapted);
+  // Embeddings and head of a text that comes token by token.
+  KVCache<float> cache = model.make_cache(1, 12);
+  for (Index i = 0; i < 12; ++i) {
+    model.next_logits(std::span(golden.ids).subspan(static_cast<std::size_t>(i), 1),
+                      std::vector<int>{1}, cache, other);
+    CHECK(largest_difference(other, adapted.row(i)) < 1e-4);
+  }
+  model.merge_adapters();
+  model.logits(golden.batch, other);
+  CHECK(largest_difference(other, adapted) < 1e-4);
+  model.unmerge_adapters();
+  model.logits(golden.batch, other);
+  CHECK(other == adapted);
+  model.set_adapters_enabled(false);
+  model.logits(golden.batch, other);
+  CHECK(largest_difference(other, golden.reader.read<float>("logits")) < 1e-4);
+  model.set_adapters_enabled(true);
+  model.logits(golden.batch, other);
+  CHECK(other == adapted);
+
+  const TemporaryDirectory directory;
+  model.save_adapter(directory.path());
+  for (const char* file : {"adapter_config.json", "adapter_model.safetensors"})
+    CHECK(read_whole(directory / file) == read_whole(folder / file));
+  const AdapterRoutes routes({"default", "__base__"});
+  check_throws<StateError>([&] { model.logits(golden.batch, routes, other); },
+                           "mixed batches of these are not built");
+  LlamaModel<float> base = adapted_llama("tied");
+  check_throws<FileError>([&] { base.load_adapter(folder); }, "trainable_token_indices");
+
+  peft::PeftConfig config = model.peft_config();
+  const auto refused = [&](const std::string& what) {
+    check_throws<ConfigError>([&] { LlamaModel<float>(llama_data("tokens"), {.tuning = config}); },
+                              what);
+  };
+  config.trainable_token_indices = {{"embed_tokens", {1, 40}}};
+  refused("\"model.embed_tokens\" have 40, expected a row in [0, 40)");
+  config.trainable_token_indices = {{"", {1, 2, 1}}};
+  refused("\"model.embed_tokens\" have 1 twice");
+  config.trainable_token_indices = {{"", {1, 2}}};
+  config.target_modules = std::vector<std::string>{"lm_head"};
+  refused("to which \"lm_head\" is tied");
 }
 
 TEST_CASE("texts of a batch do not see each other, and padding on either side changes nothing") {

@@ -56,6 +56,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
   /// must be bound (AdapterRegistry::bind), so that all layers have the adapters of one moment.
   /// Throws StateError if they are not, ShapeError unless they are of as many texts, and as above.
   void forward(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> logits) const {
+    refuse_trainable_tokens(this->peft_config(), "BertClassifier::forward");
     require_text_routes(routes, batch.sequences().size(), "BertClassifier::forward");
     check(batch);
     const AdapterRoutes rows = row_routes(routes, batch.sequences()),
@@ -85,6 +86,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
                Output<T> logits) const {
     tape.clear();
     tape.batch.assign(batch);
+    refuse_trainable_tokens(this->peft_config(), "BertClassifier::forward");
     require_text_routes(routes, tape.batch.sequences().size(), "BertClassifier::forward");
     check(tape.batch);
     tape.routes.assign(routes, row_routes(routes, tape.batch.sequences()),
@@ -118,6 +120,12 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
     encoder_.for_each_adapted(action);
     if (pooler_) pooler_->for_each_adapted(action);
     classifier_.for_each_adapted(action);
+  }
+
+  /// Calls action(tokens) with each TrainableTokens: rows of embeddings that train.
+  template <class Action>
+  void for_each_trainable_tokens(const Action& action) {
+    encoder_.for_each_trainable_tokens(action);
   }
 
   /// Adds what trains; see AdaptedModel.

@@ -97,7 +97,7 @@ class BertEmbeddings {
     norm_.list(list);
   }
 
-  /// Tells whether a table has an adapter.
+  /// Tells whether a table has an adapter or rows that train.
   [[nodiscard]] bool is_adapted() const {
     return std::any_of(tables_.begin(), tables_.end(),
                        [](const ModuleEmbedding<T>& table) { return table.is_adapted(); });
@@ -107,6 +107,12 @@ class BertEmbeddings {
   template <class Action>
   void for_each_adapted(const Action& action) {
     for (ModuleEmbedding<T>& table : tables_) table.for_each_adapted(action);
+  }
+
+  /// Calls action(tokens) with each table's TrainableTokens.
+  template <class Action>
+  void for_each_trainable_tokens(const Action& action) {
+    for (ModuleEmbedding<T>& table : tables_) table.for_each_trainable_tokens(action);
   }
 
  private:

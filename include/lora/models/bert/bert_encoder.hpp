@@ -71,6 +71,12 @@ class BertEncoder {
     stack_.for_each_adapted(action);
   }
 
+  /// Calls action(tokens) with each TrainableTokens: rows of embeddings that train.
+  template <class Action>
+  void for_each_trainable_tokens(const Action& action) {
+    embeddings_.for_each_trainable_tokens(action);
+  }
+
  private:
   using Layer = BertLayer<T, Frozen>;
 

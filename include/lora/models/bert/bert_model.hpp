@@ -69,6 +69,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
                Output<T> hidden) const {
     tape.clear();
     tape.batch.assign(batch);
+    refuse_trainable_tokens(this->peft_config(), "BertModel::forward");
     require_text_routes(routes, tape.batch.sequences().size(), "BertModel::forward");
     const AdapterRoutes rows = row_routes(routes, tape.batch.sequences());
     tape.routes.assign(routes, rows, rows);
@@ -122,6 +123,12 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
     if (pooler_) pooler_->for_each_adapted(action);
   }
 
+  /// Calls action(tokens) with each TrainableTokens: rows of embeddings that train.
+  template <class Action>
+  void for_each_trainable_tokens(const Action& action) {
+    encoder_.for_each_trainable_tokens(action);
+  }
+
   /// Adds what trains; see AdaptedModel.
   void list(ModelParameters<T>& list) {
     encoder_.list(list);
@@ -141,6 +148,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   // The last hidden states of a mixed batch.
   [[nodiscard]] MatrixRef<T> routed(const PackedBatch& batch, const AdapterRoutes& routes,
                                     const char* where, Scratch& scratch) const {
+    refuse_trainable_tokens(this->peft_config(), where);
     require_text_routes(routes, batch.sequences().size(), where);
     const AdapterRoutes rows = row_routes(routes, batch.sequences());
     return encoder_.forward(batch, ReadRows::all, nullptr, scratch, &rows, &rows);

@@ -22,7 +22,8 @@ struct BertParts {
   ModelOutline outline{.model_type = bert_model_type,
                        .block_norms = {"attention.output.LayerNorm", "output.LayerNorm"},
                        .top = parts.pooler ? prefix + "pooler" : "",
-                       .head = parts.classifier ? "classifier" : ""};
+                       .head = parts.classifier ? "classifier" : "",
+                       .input_embedding = prefix + "embeddings.word_embeddings"};
   std::vector<peft::ModuleName>& modules = outline.modules;
   modules.push_back({"", Kind::no_layer});
   const auto add = [&](const std::string& name, Kind kind = Kind::no_layer) {

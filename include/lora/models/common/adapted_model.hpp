@@ -18,7 +18,8 @@ namespace lora::models {
 
 /// The part that models which can be adapted have in common: their parameters, and their adapters
 /// as files. `Model` derives from it and has list(ModelParameters<T>&), for_each_adapted(action)
-/// and FrozenStorage; `Config` is its family's.
+/// and FrozenStorage, for_each_trainable_tokens(action) where rows of embeddings may train;
+/// `Config` is its family's.
 ///
 /// Pointers and slots stay valid until the model is moved or destroyed.
 template <class T, class Model, class Config>
@@ -53,13 +54,16 @@ class AdaptedModel {
   /// Switches all adapters on or off: off is the base model, but for what trains whole. Throws
   /// StateError while merged.
   void set_adapters_enabled(bool enabled) {
-    model().for_each_adapted(
-        [&](auto& layer) { enabled ? layer.enable_adapter() : layer.disable_adapter(); });
+    const auto set = [&](auto& part) { enabled ? part.enable_adapter() : part.disable_adapter(); };
+    model().for_each_adapted(set);
+    if constexpr (requires { model().for_each_trainable_tokens(set); })
+      model().for_each_trainable_tokens(set);
   }
 
   /// Merges all adapters into their weights, after which forward costs what the frozen model's
-  /// does; see LoRALinear::merge. Throws StateError, for aLoRA too, and then nothing is merged (in
-  /// permanent mode what was merged stays so where a layer fails for its numbers: see DoRA).
+  /// does; see LoRALinear::merge. Rows of trainable_token_indices are as they are, in the place of
+  /// their weight's, before and after. Throws StateError, for aLoRA too, and then nothing is merged
+  /// (in permanent mode what was merged stays so where a layer fails for its numbers: see DoRA).
   /// Only for storages that hold the sum in T: rounding it to 16 bits or to codes can lose most of
   /// a small update. LoRALinear::merged_weight gives the sum of a layer over any storage, to be
   /// stored or exported.
@@ -127,7 +131,8 @@ class AdaptedModel {
                                .base = base,
                                .may_lack_layers = true,
                                .layer_replication = peft_.layer_replication,
-                               .alora_invocation_tokens = peft_.alora_invocation_tokens});
+                               .alora_invocation_tokens = peft_.alora_invocation_tokens,
+                               .trainable_token_indices = peft_.trainable_token_indices});
     peft::set_default_targets(config, outline_.model_type);
     // Which goes by the modules, whatever the file says.
     if (const auto order = peft_.other.find("fan_in_fan_out"); order != peft_.other.end())

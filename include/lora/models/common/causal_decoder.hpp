@@ -224,6 +224,13 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     ends_.for_each_adapted(action);
   }
 
+  /// Calls action(tokens) with each TrainableTokens: rows of embeddings and head that train.
+  template <class Action>
+  void for_each_trainable_tokens(const Action& action) {
+    positions_.for_each_trainable_tokens(action);
+    ends_.for_each_trainable_tokens(action);
+  }
+
   /// Adds what trains; see AdaptedModel.
   void list(ModelParameters<T>& list) {
     stack_.list(list);
@@ -273,12 +280,14 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
                                cache.features(), " features, expected one of make_cache"));
   }
 
-  // Throws what require_text_routes throws, and StateError where tokens route the rows.
+  // Throws what require_text_routes throws, and StateError where tokens route the rows or train
+  // some.
   void check_routes(const AdapterRoutes& routes, Index texts, std::string_view where) const {
     if (invocation_.exists())
       throw StateError(message(where,
                                ": the adapter has alora_invocation_tokens, which route the "
                                "rows: texts cannot choose theirs"));
+    refuse_trainable_tokens(this->peft_config(), where);
     require_text_routes(routes, texts, where);
   }
 

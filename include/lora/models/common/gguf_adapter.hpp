@@ -68,16 +68,18 @@ class GgufAdapter {
 
   /// Gives the model's adapters these values. Build it with config() as its tuning. Throws
   /// ConfigError for a model that adapts other modules, or with other ranks, or has
-  /// alora_invocation_tokens or layer_replication, ShapeError for factors of other shapes than
-  /// (rank, in) and (out, rank); then nothing has changed.
+  /// alora_invocation_tokens, layer_replication or trainable_token_indices, ShapeError for factors
+  /// of other shapes than (rank, in) and (out, rank); then nothing has changed.
   template <class Model>
   void load_into(Model& model) const {
     using T = typename Model::Scalar;
     const peft::PeftConfig settings = config();
     if (!model.peft_config().alora_invocation_tokens.empty() ||
-        !model.peft_config().layer_replication.empty())
+        !model.peft_config().layer_replication.empty() ||
+        !model.peft_config().trainable_token_indices.empty())
       throw ConfigError(
-          "GgufAdapter: the model was built with alora_invocation_tokens or layer_replication, "
+          "GgufAdapter: the model was built with alora_invocation_tokens, layer_replication or "
+          "trainable_token_indices, "
           "which llama.cpp's adapters do not have");
     const auto layers = model.adapted_layers();
     if (layers.size() != factors_.size())

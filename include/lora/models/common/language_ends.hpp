@@ -10,16 +10,20 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
+#include "lora/core/printable.hpp"
 #include "lora/core/scratch.hpp"
 #include "lora/core/tape.hpp"
 #include "lora/frozen/dense_weight.hpp"
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/frozen/mapped_weight.hpp"
 #include "lora/layers/lora_embedding.hpp"
+#include "lora/layers/trainable_tokens.hpp"
 #include "lora/models/common/end_storage.hpp"
 #include "lora/models/common/module_embedding.hpp"
 #include "lora/models/common/module_linear.hpp"
+#include "lora/models/common/trainable_tokens_head.hpp"
 #include "lora/nn/embedding.hpp"
 
 namespace lora::models {
@@ -53,7 +57,9 @@ template <class T>
 /// The two ends of a language model, embeddings (V, D) and head (V, D), which may be one matrix.
 /// Where they are, one copy of it is held, unless one of the two is adapted or trains alone, as
 /// PEFT's modules_to_save does: then they part, and the other stays as it is. (PEFT's merge of
-/// adapted embeddings changes a head that is tied to them; here the head stays the base's.)
+/// adapted embeddings changes a head that is tied to them; here the head stays the base's.) Rows of
+/// the embeddings that train are those of a head that is tied to them too, as in PEFT, unless the
+/// head has others of its own.
 template <class T, class Frozen>
 class LanguageEnds {
   using Ends = EndStorage<Frozen>;
@@ -69,21 +75,14 @@ class LanguageEnds {
     shared_ = both_train ||
               (names.tied && embedding == ModuleRole::frozen && RowReadableWeight<Ends, T> &&
                builder.plan[names.head].role == ModuleRole::frozen);
-    if (shared_) return;
-    if (embedding == ModuleRole::adapted)
-      lora_.emplace(make_lora_embedding<T, AdaptedTable>(builder, names.embedding, vocab_size_,
-                                                         names.features));
-    else if (embedding == ModuleRole::trained)
-      table_ = Parameter<T>(weight, builder.weights.copy(weight, vocab_size_, names.features));
-    else if constexpr (looks_at_rows<Ends>)
-      rows_.emplace(builder.weights.template frozen<Ends>(weight, vocab_size_, names.features));
-    else
-      std::construct_at(&frozen_, builder.weights.matrix(weight, vocab_size_, names.features));
+    if (!shared_) load_embedding(builder, names, embedding);
+    take_tokens(builder, names);
   }
 
   /// Tells whether embeddings train, so that backward is to be called.
   [[nodiscard]] bool trains() const {
-    return lora_ || table_.size() > 0 || (shared_ && std::holds_alternative<Linear<T>>(head_));
+    return lora_ || tokens_ || table_.size() > 0 ||
+           (shared_ && std::holds_alternative<Linear<T>>(head_));
   }
 
   /// Computes y (N, D), the embeddings of tokens that the caller has checked. Where they are
@@ -96,19 +95,24 @@ class LanguageEnds {
     if (lora_) return tape == nullptr ? lora_->forward(ids, y) : lora_->forward(ids, *tape, y);
     for (std::size_t i = 0; i < ids.size(); ++i)
       copy_row(ids[i], y.data() + static_cast<Index>(i) * y.outerStride(), y.cols());
+    if (tokens_) tokens_->forward(ids, y);
   }
 
   /// Adds dy (N, D) to the gradients of the embeddings, which train.
   void embed_backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape,
                       GradientTarget<T> target) const {
     if (lora_) return lora_->backward(ids, dy, tape, target);
+    if (tokens_) return tokens_->backward(ids, dy, target);
     const Parameter<T>& table = shared_ ? std::get<Linear<T>>(head_).weight() : table_;
     embedding_backward<T>(ids, dy, target.of(table));
   }
 
-  /// Calls use(head), a LoRALinear or a Linear that trains.
+  /// Calls use(head), a LoRALinear, one with rows that train, or a Linear that trains.
   template <class Use>
   decltype(auto) with_head(const Use& use) const {
+    if (const TrainableTokens<T>* rows = rows_of_head())
+      return use(
+          TrainableTokensHead<T, LoRALinear<T, Ends>>(std::get<LoRALinear<T, Ends>>(head_), *rows));
     return std::visit(use, head_);
   }
 
@@ -116,6 +120,8 @@ class LanguageEnds {
   void list(ModelParameters<T>& list) {
     if (!shared_) list.total += table_.size() + frozen_.size() + row_numbers();
     if (lora_) list_lora_embedding(*lora_, list);
+    if (tokens_) list.add_tokens(*tokens_);
+    if (head_tokens_) list.add_tokens(*head_tokens_);
     if (table_.size() > 0) list.add(table_);
     if (auto* lora = std::get_if<LoRALinear<T, Ends>>(&head_)) return list_lora_layer(*lora, list);
     auto& linear = std::get<Linear<T>>(head_);
@@ -132,6 +138,14 @@ class LanguageEnds {
       action(*lora);
   }
 
+  /// Calls action(tokens) with the rows that train of the embeddings and of the head, those of a
+  /// tied one once.
+  template <class Action>
+  void for_each_trainable_tokens(const Action& action) {
+    if (tokens_) action(*tokens_);
+    if (head_tokens_) action(*head_tokens_);
+  }
+
  private:
   using Head = std::variant<LoRALinear<T, Ends>, Linear<T>>;
 
@@ -141,6 +155,46 @@ class LanguageEnds {
   using AdaptedTable =
       std::conditional_t<looks_at_rows<Ends>, Ends,
                          std::conditional_t<may_merge, DenseWeight<T>, MappedWeight<T>>>;
+
+  void load_embedding(ModelBuilder<T>& builder, const LanguageEndsNames& names,
+                      ModuleRole embedding) {
+    const std::string weight = names.embedding + ".weight";
+    if (embedding == ModuleRole::adapted)
+      lora_.emplace(make_lora_embedding<T, AdaptedTable>(builder, names.embedding, vocab_size_,
+                                                         names.features));
+    else if (embedding == ModuleRole::trained)
+      table_ = Parameter<T>(weight, builder.weights.copy(weight, vocab_size_, names.features));
+    else if constexpr (looks_at_rows<Ends>)
+      rows_.emplace(builder.weights.template frozen<Ends>(weight, vocab_size_, names.features));
+    else
+      std::construct_at(&frozen_, builder.weights.matrix(weight, vocab_size_, names.features));
+  }
+
+  // Rows that train begin as those of the matrix that is there by now.
+  void take_tokens(const ModelBuilder<T>& builder, const LanguageEndsNames& names) {
+    const std::vector<int> embedding = builder.plan[names.embedding].trainable_tokens;
+    const ModulePlan head = builder.plan[names.head];
+    tokens_tied_ = names.tied && !embedding.empty() &&
+                   (head.trainable_tokens.empty() || head.trainable_tokens == embedding);
+    if (tokens_tied_ && head.role != ModuleRole::frozen)
+      throw ConfigError(message("trainable_token_indices has rows of ", in_quotes(names.embedding),
+                                ", to which ", in_quotes(names.head),
+                                " is tied, expected that to be neither adapted nor trained as a "
+                                "whole"));
+    if (!embedding.empty())
+      tokens_.emplace(names.embedding, embedding, vocab_size_, names.features,
+                      [&](Index row, T* to) { copy_row(row, to, names.features); });
+    if (head.trainable_tokens.empty() || tokens_tied_) return;
+    const ConstMatrixRef<T> weight =
+        builder.weights.matrix(names.head + ".weight", vocab_size_, names.features);
+    head_tokens_.emplace(names.head, head.trainable_tokens, weight);
+  }
+
+  // Returns the rows that train of the head, where they are in use.
+  [[nodiscard]] const TrainableTokens<T>* rows_of_head() const {
+    const auto& rows = tokens_tied_ ? tokens_ : head_tokens_;
+    return rows && rows->adapter_enabled() ? &*rows : nullptr;
+  }
 
   // PEFT would go on with one matrix, or one adapter, for both. It looks for these names alone: of
   // GPT-2's embeddings, wte, it takes no notice.
@@ -197,6 +251,9 @@ class LanguageEnds {
   ConstMatrixRef<T> frozen_{nullptr, 0, 0, 0};          // or lie in the files as T,
   std::optional<Ends> rows_;                            // or as other numbers,
   std::optional<LoRAEmbedding<T, AdaptedTable>> lora_;  // or are adapted
+  std::optional<TrainableTokens<T>> tokens_;            // rows of the embeddings that train,
+  bool tokens_tied_ = false;                            // the head's too,
+  std::optional<TrainableTokens<T>> head_tokens_;       // which may have its own
 };
 
 }  // namespace lora::models

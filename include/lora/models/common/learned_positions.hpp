@@ -68,6 +68,12 @@ class LearnedPositions {
     table_.for_each_adapted(action);
   }
 
+  /// Calls action(tokens) with the rows that train, if there are some.
+  template <class Action>
+  void for_each_trainable_tokens(const Action& action) {
+    table_.for_each_trainable_tokens(action);
+  }
+
  private:
   Dropout<T> dropout_;
   ModuleEmbedding<T> table_;

@@ -20,6 +20,7 @@ struct ModelOutline {
                                                ///< bottlenecks: "output.LayerNorm"
   std::string top = {};               ///< what stands between blocks and head: "bert.pooler"
   std::string head = {};              ///< the new head of a task: "classifier"
+  std::string input_embedding = {};   ///< what a list of trainable_token_indices means: "wte"
   std::string output_embedding = {};  ///< of a language model: "lm_head", never all-linear's
   bool invokes_adapters = false;      ///< whether alora_invocation_tokens are built for the model
   bool replicates_layers = false;     ///< whether layer_replication is built for the model

@@ -4,6 +4,7 @@
 
 #include "lora/core/parameter_list.hpp"
 #include "lora/layers/adapted_layer_ref.hpp"
+#include "lora/layers/trainable_tokens.hpp"
 
 namespace lora::models {
 
@@ -19,6 +20,12 @@ struct ModelParameters {
   void add(Parameter<T>& parameter) {
     trained.add(parameter);
     stored.add(parameter);
+  }
+
+  /// Adds rows that train, which are stored beside the adapters.
+  void add_tokens(TrainableTokens<T>& tokens) {
+    total += tokens.values().size();
+    add(tokens.values());
   }
 };
 

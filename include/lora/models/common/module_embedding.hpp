@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,6 +14,7 @@
 #include "lora/core/tape.hpp"
 #include "lora/frozen/dense_weight.hpp"
 #include "lora/layers/lora_embedding.hpp"
+#include "lora/layers/trainable_tokens.hpp"
 #include "lora/models/common/model_builder.hpp"
 #include "lora/models/common/model_parameters.hpp"
 #include "lora/models/common/module_linear.hpp"
@@ -48,7 +51,8 @@ void list_lora_embedding(Layer& layer, ModelParameters<T>& list) {
 }
 
 /// An embedding (entries, features) of a model: frozen, in the files' pages where its numbers are
-/// of type T; with an adapter, over a copy of its own; or trained as a whole, as its plan says.
+/// of type T; with some rows that train in the place of the table's; with an adapter, over a copy
+/// of its own; or trained as a whole, as its plan says.
 template <class T>
 class ModuleEmbedding {
  public:
@@ -66,25 +70,32 @@ class ModuleEmbedding {
       table_ = Parameter<T>(weight, builder.weights.copy(weight, entries, features));
     else
       std::construct_at(&frozen_, builder.weights.matrix(weight, entries, features));
+    if (const auto& tokens = builder.plan[name].trainable_tokens; !tokens.empty())
+      tokens_.emplace(name, tokens, frozen_);
   }
 
-  /// Returns the table, without an adapter's update.
+  /// Returns the table, without an adapter's update and the rows that train.
   [[nodiscard]] ConstMatrixRef<T> values() const {
     if (lora_) return lora_->weight().matrix();
     return table_.size() > 0 ? ConstMatrixRef<T>(table_.value) : frozen_;
   }
 
-  [[nodiscard]] bool is_adapted() const { return lora_.has_value(); }
+  /// Tells whether values() are not all that forward computes with.
+  [[nodiscard]] bool is_adapted() const { return lora_ || tokens_; }
 
   /// Tells whether anything trains, so that backward is to be called.
-  [[nodiscard]] bool trains() const { return lora_ || table_.size() > 0; }
+  [[nodiscard]] bool trains() const { return is_adapted() || table_.size() > 0; }
 
   /// Computes y (N, features) for ids; with a tape, which only an adapted one needs, it keeps there
   /// what backward needs. With routes each id has its adapter. Throws ShapeError for an id that is
   /// no entry.
   void forward(std::span<const int> ids, Tape<T>* tape, MatrixRef<T> y,
                const AdapterRoutes* routes = nullptr) const {
-    if (!lora_) return embedding<T>({EmbeddingLookup<T>{values(), ids}}, y);
+    if (!lora_) {
+      embedding<T>({EmbeddingLookup<T>{values(), ids}}, y);
+      if (tokens_) tokens_->forward(ids, y);
+      return;
+    }
     if (routes != nullptr)
       return tape == nullptr ? lora_->forward(ids, *routes, y)
                              : lora_->forward(ids, *routes, *tape, y);
@@ -95,9 +106,10 @@ class ModuleEmbedding {
   void backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape,
                 GradientTarget<T> target) const {
     if (lora_) return lora_->backward(ids, dy, tape, target);
+    Scratch scratch;
+    if (tokens_) return tokens_backward(ids, dy, target, scratch);
     MatrixRef<T> dtable = target.of(table_);
     const auto fixed = entry_of(padding_, dtable.rows());
-    Scratch scratch;
     MatrixRef<T> before = scratch.matrix<T>(1, dy.cols());
     if (fixed) before = dtable.row(*fixed);
     embedding_backward<T>(ids, dy, dtable);
@@ -108,7 +120,8 @@ class ModuleEmbedding {
   void list(ModelParameters<T>& list) {
     if (lora_) return list_lora_embedding(*lora_, list);
     list.total += values().size();
-    if (trains()) list.add(table_);
+    if (tokens_) list.add_tokens(*tokens_);
+    if (table_.size() > 0) list.add(table_);
   }
 
   /// Calls action(layer) with the LoRAEmbedding, if there is one.
@@ -117,7 +130,26 @@ class ModuleEmbedding {
     if (lora_) action(*lora_);
   }
 
+  /// Calls action(tokens) with the TrainableTokens, if there are some.
+  template <class Action>
+  void for_each_trainable_tokens(const Action& action) {
+    if (tokens_) action(*tokens_);
+  }
+
  private:
+  // The padding entry does not train.
+  void tokens_backward(std::span<const int> ids, ConstMatrixRef<T> dy, GradientTarget<T> target,
+                       Scratch& scratch) const {
+    const auto fixed = entry_of(padding_, tokens_->entries());
+    if (!fixed || std::find(ids.begin(), ids.end(), *fixed) == ids.end())
+      return tokens_->backward(ids, dy, target);
+    MatrixRef<T> trains = scratch.matrix<T>(dy.rows(), dy.cols());
+    trains = dy;
+    for (std::size_t n = 0; n < ids.size(); ++n)
+      if (ids[n] == *fixed) trains.row(static_cast<Index>(n)).setZero();
+    tokens_->backward(ids, trains, target);
+  }
+
   // A config may name an entry that the table does not have.
   static std::optional<Index> entry_of(std::optional<Index> padding, Index entries) {
     return padding && *padding >= 0 && *padding < entries ? padding : std::nullopt;
@@ -126,7 +158,8 @@ class ModuleEmbedding {
   std::optional<Index> padding_;
   std::optional<LoRAEmbedding<T>> lora_;        // if it is adapted,
   Parameter<T> table_;                          // or trains,
-  ConstMatrixRef<T> frozen_{nullptr, 0, 0, 0};  // or lies in the files
+  ConstMatrixRef<T> frozen_{nullptr, 0, 0, 0};  // or lies in the files,
+  std::optional<TrainableTokens<T>> tokens_;    // where some rows may train
 };
 
 }  // namespace lora::models

@@ -36,6 +36,8 @@ class RotaryPositions {
   void list(ModelParameters<T>&) {}
   template <class Action>
   void for_each_adapted(const Action&) {}
+  template <class Action>
+  void for_each_trainable_tokens(const Action&) {}
 
  private:
   Index features_;

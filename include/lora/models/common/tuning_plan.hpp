@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "lora/core/printable.hpp"
 #include "lora/layers/lora_config.hpp"
@@ -23,8 +24,9 @@ enum class ModuleRole {
 /// How a module is to be built.
 struct ModulePlan {
   ModuleRole role = ModuleRole::frozen;
-  LoRAConfig lora = {.rank = 1};  ///< where it is adapted
-  bool train_bias = false;        ///< of a module that is otherwise frozen: bias = "all"
+  LoRAConfig lora = {.rank = 1};           ///< where it is adapted
+  bool train_bias = false;                 ///< of a module that is otherwise frozen: bias = "all"
+  std::vector<int> trainable_tokens = {};  ///< rows that train of one that is otherwise frozen
 };
 
 /// What becomes of each module of a model under a Tuning.
@@ -131,8 +133,41 @@ class TuningPlan {
       if (is_end && !peft_.alora_invocation_tokens.empty())
         throw ConfigError(message("alora_invocation_tokens are set, and ", in_quotes(module.name),
                                   " is adapted, expected neither embeddings nor head"));
-      plans_[module.name] = {ModuleRole::adapted, peft_.layer_config(module.name), false};
+      plans_[module.name] = {ModuleRole::adapted, peft_.layer_config(module.name), false, {}};
     }
+    for (const auto& [entry, tokens] : peft_.trainable_token_indices)
+      plan_tokens(outline, entry, tokens);
+  }
+
+  // As in PEFT an entry is the end of names, as plain text.
+  void plan_tokens(const ModelOutline& outline, const std::string& entry,
+                   const std::vector<int>& tokens) {
+    const auto fail = [](const auto&... what) {
+      throw ConfigError(message("trainable_token_indices ", what...));
+    };
+    if (!peft_.alora_invocation_tokens.empty())
+      fail(
+          "and alora_invocation_tokens are set, which are not built together: rows that train are "
+          "there before the invocation too");
+    if (entry.empty() && outline.input_embedding.empty())
+      fail("is a list, which is of the input embedding, and a ", outline.model_type,
+           " has none: name the modules");
+    bool found = false;
+    for (const peft::ModuleName& module : outline.modules) {
+      if (entry.empty() ? module.name != outline.input_embedding : !module.name.ends_with(entry))
+        continue;
+      found = true;
+      if (module.kind != peft::ModuleKind::other_layer && module.name != outline.output_embedding)
+        fail("has ", in_quotes(module.name), ", expected an embedding or the head that is one");
+      ModulePlan& plan = plans_[module.name];
+      if (plan.role != ModuleRole::frozen)
+        fail("has ", in_quotes(module.name), ", which is ",
+             plan.role == ModuleRole::adapted ? "adapted" : "to train as a whole",
+             ": one or the other");
+      if (!plan.trainable_tokens.empty()) fail("has ", in_quotes(module.name), " under two names");
+      plan.trainable_tokens = tokens;
+    }
+    if (!found) fail("has ", in_quotes(entry), ", in which no module's name ends");
   }
 
   // A layer that trains as a whole holds its weight (out, in), and would be stored so.

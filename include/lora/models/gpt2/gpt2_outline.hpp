@@ -12,6 +12,7 @@ namespace lora::models {
   using Kind = peft::ModuleKind;
   ModelOutline outline{.model_type = "gpt2",
                        .top = "transformer.ln_f",
+                       .input_embedding = "transformer.wte",
                        .output_embedding = "lm_head",
                        .invokes_adapters = true};
   const auto add = [&](const std::string& name, Kind kind = Kind::no_layer) {

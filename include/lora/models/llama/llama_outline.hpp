@@ -13,6 +13,7 @@ namespace lora::models {
   using Kind = peft::ModuleKind;
   ModelOutline outline{.model_type = config.model_type,
                        .top = "model.norm",
+                       .input_embedding = "model.embed_tokens",
                        .output_embedding = "lm_head",
                        .invokes_adapters = true,
                        .replicates_layers = true};
