@@ -11,6 +11,7 @@
 
 #include "../../benchmarks/peers/process_memory.hpp"
 #include "../support/epoch_report.hpp"
+#include "../support/one_process.hpp"
 #include "../support/table.hpp"
 #include "../support/weight_starts.hpp"
 #include "classifier.hpp"
@@ -47,11 +48,12 @@ void print_plan(Model& model, const Problem& problem, std::ostream& out) {
 
 /// Adapts the model that options name to the problem, keeps the best adapter and scores it on the
 /// test texts. Writes options.out/adapter in PEFT's format, checkpoint.safetensors and
-/// metrics.jsonl.
-template <BertTask task>
+/// metrics.jsonl. `ranks` are the processes that share the run: of several the first returns the
+/// score on the test texts, and writes.
+template <BertTask task, class Ranks = examples::OneProcess>
 Outcome run(const Options& options, const Problem& problem,
             const lora::text::BertTokenizer& tokenizer, std::ostream& out, std::ostream& errors,
-            bool terminal) {
+            bool terminal, const Ranks& ranks = {}) {
   // The model with its adapters, and the texts it learns from.
   const std::filesystem::path folder = options.out, adapter = folder / "adapter";
   Classifier<task> learner(
@@ -63,7 +65,7 @@ Outcome run(const Options& options, const Problem& problem,
   if (!options.record.empty() && examples::starts_from_weights(options.init))
     throw lora::ConfigError("--record goes with starts that leave the weights as they are");
   const examples::WeightStarts starts(learner.model(), options.init);
-  Record record(options.record);
+  Record record(ranks.leads() ? options.record : "");
   if (record.active()) {
     learner.model().save_adapter(record.first_adapter());
     record.add_settings(options, problem.task_type, problem.classes);
@@ -75,7 +77,9 @@ Outcome run(const Options& options, const Problem& problem,
   how.checkpoint = {folder / "checkpoint.safetensors", options.checkpoint_every,
                     run_settings(options, problem)};
   how.metrics = folder / "metrics.jsonl";
-  lora::train::Trainer trainer(learner, optimizer(options, options.learning_rate), how);
+  auto&& shared = ranks.task(learner);
+  lora::train::Trainer trainer(shared, optimizer(options, options.learning_rate),
+                               ranks.options(how, shared));
   if (options.resume) trainer.resume();
   examples::EpochReport report(errors, terminal, problem.score_name, options.patience);
   const lora::train::Observer observer{
@@ -87,13 +91,14 @@ Outcome run(const Options& options, const Problem& problem,
           },
       .epoch_is_done =
           [&](const lora::train::EpochResult& epoch) {
-            if (epoch.best) starts.save(learner.model(), adapter);
+            if (epoch.best && ranks.leads()) starts.save(learner.model(), adapter);
             report.finish(epoch);
             if (record.active()) record.add_score(*epoch.score);
           }};
   Outcome outcome;
   outcome.history = trainer.run(observer);
   outcome.validation = outcome.history.scores.best_score;
+  if (!ranks.leads()) return outcome;
 
   // What is scored is what was saved, by way of the files.
   starts.load(learner.model(), adapter);

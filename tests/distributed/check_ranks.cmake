@@ -28,6 +28,18 @@ function(same first)
 endfunction()
 
 set(FILES adapter/adapter_model.safetensors checkpoint.safetensors metrics.jsonl)
+if(CHECK STREQUAL "bert_sentiment")
+  execute_process(COMMAND ${MAKE_INPUT} ${WORK}/input COMMAND_ERROR_IS_FATAL ANY)
+  foreach(ranks 1 2 4)
+    # Batches of 10 and 6 over 8 shards: some have two sentences and some none.
+    run(${ranks} "" --model ${WORK}/input/model --data ${WORK}/input/sentences.txt --epochs 2
+      --batch 10 --rank 4 --dropout 0.1 --out ${WORK}/on_${ranks})
+  endforeach()
+  same(on_1 on_2 on_4)
+  run(2 "rank [01] of 2: .*nowhere" --model ${WORK}/nowhere --data ${WORK}/input/sentences.txt)
+  return()
+endif()
+
 foreach(ranks 1 2 4)
   if(CHECK STREQUAL "same_files" OR ranks EQUAL 1)
     run(${ranks} "" ${WORK}/on_${ranks})
