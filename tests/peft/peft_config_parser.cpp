@@ -259,6 +259,8 @@ TEST_CASE("the settings of AdaLoRA become those of the plain adapters") {
   refused(R"("use_dora": true)", "use_dora is set, which AdaLoRA does not have");
   refused(R"("lora_bias": true)", "lora_bias is set, which AdaLoRA does not have");
   refused(R"("alora_invocation_tokens": [3])", "alora_invocation_tokens is set");
+  refused(R"("trainable_token_indices": [1])",
+          "trainable_token_indices is set, which AdaLoRA does not have");
   refused(R"("alpha_pattern": {"fc": 3})", "alpha_pattern is set, which AdaLoRA does not have");
   refused(R"("init_lora_weights": "pissa")", "a start that AdaLoRA does not have");
   refused(R"("rank_pattern": {"fc": [true]})", "expected the name of a module and .lora_E");

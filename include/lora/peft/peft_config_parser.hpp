@@ -173,6 +173,7 @@ class PeftConfigParser {
     refuse("use_dora", config.use_dora);
     refuse("lora_bias", config.lora_bias);
     refuse("alora_invocation_tokens", !config.alora_invocation_tokens.empty());
+    refuse("trainable_token_indices", !config.trainable_token_indices.empty());
     if (std::holds_alternative<std::string>(config.init_lora_weights))
       fail("init_lora_weights is a start that AdaLoRA does not have, expected true or false");
     config.adalora->dropout = config.lora_dropout;
