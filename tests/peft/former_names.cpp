@@ -6,10 +6,6 @@
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"
 
-// What the names are deprecated for is what the test is about.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-
 using namespace lora::test;
 
 static_assert(std::same_as<lora::io::PeftConfig, lora::peft::PeftConfig>);
@@ -30,5 +26,3 @@ TEST_CASE("a program of 0.1 saves and loads its adapter under the names of then"
   CHECK(std::filesystem::exists(directory / lora::io::adapter_config_file));
   CHECK(std::filesystem::exists(directory / lora::io::adapter_weights_file));
 }
-
-#pragma GCC diagnostic pop

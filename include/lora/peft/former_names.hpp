@@ -1,6 +1,8 @@
 #pragma once
 
-// The names under which 0.1 had what is about PEFT's files. Deprecated: gone in 0.3.
+// The names under which 0.1 had what is about PEFT's files, gone in 0.3. They are not marked as
+// [[deprecated]]: a program that uses both namespaces would be warned of names that it writes
+// right.
 
 #include "lora/peft/adapter_files.hpp"
 #include "lora/peft/adapter_reader.hpp"
@@ -10,24 +12,13 @@
 
 namespace lora::io {
 
-// No declaration that takes over all overloads of a name can be marked [[deprecated]].
 using peft::adapter_config_file;
 using peft::adapter_weights_file;
+using peft::AdapterLoadOptions;
+using peft::AdapterSaveOptions;
 using peft::load_adapter;
+using peft::PeftConfig;
 using peft::read_peft_config;
 using peft::save_adapter;
-
-/// The settings of an adapter under their name of 0.1: write peft::PeftConfig.
-using PeftConfig [[deprecated("write lora::peft::PeftConfig")]] = peft::PeftConfig;
-
-/// What save_adapter is told, under its name of 0.1: write peft::AdapterSaveOptions.
-template <class T>
-using AdapterSaveOptions [[deprecated("write lora::peft::AdapterSaveOptions")]] =
-    peft::AdapterSaveOptions<T>;
-
-/// What load_adapter is told, under its name of 0.1: write peft::AdapterLoadOptions.
-template <class T>
-using AdapterLoadOptions [[deprecated("write lora::peft::AdapterLoadOptions")]] =
-    peft::AdapterLoadOptions<T>;
 
 }  // namespace lora::io
