@@ -211,11 +211,44 @@ def kill(bench, rounds):
                 every.append(duration)
                 variant = 0
             i += 1
-        bench.row(f"kill -9: {NAMES[kind]} ({1000 * min(every):.0f} to {1000 * max(every):.0f} ms)", i,
+        length = f"{1000 * min(every):.0f} to {1000 * max(every):.0f} ms"
+        bench.row(f"kill -9: {NAMES[kind]} ({length})", i,
                   f"{count['inside']} ({count['before']} before, {count['after']} after)",
                   f"{count['old']} old, {count['new']} new, {count['broken']} broken"
                   + (f", {count['refused']} between two renames, refused by readers"
                      if kind == "settings" else "") + f"; {count['left']} left a temporary")
+
+
+def between_renames(bench, rounds):
+    """kill -9 at each rename of an adapter with other settings: no reader takes a part of it, and the
+    next save mends it."""
+    del rounds
+    if not shutil.which("strace"):
+        bench.omitted.append("a kill at each rename: there is no strace")
+        return
+    folder = place_for(bench, "renames")
+    path = folder / "settings"
+    states = []
+    for last in range(1, 20):
+        old, new = bench.whole("settings", path, 0), bench.expected("settings", 1)
+        killed = subprocess.run(
+            ["strace", "-f", "-o", "/dev/null", "-e", "trace=rename,renameat,renameat2",
+             "-e", f"inject=rename,renameat,renameat2:signal=KILL:when={last}",
+             bench.program, *map(str, bench.words("settings", path, 1))], input=b"go\n",
+            capture_output=True)
+        if killed.returncode == 0:
+            break
+        if killed.returncode not in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            bench.omitted.append(f"a kill at each rename: {killed.stderr.decode().strip()[:200]}")
+            return
+        code = bench.call("read", "settings", path, expect=(0, FAILED)).returncode
+        states.append("refused" if code else "old" if digest(path) == old else "new")
+        if not code and digest(path) not in (old, new):
+            bench.fault(f"killed at rename {last}: neither the old one nor the new one")
+        if bench.whole("settings", path, 1) != new:
+            bench.fault(f"killed at rename {last}: the next save is another")
+    bench.row("kill -9 at each rename of an adapter of another rank", len(states), len(states),
+              ", ".join(states) + "; whole after the next save")
 
 
 def unharmed(bench, kind, path, old, where):
@@ -447,8 +480,9 @@ def mapped(bench, rounds):
               "the old bytes; the new bytes; SIGBUS (as documented)")
 
 
-PARTS = {"kill": (kill, 1), "file_size": (file_size, 0.1), "disk_full": (disk_full, 0.1),
-         "no_permission": (no_permission, 1), "two_writers": (two_writers, 0.5),
+PARTS = {"kill": (kill, 1), "renames": (between_renames, 1), "file_size": (file_size, 0.1),
+         "disk_full": (disk_full, 0.1), "no_permission": (no_permission, 1),
+         "two_writers": (two_writers, 0.5),
          "memory": (memory, 0.3), "mapped": (mapped, 1)}
 
 
@@ -467,7 +501,8 @@ def main():
         for name in options.only.split(","):
             part, share = PARTS[name]
             part(bench, max(2, int(options.rounds * share)))
-    print(f"\nseed {options.seed}, scale {options.scale}\n\n| what | rounds | killed inside | result |\n| --- | --- | --- | --- |")
+    print(f"\nseed {options.seed}, scale {options.scale}\n")
+    print("| what | rounds | killed inside | result |\n| --- | --- | --- | --- |")
     for row in bench.rows:
         print("| " + " | ".join(map(str, row)) + " |")
     for text in bench.omitted:
