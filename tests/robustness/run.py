@@ -355,12 +355,13 @@ def no_permission(bench, rounds):
         unharmed(bench, kind, path, old, f"no right to write, {kind}")
         count["write"] += 1
         if kind != "merge":
-            for each in [path, *path.rglob("*")]:
+            closed = [path, *path.rglob("*")]
+            for each in reversed(closed):
                 os.chmod(each, 0)
             bench.call("read", kind, path, expect=(FAILED,), before=give_up,
                        where=f"no right to read, {kind}")
             count["read"] += 1
-            for each in [path, *path.rglob("*")]:
+            for each in closed:
                 os.chmod(each, 0o700)
         os.chmod(folder, 0o700)
         for special in ("/dev/full", "/dev/null", "pipe", "folder"):
