@@ -62,7 +62,8 @@ class InputMark {
                                " as it is until backward"));
   }
 
-  static std::uint64_t sample(const ConstMatrixRef<T>& x) {
+  // Not inlined: unrolled it is kilobytes, in each of the places that call it.
+  [[gnu::noinline]] static std::uint64_t sample(const ConstMatrixRef<T>& x) {
     using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
     const Index size = x.rows() * x.cols();
     const Index count = std::min<Index>(size, 16);
