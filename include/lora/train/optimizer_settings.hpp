@@ -1,5 +1,6 @@
 #pragma once
 
+#include "lora/optim/adalora.hpp"
 #include "lora/optim/adamw.hpp"
 #include "lora/optim/lora_fa.hpp"
 #include "lora/optim/sgd.hpp"
@@ -56,6 +57,25 @@ template <class T>
       .add("dampening", config.dampening)
       .add("nesterov", config.nesterov)
       .add("groups", detail::groups_json(config.groups));
+}
+
+/// Does the same for AdaLoRA's: those of the inner optimizer and its own.
+template <class T, class Inner>
+[[nodiscard]] RunSettings settings_of(const AdaLoRA<T, Inner>& optimizer) {
+  const AdaLoRAConfig& config = optimizer.adalora_config();
+  return RunSettings()
+      .add(settings_of(optimizer.inner()))
+      .add("adalora.init_r", config.init_r)
+      .add("adalora.target_r", config.target_r)
+      .add("adalora.total_step", config.total_step)
+      .add("adalora.tinit", config.tinit)
+      .add("adalora.tfinal", config.tfinal)
+      .add("adalora.delta_t", config.delta_t)
+      .add("adalora.beta1", config.beta1)
+      .add("adalora.beta2", config.beta2)
+      .add("adalora.orth_reg_weight", config.orth_reg_weight)
+      .add("adalora.alpha", config.alpha)
+      .add("adalora.dropout", config.dropout);
 }
 
 }  // namespace lora::train
