@@ -38,8 +38,9 @@ void write_triplets(const std::filesystem::path& directory, const std::string& s
   io::write_safetensors(directory / "adapter_model.safetensors", std::move(all));
 }
 
-using Tensors = std::vector<std::pair<std::string, io::Shape>>;
-const Tensors two_ranks{{"fc.lora_A", {2, 3}}, {"fc.lora_B", {4, 2}}, {"fc.lora_E", {2, 1}}};
+using TripletShapes = std::vector<std::pair<std::string, io::Shape>>;
+const TripletShapes two_triplets{
+    {"fc.lora_A", {2, 3}}, {"fc.lora_B", {4, 2}}, {"fc.lora_E", {2, 1}}};
 
 }  // namespace
 
@@ -97,15 +98,15 @@ TEST_CASE("adapters that PEFT saved of AdaLoRA compute what PEFT does with them"
 TEST_CASE("a file of AdaLoRA that lacks something or has too much is refused") {
   const TemporaryDirectory root;
   int count = 0;
-  const auto read = [&](const std::string& settings, const Tensors& tensors) {
+  const auto read = [&](const std::string& settings, const TripletShapes& tensors) {
     const auto directory = root / std::to_string(++count);
     write_triplets(directory, settings, tensors);
     return [directory] { static_cast<void>(read_adapter<float>(directory)); };
   };
-  CHECK_NOTHROW(read("", two_ranks)());
-  CHECK_NOTHROW(read(R"(, "rank_pattern": {"fc.lora_E.default": [true, true]})", two_ranks)());
+  CHECK_NOTHROW(read("", two_triplets)());
+  CHECK_NOTHROW(read(R"(, "rank_pattern": {"fc.lora_E.default": [true, true]})", two_triplets)());
   // Patterns cut the tensors.
-  check_throws<FileError>(read(R"(, "rank_pattern": {"fc.lora_E": [true, false]})", two_ranks),
+  check_throws<FileError>(read(R"(, "rank_pattern": {"fc.lora_E": [true, false]})", two_triplets),
                           "expected rank 1 by adapter_config.json");
   check_throws<FileError>(read("", {{"fc.lora_A", {2, 3}}, {"fc.lora_B", {4, 2}}}),
                           "fc.lora_E\" is missing");
@@ -117,7 +118,7 @@ TEST_CASE("a file of AdaLoRA that lacks something or has too much is refused") {
       "fc.lora_B\" is of shape (4, 0), expected the rank of lora_A, 2");
   check_throws<FileError>(read("", {{"fc.lora_B", {4, 2}}, {"fc.lora_E", {2, 1}}}),
                           "fc.lora_A.weight\" is missing");
-  Tensors more = two_ranks;
+  TripletShapes more = two_triplets;
   more.emplace_back("fd.lora_E", io::Shape{2, 1});
   check_throws<FileError>(read("", more), "\"base_model.model.fd.lora_E\" has no place");
   more.back() = {"fd.lora_A.weight", {2, 3}};

@@ -16,7 +16,7 @@ using namespace lora::test;
 namespace {
 
 // Trains the network of the golden files for some steps, and returns its optimizer.
-AdaLoRA<double> trained(AdaLoRANet& net, int steps) {
+AdaLoRA<double> train_adalora(AdaLoRANet& net, int steps) {
   for (auto* layer : {&net.first, &net.last}) layer->add_adapter("default", {.rank = 2}, 1);
   std::vector<AdaLoRAFactors<double>> factors;
   for (const std::string name : {"start.first.", "start.last."})
@@ -46,7 +46,7 @@ TEST_CASE("AdaLoRA's files are those that PEFT saves") {
   for (const std::string name : {"whole", "pruned"}) {
     CAPTURE(name);
     AdaLoRANet net;
-    const auto optimizer = trained(net, name == "whole" ? 2 : 12);
+    const auto optimizer = train_adalora(net, name == "whole" ? 2 : 12);
     const auto theirs = AdaLoRANet::directory() / name;
     const TemporaryDirectory directory;
     // With the keys that PEFT took from its model.
@@ -71,7 +71,7 @@ TEST_CASE("what AdaLoRA saved computes what its layers do, at any step") {
   for (const int steps : {0, 1, 5, 12}) {
     CAPTURE(steps);
     AdaLoRANet net, again;
-    const auto optimizer = trained(net, steps);
+    const auto optimizer = train_adalora(net, steps);
     const auto y = net.forward(AdaLoRANet::in_run("x"));
     const TemporaryDirectory directory;
     save_adalora(directory / "triplets", optimizer);
@@ -91,7 +91,7 @@ TEST_CASE("what AdaLoRA saved computes what its layers do, at any step") {
 TEST_CASE("AdaLoRA is not saved of an attention's projections") {
   AdaLoRANet net;
   net.first.set_name("attn.base_layer.out_proj");
-  const auto optimizer = trained(net, 0);
+  const auto optimizer = train_adalora(net, 0);
   const TemporaryDirectory directory;
   check_throws<ConfigError>([&] { save_adalora(directory / "a", optimizer); },
                             "attn.base_layer.out_proj (save_adalora): PEFT has no AdaLoRA");
