@@ -233,7 +233,7 @@ CASES = [
     ("tokens_apart", LlamaConfig, TIED,
      QV | {"trainable_token_indices": {"lm_head": [5], "embed_tokens": [6, 5]}}),
     ("gpt2_tokens", GPT2Config, {}, {"trainable_token_indices": {"wte": [8, 2], "wpe": [0]}}),
-    ("tokens_float16", LlamaConfig, TIED, LINEAR | {"trainable_token_indices": [4, 30]}),
+    ("float16_tokens", LlamaConfig, TIED, LINEAR | {"trainable_token_indices": [4, 30]}),
     ("no_task", LlamaConfig, {}, QV | {"task_type": None}),
     # Numbers in the files.
     ("bfloat16", LlamaConfig, {}, LINEAR),
@@ -264,8 +264,8 @@ EDITS = {
 # What has to stand in the message that refuses the adapter, the model's config, the adapter's
 # settings, and what its file says otherwise.
 REFUSED_ADAPTERS = [
-    ('init_lora_weights is "pissa"', LlamaConfig, {}, {"init_lora_weights": "pissa"}),
-    ('init_lora_weights is "olora"', Qwen2Config, {}, {"init_lora_weights": "olora"}),
+    ("init is pissa", LlamaConfig, {}, {"init_lora_weights": "pissa"}),
+    ("init is olora", Qwen2Config, {}, {"init_lora_weights": "olora"}),
     ("target_parameters", LlamaConfig, {}, {"target_parameters": ["mlp.experts.down_proj"]}),
     ("layer_replication is set", GPT2Config, {}, {"layer_replication": [[0, 2], [1, 2]]}),
 ]

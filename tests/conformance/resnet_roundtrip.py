@@ -135,9 +135,13 @@ TIMM_CASES = [
 
 # What has to stand in the message that refuses the adapter, and its settings.
 REFUSED = [
-    ('init_lora_weights is "pissa"', {}),
+    ("init is pissa", {}),
+    ("trainable_token_indices is a list", {}),
 ]
-EDITS = {'init_lora_weights is "pissa"': {"init_lora_weights": "pissa"}}
+EDITS = {
+    "init is pissa": {"init_lora_weights": "pissa"},
+    "trainable_token_indices is a list": {"trainable_token_indices": [1]},
+}
 
 
 def load(case, adapter=None):
