@@ -44,6 +44,13 @@ TEST_CASE("targets that leave out what has tensors become the list of it") {
   CHECK(targets(R"("target_modules": [])", {"m.q"}) == ModuleNames(Names{"m.q"}));
 }
 
+TEST_CASE("the parts of a module that PEFT wraps as a whole are selected with it") {
+  const PeftConfig config =
+      read_peft_config(std::filesystem::path(LORA_GOLDEN_DIR) / "attention" / "adapter");
+  CHECK(std::get<std::vector<std::string>>(config.target_modules) ==
+        std::vector<std::string>{"attn"});
+}
+
 TEST_CASE("what only a model can say is left to it") {
   CHECK(targets(R"("target_modules": null)", {"m.q"}) == ModuleNames());
   CHECK(targets(R"("target_modules": "All-Linear")", {"m.q"}) ==

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -15,12 +16,18 @@
 namespace lora::peft {
 namespace detail {
 
-/// Lists the modules that have low-rank factors in the file, in its order.
+/// Lists the modules that have low-rank factors in the file, in its order: one within a module that
+/// PEFT wraps as a whole is that one.
 [[nodiscard]] inline std::vector<std::string> adapted_modules(const AdapterWeights& weights) {
   std::vector<std::string> modules;
   for (const std::string& name : weights.names())
     for (const std::string_view suffix : {".lora_A.weight", ".lora_embedding_A"})
-      if (name.ends_with(suffix)) modules.push_back(name.substr(0, name.size() - suffix.size()));
+      if (name.ends_with(suffix)) {
+        const std::string_view whole(name);
+        std::string module(wrapped_module(whole.substr(0, name.size() - suffix.size())));
+        if (std::find(modules.begin(), modules.end(), module) == modules.end())
+          modules.push_back(std::move(module));
+      }
   return modules;
 }
 
