@@ -14,15 +14,16 @@
 
 namespace textgen {
 
-/// Adapts a model to the texts of options.data.
-template <class Family>
+/// Adapts a model to the texts of options.data; `ranks` as for train.
+template <class Family, class Ranks = examples::OneProcess>
 void train_command(const Common& common, const TrainOptions& options, std::ostream& out,
-                   std::ostream& errors, bool terminal) {
+                   std::ostream& errors, bool terminal, const Ranks& ranks = {}) {
   auto language = load_to_train<Family>(common, options);
   const Parts parts = split(read_samples(options.data, language, options.plain, options.max_length),
                             options.held_out);
-  const double before = perplexity(language.model, parts.held_out);
-  const auto history = train(common, options, language, parts, out, errors, terminal);
+  const double before = ranks.leads() ? perplexity(language.model, parts.held_out) : 0;
+  train(common, options, language, parts, out, errors, terminal, ranks);
+  if (!ranks.leads()) return;
   out << "perplexity of what was held out: " << examples::fixed(before, 2) << " before, "
       << examples::fixed(perplexity(language.model, parts.held_out), 2) << " after\n";
 }

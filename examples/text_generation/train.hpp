@@ -10,6 +10,7 @@
 #include "../support/adapter_settings.hpp"
 #include "../support/base_fingerprint.hpp"
 #include "../support/epoch_report.hpp"
+#include "../support/one_process.hpp"
 #include "../support/peak_memory.hpp"
 #include "../support/table.hpp"
 #include "../support/weight_starts.hpp"
@@ -74,28 +75,32 @@ void print_plan(const Common& common, Model& model, const Parts& parts, std::ost
 
 /// Adapts the model to parts.train; keeps the epoch of the best perplexity, in the model and as
 /// files: options.out/peft for PEFT, options.out/adapter.gguf for llama.cpp, a checkpoint and
-/// metrics.jsonl. Returns what happened.
-template <class Family>
+/// metrics.jsonl. Returns what happened. `ranks` are the processes that share the run: of several
+/// the first ends with the best epoch, and writes.
+template <class Family, class Ranks = examples::OneProcess>
 lora::train::History train(const Common& common, const TrainOptions& options,
                            LanguageModel<Family>& language, const Parts& parts, std::ostream& out,
-                           std::ostream& errors, bool terminal) {
+                           std::ostream& errors, bool terminal, const Ranks& ranks = {}) {
   auto& model = language.model;
   print_plan(common, model, parts, out);
   const examples::WeightStarts starts(model, options.init);
   std::filesystem::create_directories(options.out);
   const std::filesystem::path folder = options.out;
   Learner learner(model, parts, options.batch, options.seed);
+  auto&& shared = ranks.task(learner);
   lora::train::Trainer trainer(
-      learner,
+      shared,
       lora::AdamW<float>(
           {.learning_rate = options.learning_rate, .weight_decay = options.weight_decay}),
-      {.epochs = options.epochs,
-       .warmup = options.warmup,
-       .part_size = options.part_size,
-       .early_stopping = {.patience = options.patience, .better = lora::train::Better::lower},
-       .checkpoint = {folder / "checkpoint.safetensors", options.checkpoint_every,
-                      run_settings(common, options, parts)},
-       .metrics = folder / "metrics.jsonl"});
+      ranks.options(
+          {.epochs = options.epochs,
+           .warmup = options.warmup,
+           .part_size = options.part_size,
+           .early_stopping = {.patience = options.patience, .better = lora::train::Better::lower},
+           .checkpoint = {folder / "checkpoint.safetensors", options.checkpoint_every,
+                          run_settings(common, options, parts)},
+           .metrics = folder / "metrics.jsonl"},
+          shared));
   if (options.resume) trainer.resume();
   examples::EpochReport report(errors, terminal, "perplexity", options.patience, "");
   const lora::train::History history = trainer.run(
@@ -104,9 +109,10 @@ lora::train::History train(const Common& common, const TrainOptions& options,
                            const lora::train::StepResult& step) { report.add(step); },
        .epoch_is_done =
            [&](const lora::train::EpochResult& epoch) {
-             if (epoch.best) starts.save(model, peft_folder(options));
+             if (epoch.best && ranks.leads()) starts.save(model, peft_folder(options));
              report.finish(epoch);
            }});
+  if (!ranks.leads()) return history;
   // What is handed on is the best epoch's, by way of the files.
   starts.load(model, peft_folder(options));
   std::string for_llama = gguf_file(options).string() + " (llama.cpp, --lora)";

@@ -40,6 +40,18 @@ if(CHECK STREQUAL "bert_sentiment")
   return()
 endif()
 
+if(CHECK STREQUAL "text_generation")
+  execute_process(COMMAND ${MAKE_INPUT} ${WORK}/input COMMAND_ERROR_IS_FATAL ANY)
+  foreach(ranks 1 2 4)
+    run(${ranks} "" --model ${WORK}/input/model.gguf --data ${WORK}/input/text.txt --epochs 2
+      --batch 7 --max-length 16 --shard-part 1 --rank 2 --out ${WORK}/on_${ranks})
+  endforeach()
+  list(TRANSFORM FILES REPLACE "^adapter/" "peft/")
+  same(on_1 on_2 on_4)
+  run(2 "rank [01] of 2: .*nowhere" --model ${WORK}/nowhere --data ${WORK}/input/text.txt)
+  return()
+endif()
+
 foreach(ranks 1 2 4)
   if(CHECK STREQUAL "same_files" OR ranks EQUAL 1)
     run(${ranks} "" ${WORK}/on_${ranks})
