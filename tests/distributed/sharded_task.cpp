@@ -89,7 +89,8 @@ TEST_CASE("the shards' gradient is that of the whole batch, and adds to what sta
   const train::Batch batch = whole.batches(0).front();
   const train::BatchLoss expected = whole.loss(batch);
   whole.backward();
-  ShardedTask task(toy, alone(), {.shards = 4});
+  const Communicator one = alone();
+  ShardedTask task(toy, one, {.shards = 4});
   toy.layer.lora_A().grad.setConstant(1);
   const train::BatchLoss loss = task.loss(batch);
   CHECK((toy.layer.lora_A().grad.array() == 1).all());
