@@ -44,6 +44,7 @@
 #include "lora/kernels/coded_rows.hpp"
 #include "lora/kernels/conv2d_factor_gradient.hpp"
 #include "lora/kernels/conv2d_product.hpp"
+#include "lora/kernels/decoded_rows.hpp"
 #include "lora/kernels/depthwise_conv2d.hpp"
 #include "lora/kernels/dot_tile.hpp"
 #include "lora/kernels/dynamic_codes.hpp"

@@ -26,6 +26,11 @@ class BlockRows {
   [[nodiscard]] Index rows() const { return rows_; }
   [[nodiscard]] Index columns() const { return columns_; }
 
+  [[nodiscard]] const std::uint8_t* address(Index row, Index r) const {
+    constexpr Index size = kernels::block_weights<Block>;
+    return data_ + row * row_bytes_ + r * kernels::run_length / size * Block::bytes;
+  }
+
   [[nodiscard]] EIGEN_ALWAYS_INLINE auto run(Index row, Index r) const {
     constexpr Index size = kernels::block_weights<Block>;
     const std::uint8_t* const at = data_ + row * row_bytes_;

@@ -8,8 +8,8 @@ namespace lora {
 /// format; its visit(f) calls f with the CodedRows, once a panel.
 template <class T, class Codes>
 struct CodedPanels {
-  /// Products of at most this many rows decode W into registers, without a panel in between.
-  static constexpr Index few_rows = 8;
+  /// Products of at most this many rows decode W in the order of its rows, and transpose no panel.
+  static constexpr Index few_rows = 16;
 
   const Codes* codes;
 

@@ -12,6 +12,7 @@
 #include "lora/frozen/coded_panels.hpp"
 #include "lora/frozen/frozen_weight.hpp"
 #include "lora/kernels/coded_groups.hpp"
+#include "lora/kernels/decoded_rows.hpp"
 #include "lora/kernels/panel_product.hpp"
 
 namespace lora {
@@ -87,40 +88,44 @@ class CodedWeight {
   CodedWeight& operator=(CodedWeight&&) noexcept = default;
 
  private:
-  static constexpr Index band = kernels::coded_row_band;
-
-  // Calls body(first row, count) for bands of rows, `count` being 1 or `band`, a constant.
-  template <class Body>
-  static void each_band(Index rows, const Body& body) {
-    for (Index i = 0; i < rows; i += band) {
-      if (rows - i == 1)
-        body(i, std::integral_constant<Index, 1>());
-      else
-        body(i, std::integral_constant<Index, band>());
-    }
-  }
-
-  // Copies `rows` to `scratch`, each filled up with zeros to `width`, and rows of zeros that make
-  // whole bands of them.
-  static const float* in_bands(const ConstMatrixRef<float>& rows, Index width, Scratch& scratch) {
-    const Index n = rows.rows(), count = n == 1 ? 1 : kernels::round_up(n, band);
-    auto* const filled = scratch.take<float>(count * width);
-    for (Index i = 0; i < count; ++i) {
-      float* const row = filled + i * width;
-      const Index length = i < n ? rows.cols() : 0;
-      if (length > 0) std::copy_n(rows.data() + i * rows.outerStride(), length, row);
-      std::fill(row + length, row + width, 0.0F);
-    }
-    return filled;
-  }
-
   // How much work so many rows are; see threads_for.
   [[nodiscard]] double work(Index rows) const {
     return 4 * static_cast<double>(out_features()) * static_cast<double>(in_features()) *
            static_cast<double>(rows);
   }
 
-  // One row where codes can be read in groups.
+  // How many columns of dx, whole steps, a task takes of one row: as many as stay in the
+  // first-level cache, so that rows of W are read in their order. How a number is summed up does
+  // not depend on the cut.
+  [[nodiscard]] Index piece(Index step) const {
+    constexpr Index most = 4096;
+    const Index steps = (in_features() + step - 1) / step;
+    const Index threads = threads_for(steps, work(1));
+    return std::min(most / step, (steps + threads - 1) / threads) * step;
+  }
+
+  // One row where codes can be read only run by run.
+  template <class Rows>
+  void add_one(Rows rows, const float* x, MatrixRef<float>& y) const {
+    constexpr Index outputs = 64;
+    const Index tasks = (out_features() + outputs - 1) / outputs;
+    parallel_for(tasks, threads_for(tasks, work(1)), [&](Index task) {
+      const Index begin = task * outputs, end = std::min(begin + outputs, out_features());
+      kernels::add_coded_dots(rows, x, begin, end, 0, kernels::runs_of(in_features()),
+                              y.data() + begin);
+    });
+  }
+
+  template <class Rows>
+  void add_one_transposed(Rows rows, const float* dy, MatrixRef<float>& dx) const {
+    const Index part = piece(kernels::run_length);
+    const Index tasks = (in_features() + part - 1) / part;
+    parallel_for(tasks, threads_for(tasks, work(1)), [&](Index task) {
+      add_one_edge(rows, dy, task * part, std::min((task + 1) * part, in_features()), dx);
+    });
+  }
+
+  // One row where they can be read in groups.
   template <kernels::CodedGroups Rows>
   void add_one(Rows rows, const float* x, MatrixRef<float>& y) const {
     constexpr Index wide = kernels::group_columns<Rows>;
@@ -137,8 +142,8 @@ class CodedWeight {
       float* const to = y.data() + begin;
       kernels::add_group_dots(rows, left, begin, end, groups, to);
       if (first < in_features())
-        kernels::add_coded_dots<1>(rows, x, 0, begin, end, first / kernels::run_length,
-                                   kernels::runs_of(in_features()), to, 0);
+        kernels::add_coded_dots(rows, x, begin, end, first / kernels::run_length,
+                                kernels::runs_of(in_features()), to);
     });
   }
 
@@ -146,14 +151,10 @@ class CodedWeight {
   void add_one_transposed(Rows rows, const float* dy, MatrixRef<float>& dx) const {
     constexpr Index wide = kernels::group_columns<Rows>;
     const Index groups = in_features() / wide, first = groups * wide;
-    // Pieces as long as their sums stay in the first-level cache: rows are read in their order.
-    // How a number is summed up does not depend on the cut.
-    const Index threads = threads_for(groups, work(1));
-    const Index part = std::max<Index>(1, std::min(4096 / wide, (groups + threads - 1) / threads));
-    const Index pieces = (groups + part - 1) / part;
+    const Index part = piece(wide) / wide, pieces = (groups + part - 1) / part;
     const Index tasks = pieces + (first < in_features() ? 1 : 0);
     parallel_for(tasks, threads_for(tasks, work(1)), [&](Index task) {
-      if (task == pieces) return add_one_edge(rows, dy, first, dx);
+      if (task == pieces) return add_one_edge(rows, dy, first, in_features(), dx);
       const Index begin = task * part, end = std::min(begin + part, groups);
       const Index length = (end - begin) * wide;
       Scratch scratch;
@@ -167,69 +168,58 @@ class CodedWeight {
     });
   }
 
-  // The columns from `first` on, which are no whole group.
+  // Columns `first`, which begins a run, to `last`.
   template <class Rows>
-  void add_one_edge(Rows rows, const float* dy, Index first, MatrixRef<float>& dx) const {
-    const Index begin = first / kernels::run_length, end = kernels::runs_of(in_features());
+  void add_one_edge(Rows rows, const float* dy, Index first, Index last,
+                    MatrixRef<float>& dx) const {
+    const Index begin = first / kernels::run_length, end = kernels::runs_of(last);
     const Index length = (end - begin) * kernels::run_length;
     Scratch scratch;
     auto* const sums = scratch.take<float>(length);
     std::fill_n(sums, length, 0.0F);
-    kernels::add_coded_sums<1>(rows, dy, 0, begin, end, sums, 0);
-    for (Index k = first; k < in_features(); ++k) dx(0, k) += sums[k - first];
+    kernels::add_coded_sums(rows, dy, begin, end, sums);
+    for (Index k = first; k < last; ++k) dx(0, k) += sums[k - first];
   }
 
-  // A few rows: W is decoded into registers, once for each band of them.
+  // A few rows: W is decoded once for all of them.
   void add_few(const ConstMatrixRef<float>& x, MatrixRef<float> y) const {
-    const Index n = x.rows(), runs = kernels::runs_of(in_features());
-    const Index padded = runs * kernels::run_length;
     Scratch scratch;
-    const float* const left = in_bands(x, padded, scratch);
-    constexpr Index outputs = 64;
+    if (x.rows() == 1) {
+      const Index padded = kernels::runs_of(in_features()) * kernels::run_length;
+      auto* const left = scratch.take<float>(padded);
+      std::fill(std::copy_n(x.data(), in_features(), left), left + padded, 0.0F);
+      return codes_->visit([&](const auto& rows) { add_one(rows, left, y); });
+    }
+    const auto sets = kernels::DotSets::packed(
+        x, scratch.take<float>(kernels::DotSets::size(x.rows(), in_features())));
+    constexpr Index outputs = kernels::decoded_outputs;
     const Index tasks = (out_features() + outputs - 1) / outputs;
     codes_->visit([&](const auto& rows) {
-      if constexpr (kernels::CodedGroups<std::remove_cvref_t<decltype(rows)>>)
-        if (n == 1) return add_one(rows, left, y);
-      parallel_for(tasks, threads_for(tasks, work(n)), [&](Index task) {
-        const Index begin = task * outputs, end = std::min(begin + outputs, out_features());
-        float sums[band * outputs];
-        each_band(n, [&](Index i, auto count) {
-          std::fill(sums, sums + count * outputs, 0.0F);
-          constexpr Index depth = kernels::coded_depth(count);
-          for (Index r = 0; r < runs; r += depth)
-            kernels::add_coded_dots<count>(rows, left + i * padded, padded, begin, end, r,
-                                           std::min(r + depth, runs), sums, outputs);
-          for (Index k = i; k < std::min<Index>(i + count, n); ++k)
-            for (Index o = begin; o < end; ++o) y(k, o) += sums[(k - i) * outputs + (o - begin)];
-        });
+      parallel_for(tasks, threads_for(tasks, work(x.rows())), [&](Index task) {
+        const Index begin = task * outputs;
+        kernels::add_decoded_dots(rows, sets, begin, std::min(begin + outputs, out_features()), y);
       });
     });
   }
 
   void add_few_transposed(const ConstMatrixRef<float>& dy, MatrixRef<float> dx) const {
-    const Index n = dy.rows(), runs = kernels::runs_of(in_features());
+    if (dy.rows() == 1)
+      return codes_->visit([&](const auto& rows) { add_one_transposed(rows, dy.data(), dx); });
     Scratch scratch;
-    const float* const left = in_bands(dy, out_features(), scratch);
-    // A band of sums stays in the first-level cache, and rows are read some cache lines at a time.
-    constexpr Index part = 32;
+    const auto left = kernels::pack_left<float>(
+        kernels::MatrixRows<float>(dy),
+        scratch.take<float>(kernels::packed_left_size(dy.rows(), out_features())));
+    const Index runs = kernels::runs_of(in_features());
+    // How a number is summed up does not depend on the cut.
+    const Index threads = threads_for(runs, work(dy.rows()));
+    const Index part =
+        std::min(kernels::decoded_runs,
+                 kernels::round_up((runs + threads - 1) / threads, kernels::decoded_part));
     const Index tasks = (runs + part - 1) / part;
     codes_->visit([&](const auto& rows) {
-      if constexpr (kernels::CodedGroups<std::remove_cvref_t<decltype(rows)>>)
-        if (n == 1) return add_one_transposed(rows, left, dx);
-      parallel_for(tasks, threads_for(tasks, work(n)), [&](Index task) {
-        const Index begin = task * part, end = std::min(begin + part, runs);
-        const Index length = (end - begin) * kernels::run_length;
-        const Index first = begin * kernels::run_length;
-        Scratch own;
-        auto* const sums = own.take<float>(band * length);
-        each_band(n, [&](Index i, auto count) {
-          std::fill(sums, sums + count * length, 0.0F);
-          kernels::add_coded_sums<count>(rows, left + i * out_features(), out_features(), begin,
-                                         end, sums, length);
-          for (Index k = i; k < std::min<Index>(i + count, n); ++k)
-            for (Index j = 0; j < std::min(length, in_features() - first); ++j)
-              dx(k, first + j) += sums[(k - i) * length + j];
-        });
+      parallel_for(tasks, threads_for(tasks, work(dy.rows())), [&](Index task) {
+        const Index begin = task * part;
+        kernels::add_decoded_sums(rows, left, begin, std::min(begin + part, runs), dx);
       });
     });
   }

@@ -155,6 +155,9 @@ class FourBitCodes {
 
     [[nodiscard]] Index rows() const { return outputs; }
     [[nodiscard]] Index columns() const { return inputs; }
+    [[nodiscard]] const std::uint8_t* address(Index row, Index r) const {
+      return data + row * (inputs / 2) + r * run_bytes;
+    }
     [[nodiscard]] EIGEN_ALWAYS_INLINE ScaledRun run(Index row, Index r) const {
       const auto flat = static_cast<std::size_t>(row * inputs + r * kernels::run_length);
       return {data + row * (inputs / 2) + r * run_bytes, scales(flat >> shift)};

@@ -88,6 +88,9 @@ class Int8Codes {
 
     [[nodiscard]] Index rows() const { return outputs; }
     [[nodiscard]] Index columns() const { return inputs; }
+    [[nodiscard]] const std::uint8_t* address(Index row, Index r) const {
+      return reinterpret_cast<const std::uint8_t*>(codes + row * stride + r * kernels::run_length);
+    }
     [[nodiscard]] EIGEN_ALWAYS_INLINE Run run(Index row, Index r) const {
       return {codes + row * stride + r * kernels::run_length, scales[row]};
     }

@@ -4,6 +4,7 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -30,9 +31,25 @@ concept CodedRows = requires(const R& rows, Index i) {
   { rows.run(i, i).vector(i) } -> std::convertible_to<RunVector>;
 };
 
+/// CodedRows that tell where the codes of a run begin, so that memory can be asked for them early.
+template <class R>
+concept PlacedRows = CodedRows<R> && requires(const R& rows, Index i) {
+  { rows.address(i, i) } -> std::same_as<const std::uint8_t*>;
+};
+
 /// Returns the runs that `columns` columns take.
 [[nodiscard]] constexpr Index runs_of(Index columns) {
   return columns / run_length + (columns % run_length != 0 ? 1 : 0);
+}
+
+/// Asks memory for runs `begin` to `end` of a row, where rows tell where that is.
+template <CodedRows Rows>
+EIGEN_ALWAYS_INLINE void ask_for_runs(Rows rows, Index row, Index begin, Index end) {
+  if constexpr (PlacedRows<Rows>) {
+    const std::uint8_t* const last = rows.address(row, end - 1);
+    for (const std::uint8_t* at = rows.address(row, begin); at <= last; at += 64)
+      __builtin_prefetch(at, 0, 2);
+  }
 }
 
 /// Writes runs `begin` to `end` of a row of W to `out`.
@@ -106,56 +123,35 @@ Panel<T> transposed_coded_panel(Rows rows, PanelRequest request, T* buffer) {
   return {buffer, wide};
 }
 
-/// The rows of a left side that the kernels below take at a time.
-inline constexpr Index coded_row_band = 4;
-
-/// The runs of a left side of `band` rows that stay in the first-level cache while W is decoded.
-[[nodiscard]] constexpr Index coded_depth(Index band) { return 128 / band; }
-
-/// Adds to y(i, o - first) the sum over k of x(i, k) W(o, k), for Band rows i, `first` <= o <
-/// `last` and the columns k of runs `begin` to `end`. x has whole runs, filled up with zeros; a
-/// vector of W is decoded once for all rows.
-template <Index Band, CodedRows Rows>
-void add_coded_dots(Rows rows, const float* x, Index x_stride, Index first, Index last, Index begin,
-                    Index end, float* y, Index y_stride) {
-  // So many sums that the adders' latency is hidden.
-  constexpr Index streams = std::max<Index>(1, 8 / (Band * run_vectors));
-  for (Index o = first; o < last; o += streams) {
-    RunVector sums[streams * Band * run_vectors] = {};
-    for (Index r = begin; r < end; ++r)
-      unroll<streams>([&](Index s) __attribute__((always_inline)) {
-        const auto run = rows.run(std::min(o + s, last - 1), r);
-        unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
-          const RunVector weights = run.vector(v);
-          unroll<Band>([&](Index i) __attribute__((always_inline)) {
-            RunVector& sum = sums[(s * Band + i) * run_vectors + v];
-            sum += weights * load_run_vector(x + i * x_stride + r * run_length + v * run_width);
-          });
-        });
+/// Adds to y(o - first) the sum over k of x(k) W(o, k), for `first` <= o < `last` and the columns k
+/// of runs `begin` to `end`: one row of x, which has whole runs, filled up with zeros.
+template <CodedRows Rows>
+void add_coded_dots(Rows rows, const float* x, Index first, Index last, Index begin, Index end,
+                    float* y) {
+  constexpr Index ahead = 4;  // rows
+  for (Index o = first; o < last; ++o) {
+    ask_for_runs(rows, std::min(o + ahead, rows.rows() - 1), begin, end);
+    RunVector sums[run_vectors] = {};
+    for (Index r = begin; r < end; ++r) {
+      const auto run = rows.run(o, r);
+      unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
+        sums[v] += run.vector(v) * load_run_vector(x + r * run_length + v * run_width);
       });
-    unroll<streams>([&](Index s) __attribute__((always_inline)) {
-      unroll<Band>([&](Index i) __attribute__((always_inline)) {
-        RunVector sum = sums[(s * Band + i) * run_vectors];
-        unroll<run_vectors - 1>([&](Index v) __attribute__((always_inline)) {
-          sum += sums[(s * Band + i) * run_vectors + v + 1];
-        });
-        // Rows that do not exist repeat the last one, and their sums are dropped.
-        if (o + s < last) y[i * y_stride + (o - first) + s] += sum_of(sum);
-      });
-    });
+    }
+    RunVector sum = sums[0];
+    unroll<run_vectors - 1>([&](Index v) __attribute__((always_inline)) { sum += sums[v + 1]; });
+    y[o - first] += sum_of(sum);
   }
 }
 
 namespace detail {
 
 // What add_coded_sums does, for outputs o to o + Streams - 1.
-template <Index Streams, Index Band, CodedRows Rows>
-EIGEN_ALWAYS_INLINE void add_coded_sums_of(Rows rows, Index o, const float* dy, Index dy_stride,
-                                           Index begin, Index end, float* dx, Index dx_stride) {
-  RunVector factors[Band * Streams];
-  for (Index i = 0; i < Band; ++i)
-    for (Index s = 0; s < Streams; ++s)
-      factors[i * Streams + s] = run_vector(dy[i * dy_stride + o + s]);
+template <Index Streams, CodedRows Rows>
+EIGEN_ALWAYS_INLINE void add_coded_sums_of(Rows rows, Index o, const float* dy, Index begin,
+                                           Index end, float* dx) {
+  RunVector factors[Streams];
+  for (Index s = 0; s < Streams; ++s) factors[s] = run_vector(dy[o + s]);
   for (Index r = begin; r < end; ++r) {
     const auto streams = [&]<Index... s>(std::integer_sequence<Index, s...>)
         __attribute__((always_inline)) {
@@ -163,37 +159,32 @@ EIGEN_ALWAYS_INLINE void add_coded_sums_of(Rows rows, Index o, const float* dy, 
     }
     (std::make_integer_sequence<Index, Streams>());
     unroll<run_vectors>([&](Index v) __attribute__((always_inline)) {
-      RunVector weights[Streams];
+      float* const at = dx + (r - begin) * run_length + v * run_width;
+      RunVector sum = load_run_vector(at);
       unroll<Streams>([&](Index s) __attribute__((always_inline)) {
-        weights[s] = streams[static_cast<std::size_t>(s)].vector(v);
+        sum += factors[s] * streams[static_cast<std::size_t>(s)].vector(v);
       });
-      unroll<Band>([&](Index i) __attribute__((always_inline)) {
-        float* const at = dx + i * dx_stride + (r - begin) * run_length + v * run_width;
-        RunVector sum = load_run_vector(at);
-        unroll<Streams>([&](Index s) __attribute__((always_inline)) {
-          sum += factors[i * Streams + s] * weights[s];
-        });
-        store_run_vector(at, sum);
-      });
+      store_run_vector(at, sum);
     });
   }
 }
 
 }  // namespace detail
 
-/// Adds to dx(i, k) the sum over o of dy(i, o) W(o, k), for Band rows i and the columns k of runs
-/// `begin` to `end`. dx begins at run `begin` and has whole runs, which stay in the first-level
-/// cache meanwhile.
-template <Index Band, CodedRows Rows>
-void add_coded_sums(Rows rows, const float* dy, Index dy_stride, Index begin, Index end, float* dx,
-                    Index dx_stride) {
+/// Adds to dx(k) the sum over o of dy(o) W(o, k), for the columns k of runs `begin` to `end`: one
+/// row of dx, which begins at run `begin` and has whole runs, and stays in the first-level cache
+/// meanwhile.
+template <CodedRows Rows>
+void add_coded_sums(Rows rows, const float* dy, Index begin, Index end, float* dx) {
   constexpr Index streams = 4;
   const Index outputs = rows.rows();
   Index o = 0;
-  for (; o + streams <= outputs; o += streams)
-    detail::add_coded_sums_of<streams, Band>(rows, o, dy, dy_stride, begin, end, dx, dx_stride);
-  for (; o < outputs; ++o)
-    detail::add_coded_sums_of<1, Band>(rows, o, dy, dy_stride, begin, end, dx, dx_stride);
+  for (; o + streams <= outputs; o += streams) {
+    for (Index s = 0; s < streams; ++s)
+      ask_for_runs(rows, std::min(o + 2 * streams + s, outputs - 1), begin, end);
+    detail::add_coded_sums_of<streams>(rows, o, dy, begin, end, dx);
+  }
+  for (; o < outputs; ++o) detail::add_coded_sums_of<1>(rows, o, dy, begin, end, dx);
 }
 
 }  // namespace lora::kernels
