@@ -133,7 +133,8 @@ class AdapterWeights {
 
   void require_ranknum(const std::string& key, Index init_r) const {
     const io::Shape& shape = file_.tensor(key).shape;
-    if (shape != io::Shape{1}) fail(key, "is of shape " + io::shape_text(shape) + ", expected (1,)");
+    if (shape != io::Shape{1})
+      fail(key, "is of shape " + io::shape_text(shape) + ", expected (1,)");
     if (const double stored = file_.read<double>(key, 1, 1)(0, 0);
         stored != static_cast<double>(init_r))
       fail(key, message("is ", stored, ", expected init_r = ", init_r, " of adapter_config.json"));
