@@ -26,7 +26,7 @@ struct TiedTable {
 
   [[nodiscard]] Matrix<double> embedded() const {
     Matrix<double> y;
-    embedding<double>({{table, token_ids}}, y);
+    lora::embedding<double>({{table, token_ids}}, y);
     tokens.forward(token_ids, y);
     return y;
   }
@@ -57,11 +57,11 @@ TEST_CASE("rows that train take the places of a table's own, in embeddings and i
   replaced.row(5) = tied.tokens.values().value.row(0);
   replaced.row(3) = tied.tokens.values().value.row(1);
   Matrix<double> expected;
-  embedding<double>({{replaced, token_ids}}, expected);
+  lora::embedding<double>({{replaced, token_ids}}, expected);
   CHECK(tied.embedded() == expected);
   CHECK(largest_difference(tied.logits(), Matrix<double>(tied.x * replaced.transpose())) < 1e-14);
   tied.tokens.disable_adapter();
-  embedding<double>({{tied.table, token_ids}}, expected);
+  lora::embedding<double>({{tied.table, token_ids}}, expected);
   CHECK(tied.embedded() == expected);
   CHECK(tied.logits() == tied.x * tied.table.transpose());
   check_throws<StateError>([&] { tied.tokens.backward(token_ids, tied.dy); },

@@ -69,7 +69,7 @@ TEST_CASE("what llama.cpp's form cannot hold is refused before a file is there")
       [](auto& adapter) {
         auto& factors = adapter.modules.at("block.v");
         factors.config.lora_bias = true;
-        factors.b_bias.emplace(Matrix<float>::Ones(1, 5), std::vector<Index>{5});
+        factors.b_bias = {Matrix<float>::Ones(1, 5), {5}};
       },
       "\"block.v\" is adapted with lora_bias");
   refused(
