@@ -17,8 +17,11 @@ using ThinBdcSvd = Eigen::BDCSVD<M, Eigen::ComputeThinU | Eigen::ComputeThinV>;
 template <class M>
 using ThinJacobiSvd = Eigen::JacobiSVD<M, Eigen::ComputeThinU | Eigen::ComputeThinV>;
 #else
+/// U diag(S) V^T with thin U and V, by divide and conquer.
 template <class M>
 using ThinBdcSvd = Eigen::BDCSVD<M>;
+
+/// The same by Jacobi's rotations.
 template <class M>
 using ThinJacobiSvd = Eigen::JacobiSVD<M>;
 #endif

@@ -84,6 +84,7 @@ class ShardedTask {
     nodes_.resize(static_cast<std::size_t>(std::bit_width(own)));
   }
 
+  /// Returns what the task trains.
   [[nodiscard]] ParameterList<T> parameters() { return task_->parameters(); }
 
   /// Returns the tape of the task.
@@ -147,6 +148,7 @@ class ShardedTask {
     return ranks_->from_leader(ranks_->leads() ? static_cast<double>(task_->validate()) : 0.0);
   }
 
+  /// Returns the ranks that compute, and how batches are divided among them.
   [[nodiscard]] const Communicator& ranks() const { return *ranks_; }
   [[nodiscard]] const ShardOptions& options() const { return options_; }
 

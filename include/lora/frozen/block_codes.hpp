@@ -26,6 +26,7 @@ class BlockRows {
   [[nodiscard]] Index rows() const { return rows_; }
   [[nodiscard]] Index columns() const { return columns_; }
 
+  /// Returns where the codes of row `row` from run `r` on begin.
   [[nodiscard]] const std::uint8_t* address(Index row, Index r) const {
     constexpr Index size = kernels::block_weights<Block>;
     return data_ + row * row_bytes_ + r * kernels::run_length / size * Block::bytes;

@@ -155,9 +155,12 @@ void add_decoded_dots(Rows rows, const DotSets& x, Index first, Index last, Matr
                                         ((o - first) * x.set + i % x.set) * run_width));
 }
 
-/// The runs that add_decoded_sums decodes at a time, and the most that it goes through before the
-/// next rows of W: rows are read in their order, else each piece of one is a page to look up.
-inline constexpr Index decoded_part = 3, decoded_runs = 42 * decoded_part;
+/// The runs that add_decoded_sums decodes at a time.
+inline constexpr Index decoded_part = 3;
+
+/// The most runs that it goes through before the next rows of W: rows are read in their order, else
+/// each piece of one is a page to look up.
+inline constexpr Index decoded_runs = 42 * decoded_part;
 
 /// Adds to dx(i, k) the sum over o of dy(i, o) W(o, k) for the columns k of runs `begin` to `end`,
 /// at most decoded_runs.

@@ -29,9 +29,9 @@ namespace lora {
 /// The singular triplets of one layer: A (rank, in), E (rank, 1), B (out, rank).
 template <class T>
 struct AdaLoRAFactors {
-  Matrix<T> a;
-  Matrix<T> e;
-  Matrix<T> b;
+  Matrix<T> a;  ///< (rank, in)
+  Matrix<T> e;  ///< (rank, 1)
+  Matrix<T> b;  ///< (out, rank)
 
   /// Draws A and B, normal with standard deviation 0.02, and sets E to zero, as PEFT does.
   [[nodiscard]] static AdaLoRAFactors draw(Index out, Index rank, Index in, const Random& random) {
@@ -69,12 +69,14 @@ class AdaLoRA {
  public:
   /// What the triplets of one layer are by now.
   struct Triplets {
-    AdaptedLayerRef<T> layer;
-    Parameter<T> a;          ///< A (rank, in), under the name of the layer's lora_A.weight
-    Parameter<T> e;          ///< E (rank, 1), `name.lora_E`
-    std::vector<bool> kept;  ///< which have a place in the budget; E is 0 for the others
-    Importance<T> a_importance, e_importance, b_importance;
-    Matrix<T> scores = {};  ///< (rank, 1), as they were last compared; empty before
+    AdaptedLayerRef<T> layer;    ///< whose active adapter has E . A and B
+    Parameter<T> a;              ///< A (rank, in), under the name of the layer's lora_A.weight
+    Parameter<T> e;              ///< E (rank, 1), `name.lora_E`
+    std::vector<bool> kept;      ///< which have a place in the budget; E is 0 for the others
+    Importance<T> a_importance;  ///< of A's elements
+    Importance<T> e_importance;  ///< of E's
+    Importance<T> b_importance;  ///< of B's
+    Matrix<T> scores = {};       ///< (rank, 1), as they were last compared; empty before
   };
 
   /// Gives every layer's active adapter new factors with E = 0, so that the layers compute what

@@ -12,6 +12,7 @@ namespace lora::models {
 template <class T, class Head>
 class TrainableTokensHead {
  public:
+  /// Lays the rows of `tokens` over `head`.
   TrainableTokensHead(const Head& head, const TrainableTokens<T>& tokens)
       : head_(&head), tokens_(&tokens) {}
 
