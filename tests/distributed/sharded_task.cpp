@@ -1,6 +1,7 @@
 #include <lora/distributed/sharded_task.hpp>
 
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include <lora/train/trainer.hpp>
@@ -13,6 +14,10 @@
 using namespace lora;
 using namespace lora::test;
 using namespace lora::distributed;
+
+// Ranks that end with the expression are refused.
+static_assert(std::is_constructible_v<ShardedTask<ToyTask>, ToyTask&, const Communicator&>);
+static_assert(!std::is_constructible_v<ShardedTask<ToyTask>, ToyTask&, Communicator>);
 
 namespace {
 

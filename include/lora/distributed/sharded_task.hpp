@@ -83,6 +83,7 @@ class ShardedTask {
     const auto own = static_cast<std::uint64_t>(shards / ranks.size());
     nodes_.resize(static_cast<std::size_t>(std::bit_width(own)));
   }
+  ShardedTask(Task&, const Communicator&&, ShardOptions = {}) = delete;  // it would dangle
 
   /// Returns what the task trains.
   [[nodiscard]] ParameterList<T> parameters() { return task_->parameters(); }
