@@ -58,9 +58,9 @@ class TrainableTokens {
   /// Does the same for a table (entries, features) of any storage: copy_row(i, to) writes a row of
   /// it.
   template <class CopyRow>
-  TrainableTokens(const std::string& module, std::vector<int> indices, Index entries,
-                  Index features, const CopyRow& copy_row)
-      : name_(module), entries_(entries), indices_(std::move(indices)) {
+  TrainableTokens(std::string module, std::vector<int> indices, Index entries, Index features,
+                  const CopyRow& copy_row)
+      : name_(std::move(module)), entries_(entries), indices_(std::move(indices)) {
     require_indices();
     originals_.resize(size(), features);
     for (Index k = 0; k < size(); ++k) copy_row(index(k), originals_.data() + k * features);

@@ -53,7 +53,7 @@ template <class T>
   keys["beta1"] = io::json_float(adalora.beta1);
   keys["beta2"] = io::json_float(adalora.beta2);
   keys["orth_reg_weight"] = io::json_float(adalora.orth_reg_weight);
-  return peft_config_object(std::move(keys));
+  return peft_config_object(keys);
 }
 
 }  // namespace detail

@@ -123,7 +123,7 @@ class MergePlan {
                    "the adapter stores it as " + io::shape_text(tensor->shape));
     for (const auto& [name, some] : rows) {
       const io::TensorView& view = base.tensor(name);
-      const Index count = static_cast<Index>(some.tokens->size());
+      const auto count = static_cast<Index>(some.tokens->size());
       if (view.shape.size() != 2 || some.values->shape != io::Shape{count, view.shape[1]})
         fail_shape(name, view.shape,
                    message("the adapter has ", count, " rows of it as ",

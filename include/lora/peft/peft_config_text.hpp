@@ -166,9 +166,10 @@ struct PeftConfigWriter {
 }
 
 /// Returns the JSON object of these keys.
-[[nodiscard]] inline std::string peft_config_object(std::map<std::string, std::string> keys) {
+[[nodiscard]] inline std::string peft_config_object(
+    const std::map<std::string, std::string>& keys) {
   std::map<std::string, std::string> members;
-  for (auto& [key, value] : keys) members[PeftConfigWriter::text(key)] = std::move(value);
+  for (const auto& [key, value] : keys) members[PeftConfigWriter::text(key)] = value;
   return io::json_object(members);
 }
 
