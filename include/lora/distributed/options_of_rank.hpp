@@ -22,6 +22,8 @@ template <class Task>
   const ShardOptions& shards = task.options();
   train::RunSettings all = checkpoint.settings;
   all.add(settings_of(options)).add("shards", shards.shards);
+  // What may change when a run goes on, but must not differ within one: when it stops.
+  all.add("patience", options.early_stopping.patience);
   task.ranks().require_same(std::hash<std::string>()(all.text()),
                             "the options or settings of the run");
   if (!checkpoint.path.empty() && !checkpoint.settings.empty())

@@ -21,9 +21,9 @@ namespace lora::distributed {
 ///     }
 ///
 /// What `program` throws is told on standard error with the rank's number, and ends all ranks: the
-/// others would wait for its gradients for ever. Without mpirun there is one rank. Calls
-/// MPI_Init_thread and MPI_Finalize, unless MPI runs already. Communicators that `program` makes
-/// end with it. Throws MpiError where MPI does not start.
+/// others would wait for its gradients for ever, as they do where one returns before them. Without
+/// mpirun there is one rank. Calls MPI_Init_thread and MPI_Finalize, unless MPI runs already.
+/// Communicators that `program` makes end with it. Throws MpiError where MPI does not start.
 template <class Program>
 int run_on_ranks(int& argc, char**& argv, const Program& program) {
   int running = 0, level = 0;

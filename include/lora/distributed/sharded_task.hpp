@@ -91,15 +91,19 @@ class ShardedTask {
   /// Returns the tape of the task.
   [[nodiscard]] auto& tape() { return task_->tape(); }
 
-  /// Returns the batches of that epoch, all ranks the same ones.
+  /// Returns the batches of that epoch, all ranks the same ones. Throws ConfigError on each where
+  /// they differ in their number.
   [[nodiscard]] std::vector<train::Batch> batches(std::uint64_t epoch) {
-    return task_->batches(epoch);
+    std::vector<train::Batch> all = task_->batches(epoch);
+    ranks_->require_same(all.size(), "the batches of an epoch");
+    return all;
   }
 
   /// Computes the mean loss of the whole batch, and keeps its gradients for backward(): all of it
   /// happens here, the messages too. Gradients that stood there before stay. Throws what the task
   /// throws, StateError for a loss that is not finite or has no count, and where ranks are found to
-  /// differ, MpiError. What is thrown on one rank leaves the others waiting: see run_on_ranks.
+  /// differ, MpiError. Gradients and the tape's random state are then as before. What is thrown on
+  /// one rank leaves the others waiting: see run_on_ranks.
   [[nodiscard]] train::BatchLoss loss(const train::Batch& batch) {
     has_gradient_ = false;
     const ParameterList<T> parameters = task_->parameters();
@@ -113,11 +117,17 @@ class ShardedTask {
 
     const Index own = options_.shards / ranks_->size();
     std::size_t depth = 0;
-    for (Index i = 0; i < own; ++i) {
-      compute(batch, ranks_->rank() * own + i, state, parameters, nodes_[depth++]);
-      // As many subtrees are complete as i + 1 is divisible by two.
-      for (Index complete = i + 1; complete % 2 == 0; complete /= 2, --depth)
-        merge(nodes_[depth - 2], nodes_[depth - 1]);
+    try {
+      for (Index i = 0; i < own; ++i) {
+        compute(batch, ranks_->rank() * own + i, state, parameters, nodes_[depth++]);
+        // As many subtrees are complete as i + 1 is divisible by two.
+        for (Index complete = i + 1; complete % 2 == 0; complete /= 2, --depth)
+          merge(nodes_[depth - 2], nodes_[depth - 1]);
+      }
+    } catch (...) {
+      set_gradient(parameters, before_);
+      task_->tape().set_random_state(state);
+      throw;
     }
     set_gradient(parameters, before_);
     auto next = state;

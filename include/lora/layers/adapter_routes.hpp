@@ -128,8 +128,12 @@ class AdapterRoutes {
   void let_layers_lack_adapters() { may_lack_ = true; }
 
   /// Lets layers compute rows of active_adapters with the adapter called `name` or none, until the
-  /// next assign: they throw StateError where another is active.
-  void let_only_be_active(std::string name) { layout_->only_active = std::move(name); }
+  /// next assign: they throw StateError where another is active. Copies stay as they are.
+  void let_only_be_active(std::string name) {
+    auto own = std::make_shared<Layout>(*layout_);  // copies and tapes may hold the other
+    own->only_active = std::move(name);
+    layout_ = std::move(own);
+  }
 
   /// Tells whether layers may lack the adapters that are named.
   [[nodiscard]] bool layers_may_lack_adapters() const { return may_lack_ || snapshot_ != nullptr; }

@@ -177,8 +177,14 @@ void check_trainable_tokens(const PeftConfig& config, const ParameterList<T>& pa
                                 entry->second.size()));
     described.insert(entry->first);
   }
+  // A tied head has the rows of the embeddings, which stand in the file once, as in PEFT.
+  const auto is_shared = [&](const std::vector<int>& tokens) {
+    return std::any_of(described.begin(), described.end(), [&](std::string_view module) {
+      return config.trainable_token_indices.at(std::string(module)) == tokens;
+    });
+  };
   for (const auto& [module, tokens] : config.trainable_token_indices)
-    if (!described.contains(module))
+    if (!described.contains(module) && !is_shared(tokens))
       throw ConfigError(message("save_adapter: trainable_token_indices has rows",
                                 module.empty() ? std::string() : " of " + in_quotes(module),
                                 ", and no parameter is of them"));

@@ -1,7 +1,10 @@
 #include <lora/models/common/language_ends.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
+
+#include <lora/frozen/half_weight.hpp>
 
 #include "models/common/model_files.hpp"
 #include "support/catch.hpp"
@@ -23,6 +26,8 @@ models::ModelOutline ends_outline() {
                      {"head", peft::ModuleKind::linear}};
   return outline;
 }
+
+const std::vector<std::string> other_module{"other"};
 
 ModelFiles ends_files(bool tied) {
   ModelFiles files;
@@ -138,6 +143,68 @@ TEST_CASE("embeddings that are adapted leave the head alone, tied to them or not
     CHECK(largest_difference(
               logits, hidden * files[tied ? "tokens.weight" : "head.weight"].transpose()) < 1e-14);
   }
+}
+
+TEST_CASE("a padding token's embedding gets no gradient, as in PyTorch") {
+  const std::vector<int> ids{6, 0, 6};
+  const Matrix<double> dy = random_matrix<double>(3, 3, 4);
+  const ModelFiles files = ends_files(false);
+  const auto gradient = [&](const models::Tuning& tuning, std::optional<Index> padding) {
+    Workbench bench(files, tuning, ends_outline());
+    Ends ends(bench.builder, {"tokens", "head", 7, 3, false, padding});
+    models::ModelParameters<double> list;
+    ends.list(list);
+    if (list.slots.size() == 1) list.trained[1]->value.setOnes();
+    Tape<double> tape;
+    Matrix<double> y(3, 3);
+    ends.embed(ids, &tape, y);
+    ends.embed_backward(ids, dy, tape, GradientTarget<double>::own());
+    return list.trained[0]->grad;
+  };
+  const peft::PeftConfig rows{.target_modules = other_module,
+                              .trainable_token_indices = {{"tokens", {6, 0}}}};
+  CHECK(gradient(rows, {}).row(0) == dy.row(0) + dy.row(2));
+  CHECK(gradient(rows, 6).row(0).isZero(0));
+  CHECK(gradient(rows, 6).row(1) == dy.row(1));
+  CHECK(gradient(rows, 7).row(0) == dy.row(0) + dy.row(2));  // no token
+  CHECK(gradient(models::FullTuning{}, 6).row(6).isZero(0));
+  CHECK(gradient(models::FullTuning{}, 6).row(0) == dy.row(1));
+  const peft::PeftConfig adapted{.r = 2, .target_modules = std::vector<std::string>{"tokens"}};
+  CHECK(!gradient(adapted, {}).col(6).isZero());
+  CHECK(gradient(adapted, 6).col(6).isZero(0));
+  CHECK(!gradient(adapted, 6).col(0).isZero());
+}
+
+TEST_CASE("rows of a head begin as the numbers that it computes with") {
+  const ModelFiles files = ends_files(false);
+  const peft::PeftConfig rows{.target_modules = other_module,
+                              .trainable_token_indices = {{"head", {4, 2}}}};
+  Workbench bench(files, rows, ends_outline());
+  models::LanguageEnds<double, HalfWeight<double>> ends(bench.builder,
+                                                        {"tokens", "head", 7, 3, false});
+  const Matrix<double> x = random_matrix<double>(2, 3, 5);
+  Matrix<double> with, without;
+  ends.with_head([&](const auto& head) { head.forward(x, with); });
+  ends.for_each_trainable_tokens([](auto& tokens) { tokens.disable_adapter(); });
+  ends.with_head([&](const auto& head) { head.forward(x, without); });
+  CHECK(largest_difference(with, without) < 1e-14);
+}
+
+TEST_CASE("rows of embeddings are refused where files have a copy of a head that is tied to them") {
+  const ModelFiles files = ends_files(false);
+  const auto load = [&](const peft::PeftConfig& rows) {
+    Workbench bench(files, rows, ends_outline());
+    return Ends(bench.builder,
+                models::tied_ends(bench.weights, {"tokens", "head", 7, 3, /*tied=*/true}))
+        .trains();
+  };
+  check_throws<ConfigError>(
+      [&] {
+        load({.target_modules = other_module, .trainable_token_indices = {{"tokens", {1}}}});
+      },
+      "the files have a weight of that too");
+  CHECK(load({.target_modules = other_module,
+              .trainable_token_indices = {{"tokens", {1}}, {"head", {1}}}}));
 }
 
 TEST_CASE("tied ends that a config wants to stay one while they train are refused") {

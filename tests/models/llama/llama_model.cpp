@@ -301,6 +301,15 @@ TEST_CASE("rows of embeddings that train are those of a tied head too, merged or
     check_throws<ConfigError>([&] { LlamaModel<float>(llama_data("tokens"), {.tuning = config}); },
                               what);
   };
+  config.trainable_token_indices = {{"embed_tokens", {1, 2}}, {"lm_head", {1, 2}}};
+  LlamaModel<float> both(llama_data("tokens"), {.tuning = config});
+  both.parameters()[0]->value.setConstant(0.5F);
+  both.save_adapter(directory / "both");
+  LlamaModel<float> again(llama_data("tokens"), {.tuning = config});
+  again.load_adapter(directory / "both");
+  both.logits(golden.batch, adapted);
+  again.logits(golden.batch, other);
+  CHECK(other == adapted);
   config.trainable_token_indices = {{"embed_tokens", {1, 40}}};
   refused("\"model.embed_tokens\" have 40, expected a row in [0, 40)");
   config.trainable_token_indices = {{"", {1, 2, 1}}};

@@ -30,11 +30,13 @@ namespace lora::models {
 
 /// What a LanguageEnds is loaded from.
 struct LanguageEndsNames {
-  std::string embedding;  ///< "model.embed_tokens"
-  std::string head;       ///< "lm_head"
-  Index vocab_size = 0;   ///< V
-  Index features = 0;     ///< D
-  bool tied = false;      ///< the head's weight is the embeddings'
+  std::string embedding;                  ///< "model.embed_tokens"
+  std::string head;                       ///< "lm_head"
+  Index vocab_size = 0;                   ///< V
+  Index features = 0;                     ///< D
+  bool tied = false;                      ///< the head's weight is the embeddings'
+  std::optional<Index> padding_idx = {};  ///< a token whose embedding gets no gradient
+  bool has_copy = false;  ///< the head is tied by config.json, and the files have it as well
 };
 
 /// Resolves names whose `tied` is what config.json says: a head is not tied where the files have
@@ -44,6 +46,7 @@ template <class T>
 [[nodiscard]] LanguageEndsNames tied_ends(PretrainedWeights<T>& weights, LanguageEndsNames names) {
   const std::string head = names.head + ".weight";
   if (weights.contains(head)) {
+    names.has_copy = names.tied;
     names.tied = false;
   } else if (names.tied) {
     weights.also_known_as(head, names.embedding + ".weight");
@@ -68,6 +71,8 @@ class LanguageEnds {
   /// Loads both. Throws FileError and ConfigError.
   LanguageEnds(ModelBuilder<T>& builder, const LanguageEndsNames& names)
       : vocab_size_(names.vocab_size), name_(names.embedding), head_(make_head(builder, names)) {
+    if (names.padding_idx && *names.padding_idx >= 0 && *names.padding_idx < vocab_size_)
+      padding_ = names.padding_idx;
     refuse_ensured_tying(builder, names);
     const std::string weight = names.embedding + ".weight";
     const ModuleRole embedding = builder.plan[names.embedding].role;
@@ -102,9 +107,15 @@ class LanguageEnds {
   void embed_backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape,
                       GradientTarget<T> target) const {
     if (lora_) return lora_->backward(ids, dy, tape, target);
-    if (tokens_) return tokens_->backward(ids, dy, target);
-    const Parameter<T>& table = shared_ ? std::get<Linear<T>>(head_).weight() : table_;
-    embedding_backward<T>(ids, dy, target.of(table));
+    if (padding_ && std::find(ids.begin(), ids.end(), *padding_) != ids.end()) {
+      Scratch scratch;
+      MatrixRef<T> trains = scratch.matrix<T>(dy.rows(), dy.cols());
+      trains = dy;
+      for (std::size_t n = 0; n < ids.size(); ++n)
+        if (ids[n] == *padding_) trains.row(static_cast<Index>(n)).setZero();
+      return table_backward(ids, trains, target);
+    }
+    table_backward(ids, dy, target);
   }
 
   /// Calls use(head), a LoRALinear, one with rows that train, or a Linear that trains.
@@ -147,6 +158,13 @@ class LanguageEnds {
   }
 
  private:
+  void table_backward(std::span<const int> ids, ConstMatrixRef<T> dy,
+                      GradientTarget<T> target) const {
+    if (tokens_) return tokens_->backward(ids, dy, target);
+    const Parameter<T>& table = shared_ ? std::get<Linear<T>>(head_).weight() : table_;
+    embedding_backward<T>(ids, dy, target.of(table));
+  }
+
   using Head = std::variant<LoRALinear<T, Ends>, Linear<T>>;
 
   // Adapted embeddings lie in a copy of their own where adapters may be merged.
@@ -161,7 +179,7 @@ class LanguageEnds {
     const std::string weight = names.embedding + ".weight";
     if (embedding == ModuleRole::adapted)
       lora_.emplace(make_lora_embedding<T, AdaptedTable>(builder, names.embedding, vocab_size_,
-                                                         names.features));
+                                                         names.features, padding_));
     else if (embedding == ModuleRole::trained)
       table_ = Parameter<T>(weight, builder.weights.copy(weight, vocab_size_, names.features));
     else if constexpr (looks_at_rows<Ends>)
@@ -181,13 +199,26 @@ class LanguageEnds {
                                 ", to which ", in_quotes(names.head),
                                 " is tied, expected that to be neither adapted nor trained as a "
                                 "whole"));
+    // PEFT gives the head these rows by what config.json says, whatever the head's numbers are.
+    if (names.has_copy && !embedding.empty() && head.trainable_tokens.empty())
+      throw ConfigError(message("trainable_token_indices has rows of ", in_quotes(names.embedding),
+                                ", to which config.json ties ", in_quotes(names.head),
+                                ", and the files have a weight of that too: name rows of both, or "
+                                "set tie_word_embeddings to false or take that weight away"));
     if (!embedding.empty())
       tokens_.emplace(names.embedding, embedding, vocab_size_, names.features,
                       [&](Index row, T* to) { copy_row(row, to, names.features); });
     if (head.trainable_tokens.empty() || tokens_tied_) return;
     const ConstMatrixRef<T> weight =
         builder.weights.matrix(names.head + ".weight", vocab_size_, names.features);
-    head_tokens_.emplace(names.head, head.trainable_tokens, weight);
+    head_tokens_.emplace(
+        names.head, head.trainable_tokens, vocab_size_, names.features, [&](Index row, T* to) {
+          // The numbers that the head computes with, which may be rounded.
+          if constexpr (RowReadableWeight<Ends, T>)
+            std::get<LoRALinear<T, Ends>>(head_).weight().copy_row(row, to);
+          else
+            std::copy_n(weight.data() + row * weight.outerStride(), names.features, to);
+        });
   }
 
   // Returns the rows that train of the head, where they are in use.
@@ -246,6 +277,7 @@ class LanguageEnds {
   Index vocab_size_;
   std::string name_;
   Head head_;
+  std::optional<Index> padding_;                        // gets no gradient
   bool shared_ = false;                                 // embeddings are the head's weight
   Parameter<T> table_;                                  // or train by themselves,
   ConstMatrixRef<T> frozen_{nullptr, 0, 0, 0};          // or lie in the files as T,

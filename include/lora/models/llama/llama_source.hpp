@@ -31,7 +31,8 @@ struct LlamaSource : ModelSource<T, LlamaConfig> {
                                       .head = "lm_head",
                                       .vocab_size = this->config.vocab_size,
                                       .features = this->config.hidden_size,
-                                      .tied = this->config.tie_word_embeddings});
+                                      .tied = this->config.tie_word_embeddings,
+                                      .padding_idx = this->config.pad_token_id});
   }
 
  private:
