@@ -358,3 +358,39 @@ TEST_CASE("adapters of a MultiheadAttention's out_proj keep its factor in a regi
   registry.activate({{"x", 0.5}, {"y", 2}});
   CHECK(active() == 24);  // 2 (0.5 * 4 + 2 * 5)
 }
+
+TEST_CASE("an adapter that a layer's model is built around stays where it is") {
+  Chain chain;
+  chain.registry.add("own", Chain::modules(1));
+  chain.registry.add("other", Chain::modules(2));
+  chain.registry.activate("own");
+  auto& second = *chain.layers[1];
+  check_throws<StateError>([&] { second.tie_adapter("none", "of this", false); },
+                           "the adapter \"none\" stays in its model: of this");
+  second.tie_adapter("own", "of this", false);
+  chain.registry.activate("other");
+  chain.registry.deactivate();
+  check_throws<StateError>([&] { second.tie_adapter("own", "of that", true); }, "may be active");
+  const auto refuses = [&](const auto& change, const std::string& what) {
+    check_throws<StateError>(change, what);
+    CHECK(second.adapter_names() == Names{"own", "other"});
+  };
+  refuses([&] { second.delete_adapter("own"); },
+          "second (LoRALinear::delete_adapter): the adapter \"own\" stays in its model: of this");
+  refuses([&] { chain.registry.remove("own"); }, "second (AdapterRegistry): the adapter \"own\"");
+  refuses([&] { chain.registry.replace("own", Chain::modules(3)); }, "\"own\" is not replaced");
+  refuses([&] { chain.registry.replace("own", Chain::modules(3, {"first"})); }, "stays");
+  chain.registry.activate("own");
+  second.tie_adapter("own", "of that", true);
+  refuses([&] { chain.registry.activate("other"); }, "is the only one that may be active: of that");
+  refuses([&] { chain.registry.activate({{"own", 0.5}}); }, "may be active");
+  refuses([&] { chain.registry.deactivate(); }, "may be active");
+  refuses([&] { second.set_adapter("other"); }, "may be active");
+  refuses([&] { second.unset_adapter(); }, "may be active");
+  CHECK(chain.layers[0]->active_adapter() == "own");
+  second.replace_adapter(multiple(3));
+  const auto copy = second;
+  CHECK(same_bits(copy.lora_A().value, multiple(3).a().value));
+  chain.registry.replace("other", Chain::modules(3));
+  chain.registry.remove("other");
+}

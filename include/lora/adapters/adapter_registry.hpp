@@ -45,6 +45,9 @@ namespace lora {
 /// layer after the other and may see half of a change. The layers outlive the registry and stay
 /// where they are; while other threads use it, nothing else adds or deletes their adapters. A
 /// change that throws leaves all layers as they were.
+///
+/// A model of aLoRA keeps its own adapter, "default", and one with rows of trainable_token_indices
+/// has no other active: what would change that throws StateError, naming the layer.
 template <class T>
 class AdapterRegistry {
  public:
@@ -374,8 +377,21 @@ class AdapterRegistry {
     return sets;
   }
 
+  // Throws StateError where a layer's model is built around an adapter that `sets` lack.
+  void require_ties(const std::vector<AnySet>& sets) const {
+    for (std::size_t i = 0; i < sets.size(); ++i)
+      std::visit(
+          [&]<class Adapter>(const AdapterSet<Adapter>& set) {
+            const auto before = parts_[i].adapters(parts_[i].layer);
+            set.require_tie(*std::get<SharedSet<Adapter>>(before),
+                            Place{"AdapterRegistry", parts_[i].name});
+          },
+          sets[i]);
+  }
+
   // Everything is made before the first layer changes; then nothing throws.
   void commit(std::vector<AnySet> sets) {
+    require_ties(sets);
     std::vector<AnyShared> next;
     for (AnySet& any : sets)
       std::visit(

@@ -119,6 +119,7 @@ class AdapterOwner {
     change("delete_adapter", [&](Set& set, const std::string& where) {
       require_whole_weight(set, where);
       set.remove(name, where);
+      set.require_tie(where);
       layer().name_others(!set.empty());
     });
   }
@@ -171,6 +172,18 @@ class AdapterOwner {
     require_same_weight(require_active(*set, where).adapter->config(), config, where);
     if (set->entries().size() > 1) require_own_bias(config, where);
     layer().check_adapter(config, where);
+  }
+
+  /// Lets the adapter called `name` be the one that the layer's model is built around, for
+  /// `reason`; see AdapterSet::tie. From then on the verbs that would part them, and a registry's,
+  /// throw StateError; replace_adapter, which loads another's values, does not. Throws StateError
+  /// where the adapters are not so now.
+  void tie_adapter(const std::string& name, const std::string& reason, bool always_active) {
+    const std::string where = at("tie_adapter");
+    adapters_.update([&](Set& set) {
+      set.tie(name, reason, always_active);
+      set.require_tie(where);
+    });
   }
 
   // ---- For whoever changes several layers at once: see AdapterRegistry ----
@@ -426,7 +439,10 @@ class AdapterOwner {
   void change(const char* verb, const Change& change_set) {
     const std::string where = at(verb);
     require_unmerged(where);
-    adapters_.update([&](Set& set) { change_set(set, where); });
+    adapters_.update([&](Set& set) {
+      change_set(set, where);
+      set.require_tie(where);
+    });
   }
 
   void add(std::string name, Adapter adapter, const std::string& where) {

@@ -136,6 +136,31 @@ class AdapterSet {
     return copy;
   }
 
+  /// Ties the adapter called `name` to the layer's model, which does for it what it would not for
+  /// another, as `reason` says: it stays in the set; where it is `always_active`, no other is
+  /// active and it is not left inactive. See require_tie.
+  void tie(std::string name, std::string reason, bool always_active) {
+    tie_ = {std::move(name), std::move(reason), always_active};
+  }
+
+  /// Throws StateError, naming `where`, unless the set is as its tie has it.
+  template <class Where>
+  void require_tie(const Where& where) const {
+    if (tie_.name.empty()) return;
+    if (find(tie_.name) == nullptr) refuse_untied(" stays in its model", where);
+    if (tie_.always_active && (active() == nullptr || active()->name != tie_.name))
+      refuse_untied(" is the only one that may be active", where);
+  }
+
+  /// Throws the same, and unless the tied adapter is the object that it is in `before`.
+  template <class Where>
+  void require_tie(const AdapterSet& before, const Where& where) const {
+    require_tie(where);
+    if (tie_.name.empty() || before.find(tie_.name) == nullptr) return;
+    if (find(tie_.name)->adapter != before.find(tie_.name)->adapter)
+      refuse_untied(" is not replaced", where);
+  }
+
   /// Says what a forward with `later` would use that one with this set did not; empty if both use
   /// the same.
   [[nodiscard]] std::string difference(const AdapterSet& later) const {
@@ -162,6 +187,17 @@ class AdapterSet {
   }
 
  private:
+  struct Tie {
+    std::string name, reason;
+    bool always_active = false;
+  };
+
+  template <class Where>
+  [[noreturn]] void refuse_untied(const char* what, const Where& where) const {
+    throw StateError(
+        message(where, ": the adapter \"", printable(tie_.name), "\"", what, ": ", tie_.reason));
+  }
+
   static std::string quoted(const Entry& entry) { return "\"" + printable(entry.name) + "\""; }
 
   [[nodiscard]] auto position(std::string_view name) const {
@@ -181,6 +217,7 @@ class AdapterSet {
   std::optional<std::size_t> active_;
   bool enabled_ = true;
   double layer_factor_ = 1;
+  Tie tie_;  // without a name there is none
 };
 
 }  // namespace lora

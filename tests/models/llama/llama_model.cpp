@@ -3,10 +3,12 @@
 #include <string>
 #include <vector>
 
+#include <lora/adapters/adapter_registry.hpp>
 #include <lora/frozen/half_weight.hpp>
 #include <lora/frozen/mapped_weight.hpp>
 #include <lora/generation/generate.hpp>
 #include <lora/peft/peft_config_file.hpp>
+#include <lora/peft/register_adapter.hpp>
 
 #include "contracts/decoder.hpp"
 #include "contracts/model.hpp"
@@ -246,6 +248,14 @@ TEST_CASE("aLoRA leaves the tokens before its invocation to the base model, in d
   const AdapterRoutes routes({"default", "__base__"});
   check_throws<StateError>([&] { model.logits(golden.batch, routes, adapted); },
                            "alora_invocation_tokens");
+  // An ordinary adapter under its name would be cut short.
+  AdapterRegistry<float> registry;
+  model.for_each_adapted([&](auto& layer) { registry.manage(layer); });
+  const auto ordinary = [] { return peft::read_adapter<float>(llama_data("llama") / "adapter"); };
+  check_throws<StateError>(
+      [&] { registry.replace("default", peft::registry_modules(ordinary())); },
+      "the adapter \"default\" is not replaced: it is invoked by the model's alora");
+  check_throws<StateError>([&] { registry.remove("default"); }, "alora_invocation_tokens");
   const TemporaryDirectory directory;
   model.save_adapter(directory.path());
   CHECK(read_whole(directory / "adapter_config.json") ==
@@ -283,6 +293,23 @@ TEST_CASE("rows of embeddings that train are those of a tied head too, merged or
   model.logits(golden.batch, other);
   CHECK(largest_difference(other, golden.reader.read<float>("logits")) < 1e-4);
   model.set_adapters_enabled(true);
+  model.logits(golden.batch, other);
+  CHECK(other == adapted);
+
+  // The rows are "default"'s: with another active, or none, they would act all the same.
+  AdapterRegistry<float> registry;
+  model.for_each_adapted([&](auto& layer) { registry.manage(layer); });
+  model.for_each_adapted([&](auto& layer) {
+    layer.add_adapter("other", layer.config(), 1);
+    check_throws<StateError>([&] { layer.set_adapter("other"); },
+                             "is the only one that may be active: the model's rows of "
+                             "trainable_token_indices");
+  });
+  check_throws<StateError>([&] { registry.activate("other"); }, " (AdapterRegistry): the adapter");
+  check_throws<StateError>([&] { registry.activate({{"default", 1}, {"other", 1}}); }, "rows of");
+  check_throws<StateError>([&] { registry.deactivate(); }, "set_adapters_enabled(false)");
+  registry.activate("default");
+  registry.remove("other");
   model.logits(golden.batch, other);
   CHECK(other == adapted);
 

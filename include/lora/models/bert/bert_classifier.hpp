@@ -244,6 +244,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
       source.require_pooler();
       pooler_.emplace(builder, source);
     }
+    this->tie_adapters(*this);
     this->finish_loading();
   }
 

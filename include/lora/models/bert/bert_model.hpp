@@ -180,6 +180,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
     const bool frozen = source.plan[source.pooler()].role == ModuleRole::frozen;
     if (!frozen) source.require_pooler();
     if (!frozen || source.has_pooler()) pooler_.emplace(builder, source);
+    this->tie_adapters(*this);
     this->finish_loading();
   }
 

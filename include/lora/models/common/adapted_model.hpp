@@ -2,12 +2,14 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "lora/core/parameter_list.hpp"
 #include "lora/core/place.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/layers/adapter_owner.hpp"
 #include "lora/layers/merge_record.hpp"
 #include "lora/models/common/model_parameters.hpp"
 #include "lora/models/common/model_source.hpp"
@@ -146,6 +148,20 @@ class AdaptedModel {
         weights_(source.weights),
         outline_(source.outline),
         peft_(source.plan.peft_config()) {}
+
+  /// Ties what is the model's and not a layer's to its adapter: rows of trainable_token_indices,
+  /// which act beside whichever is active, and the tokens of aLoRA, which route to it. `self` is
+  /// the part of the model that has the layers.
+  template <class Self>
+  void tie_adapters(Self& self) const {
+    const bool rows = !peft_.trainable_token_indices.empty();
+    if (!rows && peft_.alora_invocation_tokens.empty()) return;
+    const std::string reason =
+        rows ? "the model's rows of trainable_token_indices belong to it, and would act beside "
+               "another or none (set_adapters_enabled(false) gives the base model)"
+             : "it is invoked by the model's alora_invocation_tokens";
+    self.for_each_adapted([&](auto& layer) { layer.tie_adapter(default_adapter, reason, rows); });
+  }
 
   /// Ends what loading alone needs.
   void finish_loading() const {

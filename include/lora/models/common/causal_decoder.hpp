@@ -250,6 +250,7 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
         stack_(blocks_of(builder, source.config), sizes_.features, below_trains(), recompute),
         norm_(Parts::norm(builder, source.config)),
         invocation_(source.plan.peft_config().alora_invocation_tokens) {
+    this->tie_adapters(*this);
     this->finish_loading();
   }
 
