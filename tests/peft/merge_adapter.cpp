@@ -162,9 +162,68 @@ TEST_CASE("rows that train take the places of the base's, in its dtype") {
   refused("the adapter has its row 7");
   adapter.config.trainable_token_indices = {{"", {5}}};
   refused("the adapter has 1 rows of it as (2, 4)");
+  adapter.config.trainable_token_indices = {{"", {5, 5}}};
+  refused("the trainable_token_indices of \"model.wte\" have 5 twice");
+  adapter.config.trainable_token_indices = {{"", {5, 1}}};
+  adapter.others["wte.token_adapter.trainable_tokens_delta"] = {rows, {2, 4}};
+  refused("rows of \"wte.weight\" under two names");
   adapter.config.trainable_token_indices = {};
   refused("trainable_token_indices does not say which rows these are");
   CHECK_FALSE(std::filesystem::exists(out / "refused"));
+}
+
+TEST_CASE("rows that train are those of a tied head that the files have once more") {
+  const TemporaryDirectory base, out;
+  const Matrix<float> table = random_matrix<float>(7, 4, 41), rows = random_matrix<float>(1, 4, 42);
+  const auto write = [&](const Matrix<float>& head, const char* config) {
+    io::write_safetensors(base / "model.safetensors",
+                          {io::make_tensor("model.embed_tokens.weight", table),
+                           io::make_tensor("model.positions.weight", table),
+                           io::make_tensor("lm_head.weight", head)});
+    io::write_file(base / "config.json", config);
+  };
+  AdapterValues<float> adapter;
+  adapter.config.trainable_token_indices = {{"embed_tokens", {5}}};
+  adapter.others["model.embed_tokens.token_adapter.trainable_tokens_delta"] = {rows, {1, 4}};
+  int merges = 0;
+  const auto is_in_head = [&] {
+    const auto to = out / std::to_string(++merges);
+    static_cast<void>(merge_adapter(base.path(), adapter, to));
+    io::ModelReader merged(to);
+    CHECK(merged.read<float>("model.embed_tokens.weight").row(5) == rows);
+    CHECK(merged.read<float>("model.positions.weight") == table);
+    return merged.read<float>("lm_head.weight").row(5) == rows;
+  };
+  write(table, "{}");
+  CHECK(is_in_head());
+  write(table, R"({"tie_word_embeddings": false})");
+  CHECK_FALSE(is_in_head());
+  write(2 * table, "{}");
+  CHECK_FALSE(is_in_head());
+  write(2 * table, R"({"model_type": "gpt2"})");
+  CHECK(is_in_head());
+  write(2 * table, R"({"tie_word_embeddings": true})");
+  CHECK(is_in_head());
+  // Rows of its own stay its own.
+  adapter.config.trainable_token_indices["lm_head"] = {5};
+  adapter.others["lm_head.token_adapter.trainable_tokens_delta"] = {2 * rows, {1, 4}};
+  CHECK_FALSE(is_in_head());
+}
+
+TEST_CASE("embeddings that are stored whole do not become the head of a tied base") {
+  const TemporaryDirectory base, out;
+  const Matrix<float> table = random_matrix<float>(7, 4, 41);
+  io::write_safetensors(base / "model.safetensors",
+                        {io::make_tensor("model.embed_tokens.weight", table)});
+  io::write_file(base / "config.json", R"({"architectures": ["LlamaForCausalLM"]})");
+  AdapterValues<float> adapter;
+  adapter.others["model.embed_tokens.weight"] = {2 * table, {7, 4}};
+  check_throws<FileError>(
+      [&] { static_cast<void>(merge_adapter(base.path(), adapter, out / "tied")); },
+      "stores \"model.embed_tokens.weight\" whole, which is the head too");
+  adapter.others["lm_head.weight"] = {table, {7, 4}};
+  static_cast<void>(merge_adapter(base.path(), adapter, out / "both"));
+  CHECK(io::ModelReader(out / "both").read<float>("lm_head.weight") == table);
 }
 
 TEST_CASE("an adapter of another model is refused, and nothing is written") {

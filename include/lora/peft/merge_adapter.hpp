@@ -42,7 +42,7 @@ namespace detail {
 template <class T>
 class MergePlan {
  public:
-  MergePlan(const io::ModelReader& base, const AdapterValues<T>& adapter) : base_(base) {
+  MergePlan(io::ModelReader& base, const AdapterValues<T>& adapter) : base_(base) {
     const auto found = adapter.config.other.find("fan_in_fan_out");
     fan_in_fan_out_ = (found != adapter.config.other.end() && found->second == "true") ||
                       has_transposed_weights(base.directory());
@@ -81,10 +81,16 @@ class MergePlan {
       const std::string known = base_name(name);
       (known.empty() ? added : replacements).emplace(known.empty() ? name : known, &tensor);
     }
-    for (const auto& [name, tensor] : replacements)
+    for (const auto& [name, tensor] : replacements) {
       if (updates.contains(name))
         throw FileError(
             message("merge_adapter: the adapter both adapts and stores whole ", in_quotes(name)));
+      if (is_tied_embedding(name, adapter))
+        throw FileError(message("merge_adapter: the adapter stores ", in_quotes(name),
+                                " whole, which is the head too, and that did not train: store the "
+                                "head as lm_head.weight first"));
+    }
+    add_rows_of_copied_head();
     for (const auto& [name, some] : rows)
       if (updates.contains(name) || replacements.contains(name))
         throw FileError(message("merge_adapter: the adapter has rows of ", in_quotes(name),
@@ -223,14 +229,72 @@ class MergePlan {
     if (name.empty())
       throw FileError(message("merge_adapter: ", base_.directory().string(), " has no weight of ",
                               in_quotes(module)));
+    std::vector<int> sorted(entry->second);
+    std::sort(sorted.begin(), sorted.end());
+    if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end())
+      throw FileError(message("merge_adapter: the trainable_token_indices of ", in_quotes(module),
+                              " have ", *twice, " twice"));
+    if (rows.contains(name))
+      throw FileError(
+          message("merge_adapter: the adapter has rows of ", in_quotes(name), " under two names"));
     rows.emplace(std::move(name), Rows{&tensor, &entry->second});
+  }
+
+  // PEFT lets rows of embeddings act in a head that is tied to them too. Files may have that head
+  // once more, which is read in the place of the embeddings.
+  void add_rows_of_copied_head() {
+    if (rows.empty()) return;
+    for (const auto& [head, file] : base_.tensors()) {
+      if (!is_head(head) || rows.contains(head)) continue;
+      for (const auto& [name, some] : rows)
+        if (!is_head(name) && is_tied_copy(head, name)) {
+          rows.emplace(head, Rows(some));
+          break;
+        }
+    }
+  }
+
+  // Tells whether `head` is by config.json the table called `name`; where it does not say, whether
+  // it has the same numbers or the model type ties by itself.
+  [[nodiscard]] bool is_tied_copy(const std::string& head, const std::string& name) {
+    const io::TensorView other = base_.tensor(head), table = base_.tensor(name);
+    if (other.shape != table.shape || is_of_positions(name)) return false;
+    const io::Json config = config_of(base_.directory());
+    if (config.contains("tie_word_embeddings") && config["tie_word_embeddings"].is_boolean())
+      return config["tie_word_embeddings"].template get<bool>();
+    return has_transposed_weights(base_.directory()) ||
+           (other.dtype == table.dtype &&
+            std::equal(other.bytes.begin(), other.bytes.end(), table.bytes.begin()));
+  }
+
+  // Tells whether the base's only head is this table of its tokens, and the adapter has no other.
+  [[nodiscard]] bool is_tied_embedding(const std::string& name,
+                                       const AdapterValues<T>& adapter) const {
+    const bool is_table =
+        std::any_of(std::begin(token_tables), std::end(token_tables),
+                    [&](std::string_view table) { return name.ends_with(table); });
+    return is_table && has_language_head(base_.directory()) && !has_head(base_) &&
+           std::none_of(adapter.others.begin(), adapter.others.end(),
+                        [](const auto& other) { return is_head(other.first); });
+  }
+
+  static constexpr std::string_view token_tables[] = {"embed_tokens.weight", "wte.weight",
+                                                      "word_embeddings.weight", "embed_in.weight"};
+
+  [[nodiscard]] static bool is_head(std::string_view name) {
+    return name.ends_with("lm_head.weight") || name.ends_with("predictions.decoder.weight") ||
+           name.ends_with("embed_out.weight");
+  }
+
+  [[nodiscard]] static bool is_of_positions(std::string_view name) {
+    return name.find("position") != std::string_view::npos || name.ends_with("wpe.weight");
   }
 
   // A model without a head of its own has the embedding's.
   [[nodiscard]] static bool has_head(const io::ModelReader& base) {
     const auto& tensors = base.tensors();
     return std::any_of(tensors.begin(), tensors.end(),
-                       [](const auto& tensor) { return tensor.first.ends_with("lm_head.weight"); });
+                       [](const auto& tensor) { return is_head(tensor.first); });
   }
 
   // A model with (in, out) weights has others too, as its head: their shapes tell, but for square
@@ -266,7 +330,7 @@ class MergePlan {
     return found;
   }
 
-  const io::ModelReader& base_;
+  io::ModelReader& base_;
   bool fan_in_fan_out_ = false;
 };
 
@@ -294,18 +358,19 @@ inline void copy_beside_weights(const std::filesystem::path& from,
 /// Writes to the directory `out` the model in the directory `base` with an adapter merged into it:
 /// W + weight * scaling * B A, with lora_bias b + weight * scaling * b_B, with DoRA its outputs at
 /// their lengths, summed in double and rounded once to W's dtype. Rows of trainable_token_indices
-/// take the places of the base's, in a head that is the embeddings' weight too. Modules that the
+/// take the places of the base's, in a head that is tied to the embeddings too, whether or not the
+/// files have that once more. Modules that the
 /// adapter stores whole and trained biases take the places of the base's; its other files
 /// (config.json, tokenizers) are copied, and its shards stay the same. It goes tensor by tensor, so
 /// that memory holds no more than the largest. `out` appears as a whole, or not at all.
 ///
 /// A module's weight is found by its name, with or without one leading part ("transformer.").
 /// Throws FileError where the base lacks it or is quantised, for an embedding that is the head of a
-/// language model too, where `out` is there already and not empty, for a sum outside of the dtype's
-/// range, and for whatever is wrong with the files; ShapeError for other shapes (another model, a
-/// grouped convolution); ConfigError for a weight that is not finite, or not 1 where the adapter
-/// has DoRA or tensors beside its factors, and for an adapter of a changed base, of replicated
-/// layers, or of aLoRA.
+/// language model too and is adapted or stored whole, for doubled trainable_token_indices, where
+/// `out` is there already and not empty, for a sum outside of the dtype's range, and for whatever
+/// is wrong with the files; ShapeError for other shapes (another model, a grouped convolution);
+/// ConfigError for a weight that is not finite, or not 1 where the adapter has DoRA or tensors
+/// beside its factors, and for an adapter of a changed base, of replicated layers, or of aLoRA.
 template <class T>
 MergeReport merge_adapter(const std::filesystem::path& base, const AdapterValues<T>& adapter,
                           const std::filesystem::path& out, const MergeOptions& options = {}) {
