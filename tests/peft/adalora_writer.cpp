@@ -97,3 +97,21 @@ TEST_CASE("AdaLoRA is not saved of an attention's projections") {
                             "attn.base_layer.out_proj (save_adalora): PEFT has no AdaLoRA");
   CHECK_FALSE(std::filesystem::exists(directory / "a"));
 }
+
+TEST_CASE("AdaLoRA is not saved with settings that no reader would take") {
+  AdaLoRANet net;
+  const auto optimizer = train_adalora(net, 0);
+  const TemporaryDirectory directory;
+  Parameter<double> rows("wte.token_adapter.trainable_tokens_delta", Matrix<double>::Ones(1, 3));
+  PeftConfig config;
+  config.trainable_token_indices = {{"wte", {5}}};
+  AdapterSaveOptions<double> options{.config = config};
+  options.parameters.add(rows);
+  check_throws<ConfigError>([&] { save_adalora(directory / "a", optimizer, options); },
+                            "trainable_token_indices is set, which AdaLoRA does not have");
+  options = {.config = PeftConfig{}};
+  options.config->alora_invocation_tokens = {1};
+  check_throws<ConfigError>([&] { save_adalora(directory / "a", optimizer, options); },
+                            "save_adalora: nobody could read it again: adapter_config.json");
+  CHECK_FALSE(std::filesystem::exists(directory / "a"));
+}

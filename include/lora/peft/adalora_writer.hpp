@@ -13,6 +13,7 @@
 #include "lora/optim/adalora.hpp"
 #include "lora/peft/adapter_description.hpp"
 #include "lora/peft/adapter_writer.hpp"
+#include "lora/peft/peft_config_parser.hpp"
 #include "lora/peft/peft_config_text.hpp"
 
 namespace lora::peft {
@@ -28,7 +29,8 @@ template <class T>
 }
 
 /// Returns adapter_config.json of AdaLoRA: `config` is that of the layers as plain adapters, and
-/// `masks` say, for each module, which triplets the file has; none where it has all.
+/// `masks` say, for each module, which triplets the file has; none where it has all. Throws
+/// ConfigError for what parse_peft_config refuses, as rows of trainable_token_indices.
 [[nodiscard]] inline std::string adalora_config_text(
     const PeftConfig& config, const AdaLoRAConfig& adalora,
     const std::map<std::string, std::vector<bool>>& masks) {
@@ -53,7 +55,13 @@ template <class T>
   keys["beta1"] = io::json_float(adalora.beta1);
   keys["beta2"] = io::json_float(adalora.beta2);
   keys["orth_reg_weight"] = io::json_float(adalora.orth_reg_weight);
-  return peft_config_object(keys);
+  std::string text = peft_config_object(keys);
+  try {
+    static_cast<void>(parse_peft_config(text, "adapter_config.json"));
+  } catch (const FileError& error) {
+    throw ConfigError(message("save_adalora: nobody could read it again: ", error.what()));
+  }
+  return text;
 }
 
 }  // namespace detail
@@ -65,7 +73,8 @@ template <class T>
 ///
 /// save_adapter of the layers themselves writes a plain adapter that adds the same. Throws
 /// ConfigError (see describe_adapters), also for the projections of an attention, which PEFT has no
-/// AdaLoRA for, and FileError.
+/// AdaLoRA for, and for options.config with what AdaLoRA does not have (trainable_token_indices,
+/// aLoRA), and FileError.
 template <class T, class Inner>
 void save_adalora(const std::filesystem::path& directory, const AdaLoRA<T, Inner>& optimizer,
                   const AdapterSaveOptions<T>& options = {}) {
