@@ -203,6 +203,13 @@ TEST_CASE("an old file that makes way is back unless it was replaced") {
   none.replaced();
   CHECK(read_whole(directory / "f") == "new");
   CHECK(directory.count() == 1);
+  {
+    peft::detail::FileAside first(directory / "first"), other(directory / "other");
+    io::write_file(directory / "first", "without what belongs to it");
+    first.placed();
+  }
+  CHECK_FALSE(std::filesystem::exists(directory / "first"));
+  CHECK(directory.count() == 1);
 }
 
 TEST_CASE("a directory that cannot be made is an error that names it") {

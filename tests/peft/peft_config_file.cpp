@@ -56,3 +56,38 @@ TEST_CASE("what only a model can say is left to it") {
   CHECK(targets(R"("target_modules": "All-Linear")", {"m.q"}) ==
         ModuleNames(std::string("All-Linear")));
 }
+
+TEST_CASE("settings and what is opened beside them are of one save, or are refused") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "f";
+  int opened = 0;
+  write_whole(path, "old");
+  // Another program saves once, meanwhile.
+  const auto text = peft::detail::open_beside(path, [&](const std::string& now) {
+    if (++opened == 1) write_whole(path, "new");
+    return now + "!";
+  });
+  CHECK(text == "new!");
+  CHECK(opened == 2);
+  // What does not go with the old settings is no error where there are new ones.
+  const auto again = peft::detail::open_beside(path, [&](const std::string& now) {
+    if (now == "newer") return now;
+    write_whole(path, "newer");
+    throw FileError("a rank is not that of the settings");
+  });
+  CHECK(again == "newer");
+  check_throws<FileError>(
+      [&] {
+        static_cast<void>(peft::detail::open_beside(
+            path, [](const std::string&) -> int { throw FileError("a rank is not"); }));
+      },
+      "a rank is not");
+  check_throws<FileError>(
+      [&] {
+        static_cast<void>(peft::detail::open_beside(path, [&](const std::string& now) {
+          write_whole(path, now + "+");
+          return now;
+        }));
+      },
+      path.string() + ": changed each of 7 times while the files beside it were opened");
+}

@@ -46,10 +46,13 @@ template <class T>
 class AdapterLoader {
  public:
   AdapterLoader(const std::filesystem::path& directory, const AdapterLoadOptions<T>& options)
+      : AdapterLoader(open_adapter(directory), options) {}
+
+  AdapterLoader(OpenAdapter files, const AdapterLoadOptions<T>& options)
       : options_(options),
-        config_(read_peft_config(directory)),
+        config_(std::move(files.config)),
         rules_(config_),
-        weights_(directory, config_.adalora) {
+        weights_(std::move(files.weights)) {
     if (config_.layer_replication != options.layer_replication)
       throw FileError(message(weights_.path().string(),
                               ": layer_replication of adapter_config.json is not that of the "

@@ -79,8 +79,9 @@ struct AdapterReadOptions {
 template <class T>
 [[nodiscard]] AdapterValues<T> read_adapter(const std::filesystem::path& directory,
                                             const AdapterReadOptions& options = {}) {
-  AdapterValues<T> adapter{read_peft_config(directory), {}, {}};
-  AdapterWeights weights(directory, adapter.config.adalora);
+  detail::OpenAdapter files = detail::open_adapter(directory);
+  AdapterValues<T> adapter{std::move(files.config), {}, {}};
+  AdapterWeights& weights = files.weights;
   if (const LoRAInit init = start_of(adapter.config.init_lora_weights);
       changes_base(init) && !options.allow_changed_base)
     throw FileError(message(weights.path().string(), ": the adapter began with ", name_of(init),

@@ -53,7 +53,8 @@ inline void add_batch_count(const std::string& name, std::vector<io::Tensor>& te
     tensors.push_back(io::batch_count(adapter_key(name.substr(0, name.size() - end.size()))));
 }
 
-// A file that has another name until it is replaced, or gets its own back.
+// A file that has another name until it is replaced, or gets its own back. Where there was none,
+// the new one goes.
 class FileAside {
  public:
   explicit FileAside(std::filesystem::path path) : path_(std::move(path)) {
@@ -68,18 +69,26 @@ class FileAside {
   FileAside& operator=(const FileAside&) = delete;
   ~FileAside() {
     std::error_code ignored;
-    if (!aside_.empty()) std::filesystem::rename(aside_, path_, ignored);
+    if (!aside_.empty())
+      std::filesystem::rename(aside_, path_, ignored);
+    else if (has_new_)
+      std::filesystem::remove(path_, ignored);
   }
+
+  // Says that the new file has its place, which is not the end of it.
+  void placed() { has_new_ = true; }
 
   void replaced() {
     std::error_code ignored;
     if (!aside_.empty()) std::filesystem::remove(aside_, ignored);
     aside_.clear();
+    has_new_ = false;
   }
 
  private:
   std::filesystem::path path_;
   std::filesystem::path aside_;
+  bool has_new_ = false;
 };
 
 // Both files in full under other names first, then renamed: see save_adapter.
@@ -99,6 +108,7 @@ inline void write_adapter(const std::filesystem::path& directory, const std::str
   FileAside old_weights(directory / adapter_weights_file);
   FileAside old_config(directory / adapter_config_file);
   config_file.rename();
+  old_config.placed();
   weights_file.rename();
   old_config.replaced();
   old_weights.replaced();

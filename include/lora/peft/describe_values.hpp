@@ -14,14 +14,6 @@
 namespace lora::peft {
 namespace detail {
 
-/// Tells whether only the model knows which modules target_modules selects: null, whose meaning is
-/// its type's, and "all-linear".
-[[nodiscard]] inline bool targets_need_model(const ModuleNames& target_modules) {
-  const auto* word = std::get_if<std::string>(&target_modules);
-  return std::holds_alternative<std::monostate>(target_modules) ||
-         (word != nullptr && is_all_linear(*word));
-}
-
 /// Throws ShapeError, naming `where` and the module, unless the factors have the settings' rank.
 template <class T>
 void require_rank(const LoRAFactors<T>& factors, const std::string& module, const char* where) {
