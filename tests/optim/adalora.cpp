@@ -208,3 +208,64 @@ TEST_CASE("AdaLoRA refuses what it cannot train, and says where") {
   CHECK(same_bits(run.net.first.weight_in_use(), before));
   CHECK(run.optimizer.steps() == 0);
 }
+
+TEST_CASE("a step of AdaLoRA that fails changes nothing") {
+  // An inner optimizer that refuses once it has A, E and B.
+  struct Refusing : AdamW<double> {
+    using AdamW<double>::AdamW;
+    void step(const ParameterList<double>& parameters) {
+      if (refuses) throw StateError("refused");
+      AdamW<double>::step(parameters);
+    }
+    bool refuses = false;
+  };
+  LoRALinear<double> layer(DenseWeight<double>(random_matrix<double>(6, 5, 3)), {.rank = 1}, 1);
+  layer.set_name("fc");
+  Refusing refusing({.learning_rate = 0.1});
+  refusing.refuses = true;
+  const AdaLoRAConfig config{.init_r = 3, .target_r = 1, .total_step = 9, .orth_reg_weight = 0.2};
+  AdaLoRA<double, Refusing> optimizer(refusing, {layer}, config, 1);
+  const auto db = random_matrix<double>(6, 3, 4);
+  layer.lora_A().grad.setOnes();
+  layer.lora_B().grad = db;
+  check_throws<StateError>([&] { optimizer.step(layer.parameters()); }, "refused");
+  CHECK(layer.lora_B().grad == db);
+  CHECK(optimizer.steps() == 0);
+  CHECK(optimizer.regularisation() == 0);
+}
+
+TEST_CASE("importance that outgrows the type is refused, and nothing has changed") {
+  for (const std::uint64_t delta :
+       {1U, 3U}) {  // a step that compares scores, and one that does not
+    CAPTURE(delta);
+    LoRALinear<float> layer(DenseWeight<float>(random_matrix<float>(6, 5, 3)), {.rank = 1}, 1);
+    layer.set_name("fc");
+    AdaLoRA<float> optimizer(
+        AdamW<float>({.learning_rate = 0.1}), {layer},
+        {.init_r = 3, .target_r = 1, .total_step = 9, .delta_t = delta, .orth_reg_weight = 0.2}, 1);
+    const auto step = [&](float gradient) {
+      layer.lora_A().grad.setConstant(gradient);
+      layer.lora_B().grad.setConstant(gradient);
+      optimizer.step(layer.parameters());
+    };
+    step(1);
+    const auto before = optimizer.state();
+    const auto weight = layer.weight_in_use();
+    const auto same = [&] {
+      const auto now = optimizer.state();
+      CHECK(now.steps == before.steps);
+      for (const auto& [name, value] : before.tensors)
+        CHECK(same_bits(now.tensors.at(name), value));
+      CHECK(same_bits(layer.weight_in_use(), weight));
+    };
+    check_throws<StateError>([&] { step(3e38F); }, "fc (AdaLoRA::step): the ");
+    same();
+    check_throws<StateError>([&] { step(delta == 1 ? 1e22F : 1e38F); },
+                             "fc (AdaLoRA::step): the importance of its triplets");
+    CHECK(layer.lora_B().grad.isConstant(delta == 1 ? 1e22F : 1e38F));
+    same();
+    // What is large and has an order is computed as ever.
+    step(1e12F);
+    CHECK(optimizer.steps() == 2);
+  }
+}

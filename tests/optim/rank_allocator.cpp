@@ -1,8 +1,12 @@
 #include <lora/optim/rank_allocator.hpp>
 
+#include <cmath>
+
 #include "support/catch.hpp"
+#include "support/throws.hpp"
 
 using namespace lora;
+using namespace lora::test;
 
 TEST_CASE("the budget falls by a cubic curve from all ranks to the target") {
   // PEFT's budgets of two layers.
@@ -41,4 +45,13 @@ TEST_CASE("importance averages sensitivity and its uncertainty") {
   CHECK(importance.sensitivity(0, 0) == 4.5);
   CHECK(importance.uncertainty(0, 0) == 0.25 * 2.25 + 0.75 * 1.5);
   CHECK(importance.score()(0, 1) == importance.sensitivity(0, 1) * importance.uncertainty(0, 1));
+}
+
+TEST_CASE("scores without an order are refused") {
+  std::vector<Matrix<float>> scores(2, Matrix<float>::Ones(3, 1));
+  for (const float bad : {std::nanf(""), HUGE_VALF}) {
+    scores[1](2, 0) = bad;
+    check_throws<StateError>([&] { static_cast<void>(most_important(scores, 2)); },
+                             "the scores of layer 1 are not finite");
+  }
 }

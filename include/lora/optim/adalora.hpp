@@ -1,9 +1,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -152,7 +155,9 @@ class AdaLoRA {
   /// Updates every parameter: `parameters` has the layers' A and B, and may have others. Leaves
   /// B's gradients with the regularisation's. Throws ConfigError for a list that lacks a layer's
   /// factor, StateError, naming the layer, where something else has changed its A since the last
-  /// step or a gradient is not finite, and what Inner's step throws.
+  /// step, a gradient is not finite, or with the regularisation's is not, or the importance of
+  /// triplets outgrows T, and what Inner's step throws; then nothing has changed. (A learning rate
+  /// that lets values explode in one step can outgrow T after them.)
   void step(const ParameterList<T>& parameters) {
     require_distinct(parameters, "AdaLoRA::step");
     std::map<const Parameter<T>*, Triplets*> by_a;
@@ -168,20 +173,21 @@ class AdaLoRA {
       if (found != by_a.end()) trained.add(found->second->e);
     }
 
-    double regularisation = 0;
-    const double weight = config_.orth_reg_weight / (2.0 * static_cast<double>(triplets_.size()));
-    for (std::size_t i = 0; i < triplets_.size(); ++i) {
-      Triplets& each = triplets_[i];
-      const ConstMatrixRef<T> d = factors[i].a->grad;  // of E . A
-      each.a.grad = scaled(d, each.e.value);
-      each.e.grad = d.cwiseProduct(ConstMatrixRef<T>(each.a.value)).rowwise().sum();
-      regularisation += add_orthogonality(each.a, weight);
-      regularisation += add_orthogonality(*factors[i].b, weight, true);
+    b_gradients_.resize(factors.size());
+    for (std::size_t i = 0; i < factors.size(); ++i) b_gradients_[i] = factors[i].b->grad;
+    std::optional<Before> before;
+    try {
+      const double regularisation = add_regularisation(factors);
+      if (may_outgrow(factors)) before.emplace(*this, trained);
+      inner_.step(trained);
+      ++step_;
+      allocate(factors, before.has_value());
+      regularisation_ = regularisation;
+    } catch (...) {
+      for (std::size_t i = 0; i < factors.size(); ++i) factors[i].b->grad = b_gradients_[i];
+      if (before) before->restore(*this, trained);
+      throw;
     }
-    inner_.step(trained);
-    regularisation_ = regularisation;
-    ++step_;
-    allocate(factors);
     for (std::size_t i = 0; i < triplets_.size(); ++i)
       factors[i].a->value = scaled(triplets_[i].a.value, triplets_[i].e.value);
   }
@@ -261,6 +267,8 @@ class AdaLoRA {
           throw StateError(message(where, ": there is no ", tensor_name(each, kind)));
         }
         require_shape(found->second, rows, cols, where, found->first);
+        if (!all_finite<T>(found->second))
+          throw StateError(message(where, ": ", found->first, " is not finite"));
         Matrix<T> value = std::move(found->second);
         inner_state.tensors.erase(found);
         return value;
@@ -376,8 +384,90 @@ class AdaLoRA {
     return factors;
   }
 
+  // What a step changes.
+  class Before {
+   public:
+    Before(const AdaLoRA& self, const ParameterList<T>& trained)
+        : inner_(self.inner_.state()), triplets_(self.triplets_), step_(self.step_) {
+      for (const Parameter<T>* parameter : trained) values_.push_back(parameter->value);
+    }
+
+    void restore(AdaLoRA& self, const ParameterList<T>& trained) {
+      self.inner_.set_state(inner_);
+      self.step_ = step_;
+      for (std::size_t i = 0; i < triplets_.size(); ++i) {
+        Triplets &to = self.triplets_[i], &from = triplets_[i];
+        to.kept.swap(from.kept);
+        to.scores.swap(from.scores);
+        std::swap(to.a_importance, from.a_importance);
+        std::swap(to.e_importance, from.e_importance);
+        std::swap(to.b_importance, from.b_importance);
+      }
+      std::size_t i = 0;
+      for (Parameter<T>* parameter : trained) parameter->value = values_[i++];
+    }
+
+   private:
+    OptimizerState<T> inner_;
+    std::vector<Triplets> triplets_;
+    std::uint64_t step_;
+    std::vector<Matrix<T>> values_;
+  };
+
+  // Makes the gradients of A, E and B. Returns what the regularisation adds to the loss.
+  double add_regularisation(const std::vector<LayerFactors>& factors) {
+    double regularisation = 0;
+    const double weight = config_.orth_reg_weight / (2.0 * static_cast<double>(triplets_.size()));
+    for (std::size_t i = 0; i < triplets_.size(); ++i) {
+      Triplets& each = triplets_[i];
+      const ConstMatrixRef<T> d = factors[i].a->grad;  // of E . A
+      each.a.grad = scaled(d, each.e.value);
+      each.e.grad = d.cwiseProduct(ConstMatrixRef<T>(each.a.value)).rowwise().sum();
+      regularisation += add_orthogonality(each.a, weight);
+      regularisation += add_orthogonality(*factors[i].b, weight, true);
+      for (const Parameter<T>* parameter : {&each.a, &each.e, factors[i].b})
+        if (!all_finite<T>(parameter->grad))
+          throw StateError(message(Place{"AdaLoRA::step", each.layer.name()}, ": the gradient of ",
+                                   parameter->name, " is not finite with the regularisation's"));
+    }
+    return regularisation;
+  }
+
+  // Tells whether |w dw| may come near to what the square of a score of type T can be. The squares
+  // of dw are for optimizers whose steps grow with it.
+  [[nodiscard]] bool may_outgrow(const std::vector<LayerFactors>& factors) const {
+    const double limit = 1e-3 * std::sqrt(static_cast<double>(std::numeric_limits<T>::max()));
+    const auto is_large = [&](const Parameter<T>& parameter) {
+      const auto largest = [](const Matrix<T>& m) {
+        return static_cast<double>(m.cwiseAbs().maxCoeff());
+      };
+      const double g = largest(parameter.grad);
+      return g * (largest(parameter.value) + g + 1) > limit;
+    };
+    for (std::size_t i = 0; i < triplets_.size(); ++i) {
+      const Triplets& each = triplets_[i];
+      if (is_large(each.a) || is_large(each.e) || is_large(*factors[i].b)) return true;
+      for (const auto* importance : {&each.a_importance, &each.e_importance, &each.b_importance})
+        if (importance->sensitivity.size() > 0 &&
+            static_cast<double>(std::max(importance->sensitivity.maxCoeff(),
+                                         importance->uncertainty.maxCoeff())) > limit)
+          return true;
+    }
+    return false;
+  }
+
+  // Throws StateError, naming the layer, unless its averages and scores are finite.
+  static void require_finite_importance(const Triplets& each) {
+    if (!all_finite<T>(each.scores) || !each.a_importance.is_finite() ||
+        !each.e_importance.is_finite() || !each.b_importance.is_finite())
+      throw StateError(message(Place{"AdaLoRA::step", each.layer.name()},
+                               ": the importance of its triplets, a product of values and "
+                               "gradients, is not finite: clip the gradients, or scale the loss "
+                               "down"));
+  }
+
   // Updates the importance, and takes ranks away where it is time to.
-  void allocate(const std::vector<LayerFactors>& factors) {
+  void allocate(const std::vector<LayerFactors>& factors, bool may_outgrow) {
     const std::uint64_t last = config_.total_step - config_.tfinal;
     if (step_ < last)
       for (std::size_t i = 0; i < triplets_.size(); ++i) {
@@ -385,11 +475,13 @@ class AdaLoRA {
         each.a_importance.update(each.a, config_);
         each.e_importance.update(each.e, config_);
         each.b_importance.update(*factors[i].b, config_);
+        if (may_outgrow) require_finite_importance(each);
       }
     if (takes_ranks(config_, step_)) {
       std::vector<Matrix<T>> scores;
       for (Triplets& each : triplets_) {
         each.scores = triplet_scores(each.a_importance, each.e_importance, each.b_importance);
+        if (!all_finite<T>(each.scores)) require_finite_importance(each);
         scores.push_back(each.scores);
       }
       const auto kept =
@@ -407,6 +499,7 @@ class AdaLoRA {
   std::vector<Triplets> triplets_;
   std::uint64_t step_ = 0;
   double regularisation_ = 0;
+  std::vector<Matrix<T>> b_gradients_;  // of B as they came, while a step runs
 };
 
 }  // namespace lora

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "lora/core/error.hpp"
+#include "lora/core/finite.hpp"
 #include "lora/core/matrix.hpp"
 #include "lora/core/parameter.hpp"
 #include "lora/optim/adalora_config.hpp"
@@ -34,6 +36,11 @@ struct Importance {
         static_cast<T>(config.beta1) * sensitivity.array() + static_cast<T>(1 - config.beta1) * p;
     uncertainty.array() = static_cast<T>(config.beta2) * uncertainty.array() +
                           static_cast<T>(1 - config.beta2) * (p - sensitivity.array()).abs();
+  }
+
+  /// Tells whether all averages are finite.
+  [[nodiscard]] bool is_finite() const {
+    return all_finite<T>(sensitivity) && all_finite<T>(uncertainty);
   }
 
   /// Returns the elements' scores, P U.
@@ -74,12 +81,17 @@ template <class T>
 
 /// Returns which triplets of each layer stay, given their scores and the budget: those whose score
 /// is above that of the most important one that has to go, so of equal ones none, as in PEFT.
+/// Throws StateError for a score that is not finite: NaN has no place in an order.
 template <class T>
 [[nodiscard]] std::vector<std::vector<bool>> most_important(const std::vector<Matrix<T>>& scores,
                                                             Index budget) {
   std::vector<T> all;
-  for (const Matrix<T>& each : scores)
+  for (const Matrix<T>& each : scores) {
+    if (!all_finite<T>(each))
+      throw StateError(message("most_important: the scores of layer ", &each - scores.data(),
+                               " are not finite"));
     all.insert(all.end(), each.data(), each.data() + each.size());
+  }
   const Index excess = static_cast<Index>(all.size()) - budget;
   std::vector<std::vector<bool>> kept;
   for (const Matrix<T>& each : scores)
