@@ -55,6 +55,10 @@ void each_group_column(const Body& body) {
 
 /// Adds to y(o - first) the sum over k of x(k) W(o, k), for `first` <= o < `last` and the columns k
 /// of `groups` groups. x has each group's columns in their place.
+///
+/// Products are of numbers that are not scaled yet, up to 127 of int8: beyond |x| of 2.6e36, where
+/// 127 x overflows, y may be infinite though the scaled products are not. (Scaling x down instead
+/// would take bits of the smallest.)
 template <CodedGroups Rows>
 void add_group_dots(Rows rows, const float* x, Index first, Index last, Index groups, float* y) {
   constexpr Index vectors = Rows::group_vectors, chains = 2;
