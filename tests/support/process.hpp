@@ -20,6 +20,10 @@ class Process {
   Process(const std::string& program, std::vector<std::string> arguments,
           const std::string& output = {}) {
     arguments.insert(arguments.begin(), program);
+#ifdef LORA_TEST_EMULATOR  // the programs are another machine's
+    const std::vector<std::string> emulator{LORA_TEST_EMULATOR};
+    arguments.insert(arguments.begin(), emulator.begin(), emulator.end());
+#endif
     std::vector<char*> pointers;
     for (std::string& argument : arguments) pointers.push_back(argument.data());
     pointers.push_back(nullptr);
