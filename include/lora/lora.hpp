@@ -187,6 +187,7 @@
 #include "lora/layers/quantised_layer.hpp"
 #include "lora/layers/requantised_layer.hpp"
 #include "lora/layers/routed_dora.hpp"
+#include "lora/layers/routed_images.hpp"
 #include "lora/layers/routed_paths.hpp"
 #include "lora/layers/trainable_tokens.hpp"
 #include "lora/layers/weight_start.hpp"

@@ -149,18 +149,24 @@ void add_magnitude_gradient(ConstMatrixRef<T> dy, ConstMatrixRef<T> z, const T* 
 }
 
 /// Adds the gradient of the magnitudes to dm (1, out) and returns that of z, g dy (N, out), in
-/// memory of `scratch`: LoRA's backward takes it in the place of dy. The gains and z are what
+/// memory of `scratch`: LoRA's backward takes it in the place of dy. z (N, out) is the forward's.
+template <class T>
+[[nodiscard]] ConstMatrixRef<T> backward(ConstMatrixRef<T> dy, const Gains<T>& gains,
+                                         ConstMatrixRef<T> z, MatrixRef<T> dm, Scratch& scratch) {
+  add_magnitude_gradient<T>(dy, z, gains.inverse_norm(), dm);
+  const MatrixRef<T> dz = scratch.matrix<T>(dy.rows(), dy.cols());
+  scale_outputs<T>(dy, gains.gain(), nullptr, dz);
+  return dz;
+}
+
+/// Does the same with what the tape has. The gains and z are what
 /// Gains::keep left on the tape, kept(first) and kept(first + 1). A `first` of 0 says that there is
 /// no DoRA, and the result is dy.
 template <class T>
 [[nodiscard]] ConstMatrixRef<T> backward(ConstMatrixRef<T> dy, typename Tape<T>::Frame& frame,
                                          std::size_t first, MatrixRef<T> dm, Scratch& scratch) {
   if (first == 0) return dy;
-  const Gains<T> gains{frame.kept(first)};
-  add_magnitude_gradient<T>(dy, frame.kept(first + 1), gains.inverse_norm(), dm);
-  const MatrixRef<T> dz = scratch.matrix<T>(dy.rows(), dy.cols());
-  scale_outputs<T>(dy, gains.gain(), nullptr, dz);
-  return dz;
+  return backward<T>(dy, Gains<T>{frame.kept(first)}, frame.kept(first + 1), dm, scratch);
 }
 
 /// Computes dx += mask * (part - dx), both (N, in).

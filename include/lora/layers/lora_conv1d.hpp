@@ -95,6 +95,13 @@ class LoRAConv1d : public LoRAConv2d<T, Frozen> {
     Base::forward(x, in.as_images(), tape, y);
   }
 
+  /// Computes a mixed batch with dropout, and leaves on the tape what backward needs; see
+  /// LoRAConv2d.
+  void forward(ConstMatrixRef<T> x, const SequenceShape& in, const AdapterRoutes& routes,
+               Tape<T>& tape, Output<T> y) const {
+    Base::forward(x, in.as_images(), routes, tape, y);
+  }
+
   /// Adds to the gradients of A, B (and whatever else trains), and computes dx (in.rows(),
   /// in_channels) for dy (places, out_channels). Throws ShapeError and StateError, before anything
   /// changes.

@@ -33,6 +33,7 @@
 #include "lora/layers/dora.hpp"
 #include "lora/layers/factor_marks.hpp"
 #include "lora/layers/lora_over_weight.hpp"
+#include "lora/layers/routed_images.hpp"
 #include "lora/layers/routed_paths.hpp"
 #include "lora/nn/bias_gradient.hpp"
 #include "lora/nn/output_affine.hpp"
@@ -64,7 +65,7 @@ struct Groups {
 /// W sees, dilated and padded as the window says, so that merging changes nothing. (PEFT 0.21.2
 /// gives A neither. Over a dilation it mostly fails; over a padding_mode other than zeros its A
 /// sees zeros outside of the image, so that an adapter from there computes something else here at
-/// the border.) Mixed batches are built for inference alone.
+/// the border.)
 ///
 /// With Groups (PEFT's too) each group of out_channels / groups outputs sees
 /// in_channels / groups channels of x alone: W is (out_channels, in_channels / groups, height,
@@ -192,37 +193,34 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
                Output<T> y) const {
     const Place where{"LoRAConv2d::forward(x, in, routes, y)", this->name()};
     const auto adapters = this->routed_set(routes, where);
-    if (routes.rows() != in.images)
-      throw ShapeError(message(where, ": the routes are of ", routes.rows(),
-                               " images, expected the ", in.images, " of the batch"));
-    const RoutedPaths<T> paths(*adapters, *routes.layout(), routes.layers_may_lack_adapters(),
-                               where,
-                               [&](const Adapter& adapter) { this->check_shape(adapter, where); });
+    const RoutedPaths<T> paths = routed(*adapters, routes, in, where);
     Scratch scratch;
     const MatrixRef<T> gains = this->routed_gains(paths, true, where, scratch);
+    run_routed_forward(x, in, paths, gains, nullptr, checked_output(x, in, y, where));
+  }
+
+  /// Computes a mixed batch with dropout, and leaves on the tape what backward needs. backward then
+  /// adds to the gradients of every adapter that images are routed to: they, dx and the masks are
+  /// those of batches of each adapter's own, to the last bit. x stays as it is until then. Throws
+  /// as above.
+  void forward(ConstMatrixRef<T> x, const ImageShape& in, const AdapterRoutes& routes,
+               Tape<T>& tape, Output<T> y) const {
+    const Place where{"LoRAConv2d::forward(x, in, routes, tape, y)", this->name()};
+    const auto adapters = this->routed_set(routes, where);
+    const RoutedPaths<T> paths = routed(*adapters, routes, in, where);
+    paths.require_distinct(where);
+    Scratch scratch;
+    const MatrixRef<T> gains = this->routed_gains(paths, false, where, scratch);
     const MatrixRef<T> result = checked_output(x, in, y, where);
-    auto* const images = scratch.take<Index>(in.images);
-    auto* const is_routed = scratch.take<char>(in.images);
-    std::fill_n(is_routed, in.images, char{0});
-    Index next_gains = 0;
-    for (const RowGroups::Run& group : paths.groups().groups()) {
-      const Entry* const used = paths.entry(static_cast<std::size_t>(group.group));
-      dora::Gains<T> own;
-      if (dora::is_used_by(used)) {
-        std::construct_at(
-            &own, dora::Gains<T>{MatrixRef<T>(MatrixRef<T>(gains).middleRows(next_gains, 2))});
-        next_gains += 2;
-      }
-      for (Index i = 0; i < group.count; ++i) {
-        images[i] = paths.groups().row(group.first + i);
-        is_routed[images[i]] = 1;
-      }
-      run_some(x, in, {images, static_cast<std::size_t>(group.count)}, used, own, result);
-    }
-    std::size_t others = 0;
-    for (Index i = 0; i < in.images; ++i)
-      if (is_routed[i] == 0) images[others++] = i;
-    run_some(x, in, {images, others}, nullptr, {}, result);
+    auto& frame = tape.push(this, this->name(), result.rows());
+    frame.note_input(x);
+    frame.note_layout(layout_of(in));
+    paths.for_each([&](const Entry& entry) { detail::note_factors(*entry.adapter, frame); });
+    frame.hold(adapters);
+    frame.hold(routes.layout());
+    static constexpr RoutedBackward routed_backward = &LoRAConv2d::run_routed_backward;
+    frame.note_backward(&routed_backward);
+    run_routed_forward(x, in, paths, gains, &frame, result);
   }
 
   // ---- Merging and files ----
@@ -471,28 +469,6 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
                                        y);
   }
 
-  // Computes the y of some images, which become a batch of their own, without dropout.
-  void run_some(ConstMatrixRef<T> x, const ImageShape& in, std::span<const Index> images,
-                const Entry* used, const dora::Gains<T>& gains, MatrixRef<T> y) const {
-    if (images.empty()) return;
-    const auto count = static_cast<Index>(images.size());
-    const ImageShape some{count, in.height, in.width};
-    const ImageShape out = lora::output_shape(window_, some, kind);
-    const Index from = in.height * in.width, to = out.height * out.width;  // pixels of an image
-    Scratch scratch;
-    MatrixRef<T> own_x = scratch.matrix<T>(some.rows(), x.cols());
-    const MatrixRef<T> own_y = scratch.matrix<T>(out.rows(), y.cols());
-    for_each_row(count, from * x.cols(), 1, [&](Index i) {
-      own_x.middleRows(i * from, from) =
-          x.middleRows(images[static_cast<std::size_t>(i)] * from, from);
-    });
-    run_forward(own_x, some, used, {}, scratch.matrix<T>(out.rows(), this->rank_of(used)), gains,
-                own_y, own_y);
-    for_each_row(count, to * y.cols(), 1, [&](Index i) {
-      y.middleRows(images[static_cast<std::size_t>(i)] * to, to) = own_y.middleRows(i * to, to);
-    });
-  }
-
   // The same with DoRA: z = drop(x) * (W + s B A), y = start + c (x - drop(x)) * W + c g z, c being
   // the norm's scale.
   void run_dora_forward(ConstMatrixRef<T> x, const ImageShape& in, const Entry& used,
@@ -537,6 +513,8 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     if (frame.layout() != layout_of(in))
       throw StateError(message(where, ": the images are of another size than in the forward on ",
                                "the tape: ", in.images, " of ", in.height, " x ", in.width));
+    if (const auto* routed = frame.template noted_backward<RoutedBackward>())
+      return (this->**routed)(x, in, dy, tape, frame, target, dx, where);
     const auto adapters = this->adapters();
     Base::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
     const Entry* const used = this->in_use(*adapters, where);
@@ -546,32 +524,75 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     }
     const bool with_bias = this->trains_bias(*adapters);
     const MatrixRef<T> none(nullptr, 0, 0, 0);
-    MatrixRef<T> da = used != nullptr ? target.of(used->adapter->a()) : none;
-    const MatrixRef<T> db = used != nullptr ? target.of(used->adapter->b()) : none;
-    const bool with_dora = dora::is_used_by(used);
-    const MatrixRef<T> dm = with_dora ? target.of(used->adapter->magnitude()) : none;
+    const Targets targets = used != nullptr ? targets_of(*used, target) : Targets{};
     const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
-    const bool with_b_bias = Base::has_b_bias(used);
-    const MatrixRef<T> db_bias = with_b_bias ? target.of(used->adapter->b_bias()) : none;
     const MatrixRef<T> to =
         dx != nullptr ? dx->shaped(x.rows(), in_channels(), where, "dx", {x, dy}) : none;
 
+    if (with_bias) bias_gradient(dy, T(1), dbias);
+    if (used != nullptr) {
+      adapter_backward(x, in, dy, *used, kept_of(*used, frame, 0), targets,
+                       dx != nullptr ? &to : nullptr);
+    } else if (dx != nullptr) {
+      input_gradient(in, out, dy, {none, none}, T(0), to);
+    }
+    tape.pop();
+  }
+
+  // Where the gradients of an adapter go.
+  struct Targets {
+    MatrixRef<T> da{nullptr, 0, 0, 0};
+    MatrixRef<T> db{nullptr, 0, 0, 0};
+    MatrixRef<T> dm{nullptr, 0, 0, 0};       // with DoRA
+    MatrixRef<T> db_bias{nullptr, 0, 0, 0};  // with lora_bias
+  };
+
+  [[nodiscard]] static Targets targets_of(const Entry& used, GradientTarget<T> target) {
+    const Adapter& adapter = *used.adapter;
+    const MatrixRef<T> none(nullptr, 0, 0, 0);
+    return {target.of(adapter.a()), target.of(adapter.b()),
+            dora::is_used_by(&used) ? target.of(adapter.magnitude()) : none,
+            Base::has_b_bias(&used) ? target.of(adapter.b_bias()) : none};
+  }
+
+  // What the forward with an adapter left.
+  struct Kept {
+    std::optional<DropoutMask> mask;
+    MatrixRef<T> xa;       // (pixels of y, rank)
+    dora::Gains<T> gains;  // with DoRA alone, as z
+    MatrixRef<T> z;        // (pixels of y, out_channels)
+  };
+
+  // Finds it on the tape, from the matrix number `first` on.
+  [[nodiscard]] Kept kept_of(const Entry& used, typename Tape<T>::Frame& frame,
+                             std::size_t first) const {
+    const auto mask = mask_of(&used, frame.mask_step());
+    if (!dora::is_used_by(&used))
+      return {mask, frame.kept(first), {}, MatrixRef<T>(nullptr, 0, 0, 0)};
+    return {mask, frame.kept(first), {frame.kept(first + 1)}, frame.kept(first + 2)};
+  }
+
+  // Adds to the gradients of the adapter that x was computed with, and computes dx unless that is
+  // null.
+  void adapter_backward(ConstMatrixRef<T> x, const ImageShape& in, ConstMatrixRef<T> dy,
+                        const Entry& used, const Kept& kept, const Targets& targets,
+                        const MatrixRef<T>* dx) const {
+    const ImageShape out = lora::output_shape(window_, in, kind);
+    const MatrixRef<T> none(nullptr, 0, 0, 0), xa = kept.xa;
+    MatrixRef<T> da = targets.da;
+    const MatrixRef<T> db = targets.db;
+    const T s = static_cast<T>(used.scaling());
+    const bool with_dora = dora::is_used_by(&used);
     Scratch scratch;
     // The norm's scale goes into the smaller sides of the products, and not into dy; with DoRA,
     // which makes another dy anyway, into that.
-    if (with_bias) bias_gradient(dy, T(1), dbias);
-    if (with_b_bias) bias_gradient(dy, static_cast<T>(used->scaling()), db_bias);
-    if (used == nullptr) {
-      if (dx != nullptr) input_gradient(in, out, dy, {none, none}, T(0), to);
-      return tape.pop();
-    }
-    const MatrixRef<T> xa = frame.kept();
-    const T s = static_cast<T>(used->scaling());
+    if (Base::has_b_bias(&used)) bias_gradient(dy, s, targets.db_bias);
     const bool scales = norm_.exists() && !with_dora;
     const ConstMatrixRef<T> of_sum =
         norm_.exists() && with_dora ? norm_.scaled_columns(dy, scratch) : dy;
-    const ConstMatrixRef<T> dz = dora::backward<T>(of_sum, frame, with_dora ? 1 : 0, dm, scratch);
-    const ConstMatrixRef<T> b = factor_b(*used->adapter, scratch);
+    const ConstMatrixRef<T> dz =
+        with_dora ? dora::backward<T>(of_sum, kept.gains, kept.z, targets.dm, scratch) : of_sum;
+    const ConstMatrixRef<T> b = factor_b(*used.adapter, scratch);
     MatrixRef<T> g = scratch.matrix<T>(dy.rows(), xa.cols());  // dz diag(scale) B
     low_rank_path::gradient_of_xa<T>(dz, scales ? norm_.scaled_rows(b, scratch) : b, g);
     const bool in_place = !scales && groups_ == 1;
@@ -583,8 +604,8 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
       kernels::add_diagonal_blocks<T>(scales ? norm_.scaled_rows(unscaled, scratch) : unscaled,
                                       groups_, db);
 
-    const auto mask = mask_of(used, frame.mask_step());
-    const ConstMatrixRef<T> a = ordered_a(*used->adapter, scratch);
+    const auto& mask = kept.mask;
+    const ConstMatrixRef<T> a = ordered_a(*used.adapter, scratch);
     const bool same_order = window_.taps() == 1;
     MatrixRef<T> ordered_da = same_order ? da : scratch.matrix<T>(a.rows(), a.cols());
     if (!same_order) ordered_da.setZero();
@@ -593,7 +614,9 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
     kernels::add_conv2d_factor_gradient<T>(images.window, images.in, out, g, images.x, s,
                                            ordered_da);
     if (!same_order) kernels::add_in_file_order<T>(ordered_da, in_channels(), da);
-    if (dx != nullptr && with_dora) {
+    if (dx == nullptr) return;
+    const MatrixRef<T> to = *dx;
+    if (with_dora) {
       MatrixRef<T> of_z = mask ? scratch.matrix<T>(to.rows(), to.cols()) : to;
       const auto panels = weight_.transposed_panels();
       kernels::conv2d_images_gradient<T>(window_, in, out, dz, panels, nullptr, {a, g}, s, of_z);
@@ -602,14 +625,13 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
                                            T(0), to);
         dora::mix<T>(*mask, of_z, to);
       }
-    } else if (dx != nullptr && groups_ > 1) {
+    } else if (groups_ > 1) {
       input_gradient(in, out, dy, {none, none}, T(0), to);
       add_a_gradient(in, out, g, a, s, mask, to);
-    } else if (dx != nullptr) {
+    } else {
       input_gradient(in, out, dy, {mask ? ConstMatrixRef<T>(a.topRows(0)) : a, g}, s, to);
       if (mask) add_a_gradient(in, out, g, a, s, mask, to);
     }
-    tape.pop();
   }
 
   // Adds s times the sums of dy's columns, scaled by the norm.
@@ -654,6 +676,104 @@ class LoRAConv2d : public LoRAOverWeight<LoRAConv2d<T, Frozen>, T, Frozen> {
       mask->fill(i, 0, dx.cols(), kept.data() + i * kept.outerStride());
       dx.row(i).array() += s * part.row(i).array() * kept.row(i).array();
     });
+  }
+
+  // ---- Mixed batches ----
+
+  using RoutedBackward = void (LoRAConv2d::*)(ConstMatrixRef<T>, const ImageShape&,
+                                              ConstMatrixRef<T>, Tape<T>&, typename Tape<T>::Frame&,
+                                              GradientTarget<T>, const Output<T>*,
+                                              const Place&) const;
+
+  template <class Where>
+  [[nodiscard]] RoutedPaths<T> routed(const Set& adapters, const AdapterRoutes& routes,
+                                      const ImageShape& in, const Where& where) const {
+    if (routes.rows() != in.images)
+      throw ShapeError(message(where, ": the routes are of ", routes.rows(),
+                               " images, expected the ", in.images, " of the batch"));
+    return RoutedPaths<T>(adapters, *routes.layout(), routes.layers_may_lack_adapters(), where,
+                          [&](const Adapter& adapter) { this->check_shape(adapter, where); });
+  }
+
+  // With a frame it keeps there, one after the other, what each adapter's part of backward needs.
+  void run_routed_forward(ConstMatrixRef<T> x, const ImageShape& in, const RoutedPaths<T>& paths,
+                          MatrixRef<T> gains, typename Tape<T>::Frame* frame,
+                          MatrixRef<T> y) const {
+    Index next_gains = 0;
+    RoutedImages<T> batches(paths);
+    batches.for_each([&](const Entry* used, std::span<const Index> images) {
+      dora::Gains<T> own;
+      if (dora::is_used_by(used)) {
+        std::construct_at(
+            &own, dora::Gains<T>{MatrixRef<T>(MatrixRef<T>(gains).middleRows(next_gains, 2))});
+        next_gains += 2;
+      }
+      if (images.empty()) return;
+      const ImageShape some{static_cast<Index>(images.size()), in.height, in.width};
+      const ImageShape out = lora::output_shape(window_, some, kind);
+      const Index from = in.height * in.width, to = out.height * out.width;  // of an image
+      Scratch scratch;
+      const MatrixRef<T> own_y = batches.room(y, images, to, scratch);
+      const Index rank = this->rank_of(used);
+      const bool keeps = frame != nullptr && used != nullptr;
+      const MatrixRef<T> xa =
+          keeps ? frame->keep(out.rows(), rank) : scratch.matrix<T>(out.rows(), rank);
+      const MatrixRef<T> z = keeps && own.exist() ? own.keep(out.rows(), *frame) : own_y;
+      const std::optional<DropoutMask> mask =
+          keeps ? mask_of(used, frame->mask_step()) : std::nullopt;
+      run_forward(batches.taken(x, images, from, scratch), some, used, mask, xa, own, z, own_y);
+      batches.put(own_y, images, to, y);
+    });
+  }
+
+  void run_routed_backward(ConstMatrixRef<T> x, const ImageShape& in, ConstMatrixRef<T> dy,
+                           Tape<T>& tape, typename Tape<T>::Frame& frame, GradientTarget<T> target,
+                           const Output<T>* dx, const Place& where) const {
+    const auto& then = *static_cast<const Set*>(frame.held(0).get());
+    const auto& layout = *static_cast<const AdapterRoutes::Layout*>(frame.held(1).get());
+    const auto adapters = this->adapters();
+    RoutedPaths<T>::require_same(then, *adapters, layout, where);
+    const RoutedPaths<T> paths(*adapters, layout, true, where,
+                               [&](const Adapter& adapter) { this->check_shape(adapter, where); });
+    if (paths.rank() > 0) frame.require_input(x, where);
+    Scratch scratch;
+    auto* const targets = scratch.take<Targets>(static_cast<Index>(layout.names.size()));
+    std::size_t mark = 1, count = 0;
+    paths.for_each([&](const Entry& entry) {
+      detail::require_noted_factors(*entry.adapter, frame, mark, where);
+      mark += detail::factor_marks(*entry.adapter);
+      std::construct_at(targets + count++, targets_of(entry, target));
+    });
+    const MatrixRef<T> none(nullptr, 0, 0, 0);
+    const bool with_bias = this->trains_bias(paths);
+    const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
+    const MatrixRef<T> result =
+        dx != nullptr ? dx->shaped(x.rows(), in_channels(), where, "dx", {x, dy}) : none;
+
+    if (with_bias) bias_gradient(dy, T(1), dbias);
+    const Targets* next = targets;
+    std::size_t next_kept = 0;
+    RoutedImages<T> batches(paths);
+    batches.for_each([&](const Entry* used, std::span<const Index> images) {
+      const Targets* const own = used != nullptr ? next++ : nullptr;
+      if (images.empty() || (used == nullptr && dx == nullptr)) return;
+      const ImageShape some{static_cast<Index>(images.size()), in.height, in.width};
+      const ImageShape out = lora::output_shape(window_, some, kind);
+      const Index from = in.height * in.width, to = out.height * out.width;  // of an image
+      Scratch inner;
+      const MatrixRef<T> own_dx =
+          dx != nullptr ? batches.room(result, images, from, inner) : MatrixRef<T>(none);
+      const ConstMatrixRef<T> own_dy = batches.taken(dy, images, to, inner);
+      if (used == nullptr) {
+        input_gradient(some, out, own_dy, {none, none}, T(0), own_dx);
+      } else {
+        adapter_backward(batches.taken(x, images, from, inner), some, own_dy, *used,
+                         kept_of(*used, frame, next_kept), *own, dx != nullptr ? &own_dx : nullptr);
+        next_kept += dora::is_used_by(used) ? 3 : 1;
+      }
+      if (dx != nullptr) batches.put(own_dx, images, from, result);
+    });
+    tape.pop();
   }
 
   Window window_;
