@@ -32,7 +32,9 @@ void pixel_mean_backward(ConstMatrixRef<T> dy, const ImageShape& in, Output<T> d
   const Index pixels = in.height * in.width;
   const double work = 16 * static_cast<double>(to.rows()) * static_cast<double>(dy.cols());
   parallel_for(in.images, threads_for(in.images, work), [&](Index image) {
-    to.middleRows(image * pixels, pixels).rowwise() = dy.row(image) / static_cast<T>(pixels);
+    const Index first = image * pixels;
+    to.row(first) = dy.row(image) / static_cast<T>(pixels);
+    for (Index i = 1; i < pixels; ++i) to.row(first + i) = to.row(first);
   });
 }
 

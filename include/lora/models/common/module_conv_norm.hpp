@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -69,16 +71,19 @@ class ModuleConvNorm {
   }
 
   /// Computes y (pixels, out) for images x (in.rows(), in); with a tape with dropout, and it keeps
-  /// what backward needs.
-  void forward(ConstMatrixRef<T> x, const ImageShape& in, Tape<T>* tape, MatrixRef<T> y) const {
-    if (!apart_) return convolve(x, in, tape, y);
+  /// what backward needs. With a pointer to AdapterRoutes each image has its adapter; a module that
+  /// trains as a whole is shared by all. Without one the code of mixed batches is not compiled.
+  template <class Routes = std::nullptr_t>
+  void forward(ConstMatrixRef<T> x, const ImageShape& in, Tape<T>* tape, MatrixRef<T> y,
+               Routes routes = nullptr) const {
+    if (!apart_) return convolve(x, in, tape, y, routes);
     if (tape == nullptr) {
-      convolve(x, in, nullptr, y);
+      convolve(x, in, nullptr, y, routes);
       return norm_.forward(y, y);
     }
     auto& frame = tape->push(this, name_, y.rows());
     const MatrixRef<T> z = frame.keep(y.rows(), y.cols());
-    convolve(x, in, tape, z);
+    convolve(x, in, tape, z, routes);
     batch_statistics_ ? norm_.normalise_batch(z, *tape, y) : norm_.forward(z, *tape, y);
   }
 
@@ -188,7 +193,13 @@ class ModuleConvNorm {
     }
   }
 
-  void convolve(ConstMatrixRef<T> x, const ImageShape& in, Tape<T>* tape, MatrixRef<T> y) const {
+  template <class Routes>
+  void convolve(ConstMatrixRef<T> x, const ImageShape& in, Tape<T>* tape, MatrixRef<T> y,
+                [[maybe_unused]] Routes routes) const {
+    if constexpr (!std::is_null_pointer_v<Routes>)
+      if (const auto* const lora = std::get_if<Lora>(&conv_))
+        return tape == nullptr ? lora->forward(x, in, *routes, y)
+                               : lora->forward(x, in, *routes, *tape, y);
     std::visit(
         [&](const auto& conv) {
           tape == nullptr ? conv.forward(x, in, y) : conv.forward(x, in, *tape, y);

@@ -12,15 +12,21 @@
 namespace lora::models {
 
 /// Throws, naming `where`, unless `routes` are bound, so that all layers of a model compute with
-/// the adapters of one moment (StateError), and are of `texts` texts (ShapeError).
-inline void require_text_routes(const AdapterRoutes& routes, Index texts, std::string_view where) {
+/// the adapters of one moment (StateError), and are of `count` inputs, called `what` (ShapeError).
+inline void require_routes(const AdapterRoutes& routes, Index count, std::string_view what,
+                           std::string_view where) {
   if (routes.snapshot() == nullptr)
     throw StateError(message(where,
                              ": the routes are not bound to the model's adapters: "
                              "AdapterRegistry::bind"));
-  if (routes.rows() != texts)
-    throw ShapeError(message(where, ": the routes are of ", routes.rows(), " texts, expected the ",
-                             texts, " of the batch"));
+  if (routes.rows() != count)
+    throw ShapeError(message(where, ": the routes are of ", routes.rows(), " ", what,
+                             ", expected the ", count, " of the batch"));
+}
+
+/// Does the same for texts.
+inline void require_text_routes(const AdapterRoutes& routes, Index texts, std::string_view where) {
+  require_routes(routes, texts, "texts", where);
 }
 
 /// Throws StateError, naming `where`, for a model that has rows of trainable_token_indices, which

@@ -38,8 +38,11 @@ class ResNetBlock {
   [[nodiscard]] Index out_channels() const { return convolutions_.back().out_channels(); }
 
   /// Computes y (pixels, out) for x (in.rows(), in); with a tape with dropout, and it keeps what
-  /// backward needs.
-  void forward(ConstMatrixRef<T> x, const ImageShape& in, Tape<T>* tape, MatrixRef<T> y) const {
+  /// backward needs. With a pointer to AdapterRoutes each image has its adapter; see
+  /// ModuleConvNorm.
+  template <class Routes = std::nullptr_t>
+  void forward(ConstMatrixRef<T> x, const ImageShape& in, Tape<T>* tape, MatrixRef<T> y,
+               Routes routes = nullptr) const {
     auto* const frame = tape == nullptr ? nullptr : &tape->push(this, name_, y.rows());
     Scratch scratch;
     ConstMatrixRef<T> input = x;
@@ -53,14 +56,14 @@ class ResNetBlock {
                                 : frame->keep(out.rows(), channels);
       };
       const MatrixRef<T> result = last ? y : place();
-      convolution.forward(input, shape, tape, result);
+      convolution.forward(input, shape, tape, result, routes);
       if (!last) relu<T>(result, result);
       std::construct_at(&input, result);
       shape = out;
     }
     if (!shortcut_) return add_and_relu<T>(x, y);
     const MatrixRef<T> beside = scratch.matrix<T>(y.rows(), y.cols());
-    shortcut_->forward(x, in, tape, beside);
+    shortcut_->forward(x, in, tape, beside, routes);
     add_and_relu<T>(beside, y);
   }
 

@@ -14,6 +14,7 @@
 #include "lora/models/common/image_batch.hpp"
 #include "lora/models/common/image_tape.hpp"
 #include "lora/models/common/module_linear.hpp"
+#include "lora/models/common/text_routes.hpp"
 #include "lora/models/resnet/resnet_block.hpp"
 #include "lora/models/resnet/resnet_files.hpp"
 #include "lora/models/resnet/resnet_source.hpp"
@@ -53,17 +54,36 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
   /// small for the network.
   void forward(const ImageBatch<T>& batch, Output<T> logits) const {
     check(batch, logits);
-    run_forward(batch.pixels, batch.size, nullptr, logits);
+    run_forward(batch.pixels, batch.size, nullptr, logits, nullptr);
+  }
+
+  /// Computes a mixed batch: each image with the adapter that `routes` name for it, or none. They
+  /// must be bound (AdapterRegistry::bind), so that all layers have the adapters of one moment.
+  /// Throws StateError if they are not, ShapeError unless they are of as many images, and as above.
+  void forward(const ImageBatch<T>& batch, const AdapterRoutes& routes, Output<T> logits) const {
+    check(batch, routes, logits);
+    run_forward(batch.pixels, batch.size, nullptr, logits, &routes);
   }
 
   /// Computes the same with dropout, and keeps on the tape what backward needs; of the pixels a
   /// copy, where the stem trains.
   void forward(const ImageBatch<T>& batch, ImageTape<T>& tape, Output<T> logits) const {
     check(batch, logits);
-    tape.clear();
-    tape.batch.size = batch.size;
-    if (first_ == 0) tape.batch.pixels = batch.pixels;
-    run_forward(first_ == 0 ? tape.batch.pixels : batch.pixels, batch.size, &tape, logits);
+    run_training(batch, tape, logits, nullptr);
+  }
+
+  /// Does the same of a mixed batch: backward adds to the gradients of every adapter that images
+  /// are routed to, which AdapterRegistry::parameters lists, and of what trains as a whole, which
+  /// all images share. Throws StateError under batch_statistics too: the statistics of an image's
+  /// norms would depend on the images of other adapters.
+  void forward(const ImageBatch<T>& batch, const AdapterRoutes& routes, ImageTape<T>& tape,
+               Output<T> logits) const {
+    check(batch, routes, logits);
+    if (batch_statistics_)
+      throw StateError(
+          "ResNetClassifier::forward: under batch_statistics the images of one adapter would "
+          "change what those of another compute: train without mixed batches");
+    run_training(batch, tape, logits, &routes);
   }
 
   /// Adds to the gradients of all that trains, from dlogits, and under batch_statistics moves the
@@ -107,7 +127,7 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
     require_pixels<T>(batch.pixels, batch.size, this->config().num_channels, where, "pixels");
     Scratch scratch;
     ImageShape shape;
-    const MatrixRef<T> last = body(batch.pixels, batch.size, nullptr, scratch, shape);
+    const MatrixRef<T> last = body(batch.pixels, batch.size, nullptr, scratch, shape, nullptr);
     pixel_mean<T>(last, shape, y);
   }
 
@@ -182,10 +202,27 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
     logits.check(batch.size.images, labels(), where, "logits", {batch.pixels});
   }
 
+  void check(const ImageBatch<T>& batch, const AdapterRoutes& routes,
+             const Output<T>& logits) const {
+    require_routes(routes, batch.size.images, "images", "ResNetClassifier::forward");
+    check(batch, logits);
+  }
+
+  // `routes` is null or points to AdapterRoutes, here and below; see ModuleConvNorm.
+  template <class Routes>
+  void run_training(const ImageBatch<T>& batch, ImageTape<T>& tape, const Output<T>& logits,
+                    Routes routes) const {
+    tape.clear();
+    tape.batch.size = batch.size;
+    if (first_ == 0) tape.batch.pixels = batch.pixels;
+    run_forward(first_ == 0 ? tape.batch.pixels : batch.pixels, batch.size, &tape, logits, routes);
+  }
+
   // Computes the last block's output, of size `shape`. On the tape lies, in one frame, the input of
   // each block from the first that trains on, and the last output; the head's input comes after.
+  template <class Routes>
   MatrixRef<T> body(ConstMatrixRef<T> pixels, const ImageShape& in, ImageTape<T>* tape,
-                    Scratch& scratch, ImageShape& shape) const {
+                    Scratch& scratch, ImageShape& shape, Routes routes) const {
     typename Tape<T>::Frame* frame = nullptr;
     if (tape != nullptr) {
       tape->frames.begin_pass();
@@ -211,7 +248,7 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
           pools() ? output_shape(pooling(), shape, "ResNetClassifier::forward") : shape;
       x.emplace(place(pooled, channels));
       const MatrixRef<T> result = pools() ? inner.matrix<T>(shape.rows(), channels) : *x;
-      stem_.forward(pixels, in, stem_tape, result);
+      stem_.forward(pixels, in, stem_tape, result, routes);
       relu<T>(result, result);
       if (pools() && stem_tape != nullptr)
         max_pooling<T>(result, shape, pooling(), *x, tape->choice);
@@ -223,8 +260,8 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
       part = i + 1;
       const ImageShape out = blocks_[i].output_shape(shape);
       const MatrixRef<T> y = place(out, blocks_[i].out_channels());
-      blocks_[i].forward(*x, shape, tape != nullptr && first_ <= i + 1 ? &tape->frames : nullptr,
-                         y);
+      blocks_[i].forward(*x, shape, tape != nullptr && first_ <= i + 1 ? &tape->frames : nullptr, y,
+                         routes);
       x.emplace(y);
       shape = out;
     }
@@ -243,17 +280,18 @@ class ResNetClassifier : public AdaptedModel<T, ResNetClassifier<T, Frozen>, Res
     return most;
   }
 
+  template <class Routes>
   void run_forward(ConstMatrixRef<T> pixels, const ImageShape& in, ImageTape<T>* tape,
-                   Output<T> logits) const {
+                   Output<T> logits, Routes routes) const {
     Scratch scratch;
     ImageShape shape;
-    const MatrixRef<T> last = body(pixels, in, tape, scratch, shape);
+    const MatrixRef<T> last = body(pixels, in, tape, scratch, shape, routes);
     auto* const frame =
         tape == nullptr ? nullptr : &tape->frames.find(this, "ResNetClassifier::forward");
     const MatrixRef<T> mean = frame == nullptr ? scratch.matrix<T>(in.images, last.cols())
                                                : frame->keep(in.images, last.cols());
     pixel_mean<T>(last, shape, mean);
-    head_.forward(mean, tape == nullptr ? nullptr : &tape->frames, logits);
+    head_.forward(mean, tape == nullptr ? nullptr : &tape->frames, logits, routes);
   }
 
   // The sizes of the inputs of all blocks, and of the last output.
