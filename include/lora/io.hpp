@@ -63,6 +63,7 @@
 #include "lora/peft/register_adapter.hpp"
 #include "lora/peft/resize_adapter.hpp"
 #include "lora/peft/shape_factors.hpp"
+#include "lora/peft/target_parameters.hpp"
 #include "lora/peft/unicode_ranges.hpp"
 #include "lora/peft/values_writer.hpp"
 #include "lora/peft/weight_layout.hpp"

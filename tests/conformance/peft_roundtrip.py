@@ -104,6 +104,11 @@ MORE_CASES = [
     )),
     ("tokens_token_rows", TOKENS, lora(target_modules=["key"], trainable_token_indices=[12])),
     ("features_token_rows", FEATURES, lora(target_modules=["query"], trainable_token_indices=[4, 3])),
+    ("parameters", SEQ, lora(
+        target_modules=["value"], target_parameters=["query.weight", "attention.output.dense.weight"],
+        rank_pattern={"query.weight": 2, "dense": 5}, alpha_pattern={"dense.weight": 3},
+    )),
+    ("features_parameters", FEATURES, lora(target_modules=[], target_parameters=["key.weight"], bias="all")),
     ("embedding_dora", SEQ, lora(target_modules=["word_embeddings", "dense"], use_dora=True)),
     ("features_all", FEATURES, lora(target_modules=["dense"], bias="all")),
     ("features_saved", FEATURES, lora(target_modules=["value"], modules_to_save=["key"])),
@@ -137,6 +142,10 @@ REFUSED = [
     ('init_lora_weights is "corda"', peft.LoraConfig, {}, {"init_lora_weights": "corda"}),
     ('init_lora_weights is "lora_ga"', peft.LoraConfig, {}, {"init_lora_weights": "lora_ga"}),
     ("target_parameters", peft.LoraConfig, {}, {"target_parameters": ["experts.down"]}),
+    ("target_parameters and lora_dropout are set", peft.LoraConfig, {"lora_dropout": 0.1},
+     {"target_parameters": ["key.weight"]}),
+    ('"query.weight", which is the weight of', peft.LoraConfig, {},
+     {"target_parameters": ["query.weight"]}),
     ("layer_replication is set", peft.LoraConfig, {}, {"layer_replication": [[0, 2], [1, 2]]}),
     ("alora_invocation_tokens are set", peft.LoraConfig, {}, {"alora_invocation_tokens": [3]}),
     ("use_qalora is true", peft.LoraConfig, {}, {"use_qalora": True}),
@@ -188,7 +197,7 @@ def settings(directory):
     if config["task_type"] in (SEQ, TOKENS):
         config["modules_to_save"] = (config["modules_to_save"] or []) + ["classifier", "score"]
     # Order means nothing in these, and PEFT repeats heads at every load.
-    for key in ("target_modules", "exclude_modules", "modules_to_save"):
+    for key in ("target_modules", "target_parameters", "exclude_modules", "modules_to_save"):
         if isinstance(config.get(key), list):
             config[key] = sorted(set(config[key]))
     # One entry may stand alone or in a list.
@@ -243,6 +252,7 @@ def check_case(name, task, base, root, inputs, expected):
 REFUSED_BY_MODEL = [
     "init is pissa",
     "init is olora",
+    '"query.weight", which is the weight of',
     "layer_replication is set",
     "alora_invocation_tokens are set",
     "trainable_token_indices is a list",

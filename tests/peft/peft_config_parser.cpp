@@ -207,7 +207,9 @@ TEST_CASE("options that are not built here are refused by name") {
         std::vector<std::pair<Index, Index>>{{0, 4}, {2, 5}});
   for (const char* ranges : {"[[0]]", "[[0, 1, 2]]", "[[2, 1]]", "[[-1, 1]]", "[1, 2]", "\"x\""})
     refused(message("\"layer_replication\": ", ranges), "expected a list of pairs [begin, end]");
-  refused(R"("target_parameters": ["experts.w1"])", "target_parameters is [\"experts.w1\"]");
+  CHECK(parse(R"("target_parameters": ["q_proj.weight"])").target_parameters ==
+        std::vector<std::string>{"q_proj.weight"});
+  refused(R"("target_parameters": ["experts.w1"])", "target_parameters has \"experts.w1\"");
   refused(R"("target_parameters": "w1")", "target_parameters is \"w1\"");
 }
 

@@ -51,13 +51,15 @@ template <class Value>
   });
 }
 
-/// Maps each name whose value is another than `usual` to it.
+/// Maps each name whose value is another than `usual` to it, as the config's patterns know it.
 template <class Value>
-[[nodiscard]] PatternMap<Value> exceptions(const std::vector<std::string>& names,
+[[nodiscard]] PatternMap<Value> exceptions(const PeftConfig& config,
+                                           const std::vector<std::string>& names,
                                            const std::vector<Value>& values, const Value& usual) {
   PatternMap<Value> patterns;
   for (std::size_t i = 0; i < names.size(); ++i)
-    if (values[i] != usual) patterns.add("^" + literal_pattern(names[i]), values[i]);
+    if (values[i] != usual)
+      patterns.add("^" + literal_pattern(config.pattern_name(names[i])), values[i]);
   return in_file_order(patterns);
 }
 
@@ -85,19 +87,33 @@ void set_start(PeftConfig& config, std::span<const AdaptedLayerView<T>> layers, 
     config.init_lora_weights = true;
 }
 
+/// Tells whether PEFT adapts `names` by this config and, of `modules`, nothing else.
+[[nodiscard]] inline bool selects_exactly(const PeftConfig& config,
+                                          const std::vector<std::string>& names,
+                                          const std::vector<ModuleName>& modules) {
+  const std::set<std::string_view> adapted(names.begin(), names.end());
+  const ModuleRules rules(config);
+  return std::all_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return rules.is_targeted(name); }) &&
+         std::none_of(modules.begin(), modules.end(), [&](const ModuleName& module) {
+           return !adapted.contains(module.name) && rules.is_targeted(module.name);
+         });
+}
+
+/// Takes target_parameters out of a config that they do not describe any more: a linear layer's
+/// adapter is the same under target_modules.
+inline void drop_untrue_parameters(PeftConfig& config, const std::vector<std::string>& names,
+                                   const std::vector<ModuleName>& modules) {
+  if (config.target_parameters.empty()) return;
+  const bool excluded = config.lora_dropout != 0 || config.use_dora || config.lora_bias;
+  if (excluded || !selects_exactly(config, names, modules)) config.target_parameters = {};
+}
+
 /// Chooses target_modules so that PEFT adapts `names` and, of `modules`, nothing else: as the
 /// config has it, as a list where all modules are known, or as a pattern.
 inline void set_targets(PeftConfig& config, const std::vector<std::string>& names,
                         const std::vector<ModuleName>& modules) {
-  const std::set<std::string_view> adapted(names.begin(), names.end());
-  const auto is_exact = [&] {
-    const ModuleRules rules(config);
-    return std::all_of(names.begin(), names.end(),
-                       [&](const std::string& name) { return rules.is_targeted(name); }) &&
-           std::none_of(modules.begin(), modules.end(), [&](const ModuleName& module) {
-             return !adapted.contains(module.name) && rules.is_targeted(module.name);
-           });
-  };
+  const auto is_exact = [&] { return selects_exactly(config, names, modules); };
   if (is_exact()) return;
   config.exclude_modules = {};
   config.target_modules = names;
@@ -249,6 +265,7 @@ template <class T>
     alphas.push_back(settings.alpha_or_default());
   }
 
+  detail::drop_untrue_parameters(config, names, modules);
   config.rank_pattern = detail::in_file_order(config.rank_pattern);
   config.alpha_pattern = detail::in_file_order(config.alpha_pattern);
   bool describes = start.has_value();
@@ -259,8 +276,8 @@ template <class T>
   if (!describes) {
     config.r = detail::most_common(ranks);
     config.lora_alpha = detail::most_common(alphas);
-    config.rank_pattern = detail::exceptions(names, ranks, config.r);
-    config.alpha_pattern = detail::exceptions(names, alphas, config.lora_alpha);
+    config.rank_pattern = detail::exceptions(config, names, ranks, config.r);
+    config.alpha_pattern = detail::exceptions(config, names, alphas, config.lora_alpha);
   }
 
   detail::check_trainable_tokens<T>(config, parameters);

@@ -45,9 +45,11 @@ void require_combinable(const AdapterValues<T>& adapter, const std::string& name
   if (!adapter.config.layer_replication.empty())
     fail("layer_replication: adapters of replicated layers are not combined");
   if (adapter.config.lora_bias) fail("lora_bias: biases of B are not combined");
+  if (!adapter.config.target_parameters.empty())
+    fail("target_parameters: adapters of parameters are not combined");
   if (!adapter.config.trainable_token_indices.empty())
     fail("trainable_token_indices: rows that train are not combined");
-  for (const char* key : {"use_qalora", "use_bdlora", "target_parameters"}) {
+  for (const char* key : {"use_qalora", "use_bdlora"}) {
     const auto found = adapter.config.other.find(key);
     if (found == adapter.config.other.end()) continue;
     const std::string& value = found->second;

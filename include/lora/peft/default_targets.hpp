@@ -81,11 +81,11 @@ inline constexpr DefaultTargets peft_default_targets[] = {
 }
 
 /// Puts the default targets of a model type where `config` has none, as PEFT does before it looks
-/// at a model. Throws ConfigError if the type has no default.
+/// at a model. Throws ConfigError if the type has no default and there are no target_parameters.
 inline void set_default_targets(PeftConfig& config, std::string_view model_type) {
   if (!std::holds_alternative<std::monostate>(config.target_modules)) return;
   ModuleNames targets = default_targets(model_type);
-  if (std::holds_alternative<std::monostate>(targets))
+  if (std::holds_alternative<std::monostate>(targets) && config.target_parameters.empty())
     throw ConfigError(message("target_modules is null, and PEFT has no default for models of type ",
                               in_quotes(model_type)));
   config.target_modules = std::move(targets);

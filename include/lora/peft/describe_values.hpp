@@ -64,11 +64,13 @@ void describe_values(AdapterValues<T>& adapter) {
   }
   PeftConfig config = adapter.config;
   config.use_rslora = first.use_rslora;
+  const bool can_tell = !detail::targets_need_model(config.target_modules);
+  if (can_tell) detail::drop_untrue_parameters(config, names, {});
   config.r = detail::most_common(ranks);
   config.lora_alpha = detail::most_common(alphas);
-  config.rank_pattern = detail::exceptions(names, ranks, config.r);
-  config.alpha_pattern = detail::exceptions(names, alphas, config.lora_alpha);
-  if (!detail::targets_need_model(config.target_modules)) detail::set_targets(config, names, {});
+  config.rank_pattern = detail::exceptions(config, names, ranks, config.r);
+  config.alpha_pattern = detail::exceptions(config, names, alphas, config.lora_alpha);
+  if (can_tell) detail::set_targets(config, names, {});
   adapter.config = std::move(config);
 }
 

@@ -114,6 +114,7 @@ class ModuleRules {
   /// too long (PatternList).
   explicit ModuleRules(const PeftConfig& config)
       : targets_(config.target_modules),
+        parameters_(config.target_parameters),
         excluded_(config.exclude_modules),
         layers_(config.layers_to_transform.begin(), config.layers_to_transform.end()) {
     for (const std::string& entry : config.modules_to_save)
@@ -127,10 +128,18 @@ class ModuleRules {
     return excluded_.matches(name) || saved_.any_matches(name);
   }
 
-  /// Tells whether the module is adapted: it is not excluded, and the whole of a pattern matches
-  /// it, or an entry of a list is the name or stands at its end behind a dot. layers_to_transform
-  /// narrows the latter alone.
+  /// Tells whether the module is adapted: target_modules has it, or target_parameters its weight,
+  /// for which exclude_modules and layers_to_transform do not count, as in PEFT.
   [[nodiscard]] bool is_targeted(std::string_view name) const {
+    return is_targeted_module(name) ||
+           (!parameters_.empty() &&
+            is_targeted_parameter(parameters_, std::string(name) + ".weight"));
+  }
+
+  /// Tells whether target_modules has the module: it is not excluded, and the whole of a pattern
+  /// matches it, or an entry of a list is the name or stands at its end behind a dot.
+  /// layers_to_transform narrows the latter alone.
+  [[nodiscard]] bool is_targeted_module(std::string_view name) const {
     return targets_.matches(name) && !is_excluded(name) &&
            (!targets_.is_list() || targets_.has(name) || is_in_chosen_layer(name));
   }
@@ -146,6 +155,7 @@ class ModuleRules {
   }
 
   detail::NameChooser targets_;
+  std::vector<std::string> parameters_;
   detail::NameChooser excluded_;
   PatternList saved_;
   PatternList lists_;

@@ -11,6 +11,7 @@
 #include "lora/core/printable.hpp"
 #include "lora/peft/module_rules.hpp"
 #include "lora/peft/peft_config.hpp"
+#include "lora/peft/target_parameters.hpp"
 
 namespace lora::peft {
 
@@ -61,6 +62,34 @@ struct ModuleSelection {
   return names;
 }
 
+namespace detail {
+
+/// Throws ConfigError, naming the entry, unless each of config.target_parameters is the weight of
+/// linear modules, and of nothing else, that target_modules leaves alone.
+inline void require_linear_weights(const PeftConfig& config, const ModuleRules& rules,
+                                   std::span<const ModuleName> modules) {
+  for (const std::string& entry : config.target_parameters) {
+    const auto fail = [&](const auto&... what) {
+      throw ConfigError(message("target_parameters has ", in_quotes(entry), ", which ", what...));
+    };
+    bool found = false;
+    for (const ModuleName& module : modules) {
+      if (!is_targeted_parameter({entry}, module.name + ".weight")) continue;
+      found = true;
+      if (module.kind != ModuleKind::linear)
+        fail("would be the weight of ", in_quotes(module.name), ", expected of linear layers alone",
+             module.kind == ModuleKind::conv1d ? ": a Conv1D's is (in, out)" : "");
+      if (rules.is_targeted_module(module.name))
+        fail("is the weight of ", in_quotes(module.name),
+             ", and target_modules has that too, expected one or the other: null has the default "
+             "modules, an empty list none");
+    }
+    if (!found) fail("is the weight of no module of this model");
+  }
+}
+
+}  // namespace detail
+
 /// Returns what PEFT 0.21 adapts and what it stores whole in a model of these modules, given in its
 /// order, blocks included. "all-linear" is replaced in `config` by the linear modules' names;
 /// `output_layer` is what that leaves out in a transformers model: the output embedding, or for
@@ -73,7 +102,9 @@ struct ModuleSelection {
 /// fan_in_fan_out becomes what the last module that is adapted needs, whatever it was, as in PEFT.
 ///
 /// Throws ConfigError if nothing is adapted, if a module that is adapted has no kind of adapter,
-/// and if one is both adapted and (inside of what is) stored whole.
+/// if one is both adapted and (inside of what is) stored whole, and for target_parameters that are
+/// not weights of linear modules, that PEFT would leave out without a word, or that
+/// check_target_parameters refuses.
 [[nodiscard]] inline ModuleSelection select_modules(PeftConfig& config,
                                                     std::span<const ModuleName> modules,
                                                     std::string_view output_layer = {}) {
@@ -93,6 +124,7 @@ struct ModuleSelection {
   }
 
   const ModuleRules rules(resolved);
+  detail::require_linear_weights(resolved, rules, modules);
   ModuleSelection selection;
   for (const ModuleName& module : modules) {
     const std::string& name = module.name;
@@ -111,6 +143,7 @@ struct ModuleSelection {
                     [&](const std::string& entry) { return name.ends_with(entry); }))
       selection.saved.push_back(name);
   }
+  check_target_parameters(resolved);  // with fan_in_fan_out as the modules have it
   if (selection.adapted.empty())
     throw ConfigError("target_modules selects no module of this model");
   for (const std::string& whole : selection.saved)

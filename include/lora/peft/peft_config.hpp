@@ -42,6 +42,17 @@ using InitLoraWeights = std::variant<std::monostate, bool, std::string>;
   return name.substr(0, name.find(".base_layer."));
 }
 
+/// Tells whether one of `entries` is the parameter's name or stands at its end behind a dot: PEFT's
+/// rule for target_parameters.
+[[nodiscard]] inline bool is_targeted_parameter(const std::vector<std::string>& entries,
+                                                std::string_view parameter) {
+  return std::any_of(entries.begin(), entries.end(), [&](std::string_view entry) {
+    if (!parameter.ends_with(entry)) return false;
+    const std::size_t front = parameter.size() - entry.size();
+    return front == 0 || parameter[front - 1] == '.';
+  });
+}
+
 /// The settings in an adapter_config.json of PEFT 0.21: those that are honoured here, by PEFT's
 /// names, and every other key as it came. An empty string or list stands for null.
 struct PeftConfig {
@@ -57,6 +68,10 @@ struct PeftConfig {
   InitLoraWeights init_lora_weights = true;  ///< how the factors started
   ModuleNames target_modules = {};           ///< the modules that are adapted, or "all-linear"
   ModuleNames exclude_modules = {};          ///< those of them that are not
+  /// Weights of linear layers, by the ends of their names, that are adapted as if target_modules
+  /// had their modules: "self_attn.q_proj.weight". Beside them null target_modules are still the
+  /// default of the model's type, and an empty list is none. See check_target_parameters.
+  std::vector<std::string> target_parameters = {};
   /// Ranges of the model's layers, [begin, end), that are the layers of the model that is adapted,
   /// one range after the other: [[0, 4], [2, 5]] are 0, 1, 2, 3, 2, 3, 4. Empty: all as they are.
   std::vector<std::pair<Index, Index>> layer_replication = {};
@@ -79,12 +94,26 @@ struct PeftConfig {
   /// which Python knows as well).
   std::map<std::string, std::string> other = {};
 
+  /// Tells whether target_parameters has the weight of the module.
+  [[nodiscard]] bool targets_weight_of(std::string_view module) const {
+    return !target_parameters.empty() &&
+           is_targeted_parameter(target_parameters, std::string(module) + ".weight");
+  }
+
+  /// Returns the name by which rank_pattern and alpha_pattern know the adapted layer `name`: that
+  /// of the weight where target_parameters has it.
+  [[nodiscard]] std::string pattern_name(std::string_view name) const {
+    std::string module(wrapped_module(name));
+    return targets_weight_of(module) ? module + ".weight" : module;
+  }
+
   /// Returns the settings of the layer called `name`: its rank and alpha by the patterns.
   /// train_bias is set for bias = "lora_only" or "all"; for a layer without a bias the caller
   /// clears it. init is start_of(init_lora_weights).
   [[nodiscard]] LoRAConfig layer_config(std::string_view name) const {
-    const Index* rank = rank_pattern.find(wrapped_module(name));
-    const double* alpha = alpha_pattern.find(wrapped_module(name));
+    const std::string key = pattern_name(name);
+    const Index* rank = rank_pattern.find(key);
+    const double* alpha = alpha_pattern.find(key);
     return {.rank = rank != nullptr ? *rank : r,
             .alpha = alpha != nullptr ? *alpha : lora_alpha,
             .dropout = lora_dropout,

@@ -33,10 +33,11 @@ namespace detail {
 
 /// Makes target_modules the list of the modules that have tensors, if it does not select them all.
 inline void select_what_is_there(PeftConfig& config, const AdapterWeights& weights) {
-  const std::vector<std::string> modules = adapted_modules(weights);
+  std::vector<std::string> modules = adapted_modules(weights);
   const ModuleRules rules(config);
   const auto selected = [&](const std::string& name) { return rules.is_targeted(name); };
   if (std::all_of(modules.begin(), modules.end(), selected)) return;
+  std::erase_if(modules, [&](const std::string& name) { return config.targets_weight_of(name); });
   config.target_modules = modules;
   config.exclude_modules = {};
 }

@@ -20,6 +20,7 @@
 #include "lora/peft/name_pattern.hpp"
 #include "lora/peft/pattern_list.hpp"
 #include "lora/peft/peft_config.hpp"
+#include "lora/peft/target_parameters.hpp"
 
 namespace lora::peft {
 
@@ -82,6 +83,8 @@ class PeftConfigParser {
       fail("lora_bias is true, which goes with an init_lora_weights of true or false only");
     config.target_modules = module_names("target_modules");
     config.exclude_modules = module_names("exclude_modules");
+    io::Json parameters = take("target_parameters", nullptr);
+    if (parameters != false) config.target_parameters = strings("target_parameters", parameters);
     read_layers(config);
     read_replication(config);
     read_invocation(config);
@@ -101,6 +104,11 @@ class PeftConfigParser {
     keys_.erase("runtime_config");  // as PEFT does
     for (const auto& [key, value] : keys_.items())
       config.other[key] = io::python_json_text(value, where_);
+    try {
+      check_target_parameters(config);
+    } catch (const ConfigError& error) {
+      fail(error.what());
+    }
     return config;
   }
 
@@ -172,6 +180,7 @@ class PeftConfigParser {
     refuse("use_rslora", config.use_rslora);
     refuse("use_dora", config.use_dora);
     refuse("lora_bias", config.lora_bias);
+    refuse("target_parameters", !config.target_parameters.empty());
     refuse("alora_invocation_tokens", !config.alora_invocation_tokens.empty());
     refuse("trainable_token_indices", !config.trainable_token_indices.empty());
     if (std::holds_alternative<std::string>(config.init_lora_weights))
@@ -420,10 +429,6 @@ class PeftConfigParser {
       if (found != keys_.end() && !found->is_null() && *found != false)
         fail(key, *found, "null or false: this is not built here");
     }
-    const char* const key = "target_parameters";
-    const auto found = keys_.find(key);
-    if (found != keys_.end() && !found->empty() && *found != false)
-      fail(key, *found, "null or nothing: this is not built here");
   }
 
   const std::string& where_;

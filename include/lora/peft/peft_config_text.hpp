@@ -114,10 +114,10 @@ struct PeftConfigWriter {
 /// Returns the keys of PEFT 0.21.2 that are not PeftConfig's own, with their defaults.
 [[nodiscard]] inline std::map<std::string, std::string> other_peft_keys() {
   std::map<std::string, std::string> keys;
-  for (const char* key : {"alora_invocation_tokens", "arrow_config", "auto_mapping", "corda_config",
-                          "eva_config", "kasa_config", "layer_replication", "lora_ga_config",
-                          "megatron_config", "monteclora_config", "revision", "target_parameters",
-                          "trainable_token_indices", "use_bdlora", "velora_config"})
+  for (const char* key :
+       {"alora_invocation_tokens", "arrow_config", "auto_mapping", "corda_config", "eva_config",
+        "kasa_config", "layer_replication", "lora_ga_config", "megatron_config",
+        "monteclora_config", "revision", "trainable_token_indices", "use_bdlora", "velora_config"})
     keys[key] = "null";
   for (const char* key : {"ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_qalora"})
     keys[key] = "false";
@@ -149,6 +149,7 @@ struct PeftConfigWriter {
   keys["bias"] = Write::text(config.bias);
   keys["init_lora_weights"] = Write::start(config.init_lora_weights);
   keys["target_modules"] = Write::names(config.target_modules);
+  keys["target_parameters"] = Write::list_or_null(config.target_parameters);
   keys["exclude_modules"] = Write::names(config.exclude_modules);
   // PEFT takes layers_pattern only beside a list, which may be empty.
   keys["layers_to_transform"] = config.layers_pattern.empty()
