@@ -67,6 +67,9 @@ CASES = [
     ("head_tokens", transformers.LlamaConfig, dict(num_hidden_layers=1),
      dict(target_modules=["v_proj"],
           trainable_token_indices={"lm_head": [4, 30], "embed_tokens": [5]})),
+    ("parameters", transformers.LlamaConfig, dict(num_hidden_layers=1),
+     dict(target_modules=["v_proj"], target_parameters=["q_proj.weight", "mlp.up_proj.weight"],
+          rank_pattern={"q_proj": 5, "up_proj.weight": 2}, alpha_pattern={"q_proj.weight": 9})),
 ]
 
 

@@ -27,9 +27,9 @@ using namespace lora::test;
 namespace {
 
 const std::vector<std::string> llama_cases{
-    "llama",    "biases",     "head_dim", "linear", "dynamic",    "llama3",   "yarn",
-    "tied",     "mistral",    "qwen2",    "qwen3",  "saved_head", "bfloat16", "float16",
-    "embedded", "replicated", "alora",    "tokens", "head_tokens"};
+    "llama",    "biases",     "head_dim", "linear", "dynamic",     "llama3",    "yarn",
+    "tied",     "mistral",    "qwen2",    "qwen3",  "saved_head",  "bfloat16",  "float16",
+    "embedded", "replicated", "alora",    "tokens", "head_tokens", "parameters"};
 
 template <class T = float, class Frozen = PackedWeight<T>>
 LlamaModel<T, Frozen> adapted_llama(const std::string& name, bool recompute = false) {
