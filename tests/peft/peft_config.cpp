@@ -1,9 +1,10 @@
 #include <lora/peft/peft_config.hpp>
 
-#include "support/catch.hpp"
+#include "support/throws.hpp"
 
 using namespace lora;
 using namespace lora::peft;
+using namespace lora::test;
 
 TEST_CASE("a layer's settings follow the patterns") {
   PeftConfig config;
@@ -29,6 +30,16 @@ TEST_CASE("a layer's settings follow the patterns") {
   for (const char* bias : {"lora_only", "all"}) {
     config.bias = bias;
     CHECK(config.layer_config("x").train_bias);
+  }
+}
+
+TEST_CASE("a start that needs more than a config is not taken for another") {
+  PeftConfig config;
+  for (const char* word :
+       {"pissa_niter_4", "loftq", "corda", "lora_ga", "kaiming", "Gaussian", ""}) {
+    config.init_lora_weights = word;
+    check_throws<ConfigError>([&] { static_cast<void>(config.layer_config("query")); },
+                              message("init_lora_weights is \"", word, "\", expected"));
   }
 }
 

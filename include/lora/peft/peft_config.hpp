@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "lora/core/error.hpp"
+#include "lora/core/printable.hpp"
 #include "lora/layers/lora_config.hpp"
 #include "lora/optim/adalora_config.hpp"
 #include "lora/peft/pattern_map.hpp"
@@ -24,10 +26,25 @@ using ModuleNames = std::variant<std::monostate, std::vector<std::string>, std::
 /// last two belong to a changed base, W - s B A at the start, which PEFT makes again when it loads.
 using InitLoraWeights = std::variant<std::monostate, bool, std::string>;
 
+/// Tells whether init_lora_weights may be this word: a start that leaves the base weights as they
+/// are, or whose changed base can be made again.
+[[nodiscard]] inline bool is_known_start(std::string_view word) {
+  for (const char* known : {"gaussian", "eva", "orthogonal", "mica", "pissa", "olora"})
+    if (word == known) return true;
+  return false;
+}
+
 /// Returns the start that `init` names; LoRAInit::kaiming for all that make no difference to an
-/// adapter that is loaded ("eva", "mica", true, false, null).
+/// adapter that is loaded ("eva", "mica", true, false, null), so that new factors begin so here.
+/// Throws ConfigError for every other word ("pissa_niter_4", "loftq" ...): what those need beside
+/// the config they are given after the layer was made (weight_start.hpp, data_start.hpp ...).
 [[nodiscard]] inline LoRAInit start_of(const InitLoraWeights& init) {
   const auto* word = std::get_if<std::string>(&init);
+  if (word != nullptr && !is_known_start(*word))
+    throw ConfigError(message("init_lora_weights is ", in_quotes(*word),
+                              ", expected \"gaussian\", \"eva\", \"orthogonal\", \"mica\", "
+                              "\"pissa\" or \"olora\": begin with true, then start the layers from "
+                              "weights or data"));
   if (word != nullptr)
     for (const LoRAInit start :
          {LoRAInit::gaussian, LoRAInit::orthogonal, LoRAInit::pissa, LoRAInit::olora})

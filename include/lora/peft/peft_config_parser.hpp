@@ -402,15 +402,13 @@ class PeftConfigParser {
       fail("alora_invocation_tokens and use_dora are set, which exclude each other");
   }
 
-  // Those that leave the base weights as they are, and those whose changed base can be made again.
   InitLoraWeights initialisation() {
     const io::Json value = take("init_lora_weights", true);
     // Null leaves the factors as torch made them, as false does; those of a file replace them.
     if (value.is_null()) return {};
     if (value.is_boolean()) return value.get<bool>();
     const std::string word = value.is_string() ? value.get<std::string>() : "";
-    for (const char* known : {"gaussian", "eva", "orthogonal", "mica", "pissa", "olora"})
-      if (word == known) return word;
+    if (is_known_start(word)) return word;
     for (const char* changed : {"pissa_niter_", "corda", "loftq", "lora_ga"})
       if (word.starts_with(changed))
         fail("init_lora_weights", value,
