@@ -46,9 +46,23 @@ if(LORA_GZIP)
   find_package(ZLIB REQUIRED)
 endif()
 
-if(LORA_MPI)
+# ON or OFF from here on, for the package too.
+string(TOUPPER "${LORA_MPI}" lora_mpi_wanted)
+if(LORA_MPI AND LORA_IO)
   set(MPI_CXX_SKIP_MPICXX ON)  # its C++ bindings, which MPI 3 has no more
-  find_package(MPI 3 REQUIRED COMPONENTS CXX)
+  find_package(MPI 3 QUIET COMPONENTS CXX)
+endif()
+if(lora_mpi_wanted STREQUAL "AUTO" AND LORA_IO AND MPI_CXX_FOUND)
+  set(LORA_MPI ON)
+elseif(lora_mpi_wanted STREQUAL "AUTO")
+  set(LORA_MPI OFF)
+  message(STATUS "lora::mpi is left out: there is no MPI 3, or LORA_IO is OFF")
+elseif(LORA_MPI AND NOT LORA_IO)
+  message(FATAL_ERROR "LORA_MPI=${LORA_MPI} needs LORA_IO=ON, on which lora::mpi builds")
+elseif(LORA_MPI AND NOT MPI_CXX_FOUND)
+  message(FATAL_ERROR "LORA_MPI=${LORA_MPI} needs an MPI 3 with headers for C++, and CMake found none. On "
+    "Debian: apt-get install libopenmpi-dev openmpi-bin, or libmpich-dev mpich. Elsewhere say where it is, "
+    "-DMPI_HOME=FOLDER or -DMPI_CXX_COMPILER=mpicxx; or do without, -DLORA_MPI=OFF")
 endif()
 
 if(LORA_OPENMP)

@@ -67,6 +67,12 @@ endif()
 if(TARGET lora_gzip)
   lora_pkg_config(lora-gzip "lora: files of images that gzip compressed" "lora, zlib" "" "")
 endif()
+if(TARGET lora_mpi)
+  # No MPI among what it requires, since each has a name of its own there: MPI's mpicxx compiles. The
+  # definitions leave out C++ bindings that MPI 3 has no more.
+  lora_pkg_config(lora-mpi "lora: training on several machines, compiled by MPI's mpicxx" lora-io
+    "-DOMPI_SKIP_MPICXX -DMPICH_SKIP_MPICXX" "")
+endif()
 if(TARGET lora_compiled)
   set(lora_pc_part lora)
   if(TARGET lora_io)

@@ -10,7 +10,7 @@ set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
 saves and loads adapters in PEFT's format.
 
 lora::io and pkg-config's lora-io need nlohmann-json3-dev, lora::text needs
-libutf8proc-dev as well, and lora::gzip zlib1g-dev.")
+libutf8proc-dev as well, lora::gzip zlib1g-dev, and lora::mpi an MPI.")
 set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -18,7 +18,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "libeigen3-dev (>= 3.4)")
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS
   "g++ | c++-compiler, nlohmann-json3-dev (>= 3.10), libutf8proc-dev (>= 2.8), zlib1g-dev")
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS "cmake (>= 3.25), pkgconf | pkg-config")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "cmake (>= 3.25), pkgconf | pkg-config, mpi-default-dev")
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/liblora-dev
   RENAME copyright COMPONENT deb EXCLUDE_FROM_ALL)
 set(CPACK_COMPONENTS_ALL Unspecified deb)

@@ -18,13 +18,18 @@ class LoraConan(ConanFile):
     topics = ("lora", "peft", "eigen", "machine-learning", "header-only")
     package_type = "header-library"
     settings = "os", "arch", "compiler", "build_type"
-    options = {"io": [True, False], "text": [True, False], "gzip": [True, False]}
-    default_options = {"io": True, "text": False, "gzip": False}
+    # mpi takes the system's, whose mpirun starts the ranks, and no package of Conan's.
+    options = {name: [True, False] for name in ("io", "text", "gzip", "mpi")}
+    default_options = {"io": True, "text": False, "gzip": False, "mpi": False}
     no_copy_source = True
 
     def set_version(self):
         text = load(self, os.path.join(self.recipe_folder, "..", "..", "..", "CMakeLists.txt"))
         self.version = re.search(r"project\(lora\s+VERSION ([\d.]+)", text).group(1)
+
+    @property
+    def with_io(self):
+        return bool(self.options.io or self.options.text or self.options.mpi)
 
     def export_sources(self):
         root = os.path.join(self.recipe_folder, "..", "..", "..")
@@ -36,7 +41,7 @@ class LoraConan(ConanFile):
 
     def requirements(self):
         self.requires("eigen/3.4.0", transitive_headers=True)
-        if self.options.io or self.options.text:
+        if self.with_io:
             self.requires("nlohmann_json/3.11.3", transitive_headers=True)
         if self.options.text:
             self.requires("utf8proc/2.8.0", transitive_headers=True, transitive_libs=True)
@@ -55,9 +60,10 @@ class LoraConan(ConanFile):
         for name in ("TESTS", "EXAMPLES", "BENCHMARKS"):
             toolchain.cache_variables[f"LORA_BUILD_{name}"] = False
         toolchain.cache_variables["LORA_INSTALL"] = True
-        toolchain.cache_variables["LORA_IO"] = bool(self.options.io or self.options.text)
+        toolchain.cache_variables["LORA_IO"] = self.with_io
         toolchain.cache_variables["LORA_TEXT"] = bool(self.options.text)
         toolchain.cache_variables["LORA_GZIP"] = bool(self.options.gzip)
+        toolchain.cache_variables["LORA_MPI"] = bool(self.options.mpi)
         toolchain.generate()
 
     def build(self):
@@ -73,12 +79,15 @@ class LoraConan(ConanFile):
         # are for generators of other build systems.
         self.cpp_info.set_property("cmake_find_mode", "none")
         self.component("lora", ["eigen::eigen"])
-        if self.options.io or self.options.text:
+        if self.with_io:
             self.component("io", ["lora", "nlohmann_json::nlohmann_json"])
         if self.options.text:
             self.component("text", ["io", "utf8proc::utf8proc"])
         if self.options.gzip:
             self.component("gzip", ["lora", "zlib::zlib"])
+        if self.options.mpi:  # its compiler mpicxx knows the rest
+            self.component("mpi", ["io"])
+            self.cpp_info.components["mpi"].defines = ["OMPI_SKIP_MPICXX", "MPICH_SKIP_MPICXX"]
 
     def component(self, name, requires):
         component = self.cpp_info.components[name]

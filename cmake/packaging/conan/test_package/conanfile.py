@@ -1,4 +1,4 @@
-"""Compiles and runs the README's first program with the package."""
+"""Compiles and runs the README's first program with the package, and one of lora::mpi."""
 
 import os
 
@@ -24,9 +24,11 @@ class LoraTest(ConanFile):
         toolchain.generate()
 
     def build(self):
-        readme = os.path.join(self.recipe_folder, "..", "..", "..", "..", "README.md")
-        program = load(self, readme).split("```cpp\n")[1].split("\n```\n")[0]
+        root = os.path.join(self.recipe_folder, "..", "..", "..", "..")
+        program = load(self, os.path.join(root, "README.md")).split("```cpp\n")[1].split("\n```\n")[0]
         save(self, os.path.join(self.build_folder, "program.cpp"), program)
+        mpi = load(self, os.path.join(root, "tests", "consume", "mpi_main.cpp"))
+        save(self, os.path.join(self.build_folder, "mpi_program.cpp"), mpi)
         cmake = CMake(self)
         cmake.configure()
         cmake.build()
@@ -34,3 +36,5 @@ class LoraTest(ConanFile):
     def test(self):
         if can_run(self):
             self.run(os.path.join(self.cpp.build.bindir, "program"), env="conanrun")
+            if self.dependencies[self.tested_reference_str].options.mpi:
+                self.run(os.path.join(self.cpp.build.bindir, "mpi_program"), env="conanrun")

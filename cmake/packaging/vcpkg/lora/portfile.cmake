@@ -13,6 +13,7 @@ vcpkg_check_features(OUT_FEATURE_OPTIONS FEATURE_OPTIONS
     io LORA_IO
     text LORA_TEXT
     gzip LORA_GZIP
+    mpi LORA_MPI
 )
 vcpkg_cmake_configure(
   SOURCE_PATH "${SOURCE_PATH}"
