@@ -51,6 +51,7 @@
 #include "lora/models/common/module_pre_norm.hpp"
 #include "lora/models/common/module_rms_norm.hpp"
 #include "lora/models/common/new_tokens.hpp"
+#include "lora/models/common/own_rows.hpp"
 #include "lora/models/common/packed_batch.hpp"
 #include "lora/models/common/pretrained_weights.hpp"
 #include "lora/models/common/quantisation_config.hpp"

@@ -37,9 +37,11 @@ inline constexpr std::string_view trainable_tokens_suffix = ".token_adapter.trai
 ///     head.forward(x, y);                    tokens.project(x, y);
 ///     head.backward(x, dy, tape, dx);        tokens.project_backward(x, dy, dx);
 ///
-/// Both gradients add up in one parameter. Const calls may come from several threads at once, each
-/// with Gradients of its own where it takes a target. The same bits for any number of threads; a
-/// second call of the same shapes allocates nothing.
+/// Both gradients add up in one parameter. In a mixed batch the rows act in some of its rows alone:
+/// `chosen`, the last argument of the const calls, has an element for each, which is 0 where the
+/// table's own rows stay; left out, the rows act in all. Const calls may come from several threads
+/// at once, each with Gradients of its own where it takes a target. The same bits for any number of
+/// threads; a second call of the same shapes allocates nothing.
 ///
 /// Source: PEFT 0.21.2, tuners/trainable_tokens/layer.py.
 template <class T>
@@ -101,11 +103,14 @@ class TrainableTokens {
 
   /// Puts the rows of tokens that train into y (N, D), which holds the table's rows of `ids`.
   /// Throws ShapeError unless y has a row for each id.
-  void forward(std::span<const int> ids, MatrixRef<T> y) const {
-    require_rows(ids, y, "TrainableTokens::forward", "y");
+  void forward(std::span<const int> ids, MatrixRef<T> y, std::span<const char> chosen = {}) const {
+    constexpr const char* where = "TrainableTokens::forward";
+    require_rows(ids, y, where, "y");
+    require_chosen(chosen, y.rows(), where);
     if (!in_use()) return;
     for (std::size_t n = 0; n < ids.size(); ++n)
-      if (const Index k = find(ids[n]); k >= 0) y.row(static_cast<Index>(n)) = values_.value.row(k);
+      if (const Index k = find(ids[n]); k >= 0 && is_chosen(chosen, n))
+        y.row(static_cast<Index>(n)) = values_.value.row(k);
   }
 
   /// Adds dy (N, D) of the rows of tokens that train to their gradients; equal ids add up in their
@@ -114,27 +119,33 @@ class TrainableTokens {
   void backward(std::span<const int> ids, ConstMatrixRef<T> dy) {
     backward(ids, dy, GradientTarget<T>::own());
   }
-  void backward(std::span<const int> ids, ConstMatrixRef<T> dy, GradientTarget<T> target) const {
+  void backward(std::span<const int> ids, ConstMatrixRef<T> dy, GradientTarget<T> target,
+                std::span<const char> chosen = {}) const {
     constexpr const char* where = "TrainableTokens::backward";
     require_rows(ids, dy, where, "dy");
+    require_chosen(chosen, dy.rows(), where);
+    if (none_of(chosen)) return;
     require_trains(where);
     MatrixRef<T> gradient = target.of(values_);
     for (std::size_t n = 0; n < ids.size(); ++n)
-      if (const Index k = find(ids[n]); k >= 0) gradient.row(k) += dy.row(static_cast<Index>(n));
+      if (const Index k = find(ids[n]); k >= 0 && is_chosen(chosen, n))
+        gradient.row(k) += dy.row(static_cast<Index>(n));
   }
 
   /// Puts the products with rows that train into y (N, V), which holds x W^T of x (N, D). Throws
   /// ShapeError.
-  void project(ConstMatrixRef<T> x, MatrixRef<T> y) const {
+  void project(ConstMatrixRef<T> x, MatrixRef<T> y, std::span<const char> chosen = {}) const {
     constexpr const char* where = "TrainableTokens::project";
     require_head(x, y, where, "y");
-    if (!in_use()) return;
+    require_chosen(chosen, y.rows(), where);
+    if (!in_use() || none_of(chosen)) return;
     Scratch scratch;
     MatrixRef<T> products = scratch.matrix<T>(x.rows(), size());
     products.setZero();
     add_product(products, T(1), x, values_.value.transpose());
     for (Index n = 0; n < y.rows(); ++n)
-      for (Index k = 0; k < size(); ++k) y(n, index(k)) = products(n, k);
+      for (Index k = 0; k < size() && is_chosen(chosen, static_cast<std::size_t>(n)); ++k)
+        y(n, index(k)) = products(n, k);
   }
 
   /// Adds to the gradients of the rows, from x (N, D) and dy (N, V), and makes of dx = dy W, which
@@ -143,16 +154,19 @@ class TrainableTokens {
     project_backward(x, dy, GradientTarget<T>::own(), dx);
   }
   void project_backward(ConstMatrixRef<T> x, ConstMatrixRef<T> dy, GradientTarget<T> target,
-                        MatrixRef<T> dx) const {
+                        MatrixRef<T> dx, std::span<const char> chosen = {}) const {
     constexpr const char* where = "TrainableTokens::project_backward";
     require_head(x, dy, where, "dy");
     require_shape(dx, x.rows(), features(), Place{where, name_}, "dx", "rows of x", "features");
+    require_chosen(chosen, x.rows(), where);
+    if (none_of(chosen)) return;
     require_trains(where);
     MatrixRef<T> gradient = target.of(values_);
     Scratch scratch;
     MatrixRef<T> part = scratch.matrix<T>(dy.rows(), size());
     for (Index n = 0; n < dy.rows(); ++n)
-      for (Index k = 0; k < size(); ++k) part(n, k) = dy(n, index(k));
+      for (Index k = 0; k < size(); ++k)
+        part(n, k) = is_chosen(chosen, static_cast<std::size_t>(n)) ? dy(n, index(k)) : T(0);
     add_product(gradient, T(1), part.transpose(), x);
     // The frozen product had the table's own rows.
     MatrixRef<T> difference = scratch.matrix<T>(size(), features());
@@ -224,6 +238,21 @@ class TrainableTokens {
 
   void require_table(ConstMatrixRef<T> table, const Place& where) const {
     require_shape(table, entries_, features(), where, "table", "entries", "features");
+  }
+
+  void require_chosen(std::span<const char> chosen, Index rows, const char* where) const {
+    if (!chosen.empty() && static_cast<Index>(chosen.size()) != rows)
+      throw ShapeError(message(Place{where, name_}, ": chosen has ", chosen.size(),
+                               " elements, expected one for each of ", rows, " rows"));
+  }
+
+  [[nodiscard]] static bool is_chosen(std::span<const char> chosen, std::size_t n) {
+    return chosen.empty() || chosen[n] != 0;
+  }
+
+  [[nodiscard]] static bool none_of(std::span<const char> chosen) {
+    return !chosen.empty() &&
+           std::none_of(chosen.begin(), chosen.end(), [](char each) { return each != 0; });
   }
 
   void require_trains(const char* where) const {

@@ -317,9 +317,6 @@ TEST_CASE("rows of embeddings that train are those of a tied head too, merged or
   model.save_adapter(directory.path());
   for (const char* file : {"adapter_config.json", "adapter_model.safetensors"})
     CHECK(read_whole(directory / file) == read_whole(folder / file));
-  const AdapterRoutes routes({"default", "__base__"});
-  check_throws<StateError>([&] { model.logits(golden.batch, routes, other); },
-                           "mixed batches of these are not built");
   LlamaModel<float> base = adapted_llama("tied");
   check_throws<FileError>([&] { base.load_adapter(folder); }, "trainable_token_indices");
 

@@ -9,6 +9,7 @@
 #include "lora/models/bert/bert_pooler.hpp"
 #include "lora/models/bert/bert_source.hpp"
 #include "lora/models/common/adapted_model.hpp"
+#include "lora/models/common/own_rows.hpp"
 #include "lora/models/common/text_routes.hpp"
 #include "lora/nn/mean_pooling.hpp"
 
@@ -56,7 +57,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
   /// must be bound (AdapterRegistry::bind), so that all layers have the adapters of one moment.
   /// Throws StateError if they are not, ShapeError unless they are of as many texts, and as above.
   void forward(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> logits) const {
-    refuse_trainable_tokens(this->peft_config(), "BertClassifier::forward");
+    refuse_active_tokens(this->peft_config(), routes, "BertClassifier::forward");
     require_text_routes(routes, batch.sequences().size(), "BertClassifier::forward");
     check(batch);
     const AdapterRoutes rows = row_routes(routes, batch.sequences()),
@@ -86,7 +87,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
                Output<T> logits) const {
     tape.clear();
     tape.batch.assign(batch);
-    refuse_trainable_tokens(this->peft_config(), "BertClassifier::forward");
+    refuse_active_tokens(this->peft_config(), routes, "BertClassifier::forward");
     require_text_routes(routes, tape.batch.sequences().size(), "BertClassifier::forward");
     check(tape.batch);
     tape.routes.assign(routes, row_routes(routes, tape.batch.sequences()),

@@ -77,16 +77,17 @@ class BertEmbeddings {
   }
 
   /// Adds to the gradients of what trains, from y (N, D) of the forward and its gradient d, which
-  /// is working memory afterwards.
+  /// is working memory afterwards. The routes are the forward's.
   void backward(const PackedBatch& batch, ConstMatrixRef<T> y, Tape<T>& tape,
-                GradientTarget<T> target, MatrixRef<T> d) const {
+                GradientTarget<T> target, MatrixRef<T> d,
+                const AdapterRoutes* routes = nullptr) const {
     constexpr const char* where = "BertEmbeddings::backward";
     auto& frame = tape.find(this, where);
     const MatrixRef<T> sum = frame.kept(0), normed = frame.kept(1);
     if (dropout_.p() > 0) dropout_.backward(d, tape, d);
     norm_.backward(dropout_.p() > 0 ? ConstMatrixRef<T>(normed) : y, sum, tape, target, d);
     for (std::size_t i = tables_.size(); i-- > 0;)
-      if (tables_[i].trains()) tables_[i].backward(ids(batch, i), d, tape, target);
+      if (tables_[i].trains()) tables_[i].backward(ids(batch, i), d, tape, target, routes);
     static_cast<void>(tape.top(this, y.rows(), where));
     tape.pop();
   }

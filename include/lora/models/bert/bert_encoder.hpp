@@ -54,7 +54,7 @@ class BertEncoder {
     stack_.backward({&batch, ReadRows::all, routes, routes},
                     {&batch, read_, routes, tape.routes.last()}, tape.frames, tape.again, target,
                     dhidden, [&](ConstMatrixRef<T> x, MatrixRef<T> dx) {
-                      embeddings_.backward(batch, x, tape.frames, target, dx);
+                      embeddings_.backward(batch, x, tape.frames, target, dx, routes);
                     });
   }
 

@@ -8,6 +8,7 @@
 #include "lora/models/bert/bert_pooler.hpp"
 #include "lora/models/bert/bert_source.hpp"
 #include "lora/models/common/adapted_model.hpp"
+#include "lora/models/common/own_rows.hpp"
 #include "lora/models/common/text_routes.hpp"
 #include "lora/nn/mean_pooling.hpp"
 
@@ -69,7 +70,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
                Output<T> hidden) const {
     tape.clear();
     tape.batch.assign(batch);
-    refuse_trainable_tokens(this->peft_config(), "BertModel::forward");
+    refuse_active_tokens(this->peft_config(), routes, "BertModel::forward");
     require_text_routes(routes, tape.batch.sequences().size(), "BertModel::forward");
     const AdapterRoutes rows = row_routes(routes, tape.batch.sequences());
     tape.routes.assign(routes, rows, rows);
@@ -148,7 +149,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   // The last hidden states of a mixed batch.
   [[nodiscard]] MatrixRef<T> routed(const PackedBatch& batch, const AdapterRoutes& routes,
                                     const char* where, Scratch& scratch) const {
-    refuse_trainable_tokens(this->peft_config(), where);
+    refuse_active_tokens(this->peft_config(), routes, where);
     require_text_routes(routes, batch.sequences().size(), where);
     const AdapterRoutes rows = row_routes(routes, batch.sequences());
     return encoder_.forward(batch, ReadRows::all, nullptr, scratch, &rows, &rows);

@@ -281,14 +281,14 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
                                cache.features(), " features, expected one of make_cache"));
   }
 
-  // Throws what require_text_routes throws, and StateError where tokens route the rows or train
-  // some.
+  // Throws what require_text_routes throws, and StateError where tokens route the rows, or the
+  // routes do not say whose rows of tokens a text has.
   void check_routes(const AdapterRoutes& routes, Index texts, std::string_view where) const {
     if (invocation_.exists())
       throw StateError(message(where,
                                ": the adapter has alora_invocation_tokens, which route the "
                                "rows: texts cannot choose theirs"));
-    refuse_trainable_tokens(this->peft_config(), where);
+    refuse_active_tokens(this->peft_config(), routes, where);
     require_text_routes(routes, texts, where);
   }
 
@@ -412,11 +412,13 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
   }
 
   void run_head(ConstMatrixRef<T> hidden, const AdapterRoutes* routes, Output<T> logits) const {
-    ends_.with_head([&]<class Head>(const Head& head) {
-      if constexpr (requires { head.forward(hidden, *routes, logits); })
-        if (routes != nullptr) return head.forward(hidden, *routes, logits);
-      head.forward(hidden, logits);
-    });
+    ends_.with_head(
+        [&]<class Head>(const Head& head) {
+          if constexpr (requires { head.forward(hidden, *routes, logits); })
+            if (routes != nullptr) return head.forward(hidden, *routes, logits);
+          head.forward(hidden, logits);
+        },
+        routes);
   }
 
   [[nodiscard]] LanguageModelLoss run_loss(const CausalBatch& batch, std::span<const int> labels,
@@ -448,13 +450,14 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
     const std::span<const int> rows =
         tape.labelled.empty() ? std::span<const int>(tape.next) : tape.labels;
     const AdapterRoutes* const of_rows = tape.routes.last();
-    const LanguageModelLoss loss = ends_.with_head([&]<class Head>(const Head& head) {
+    const auto loss_of = [&]<class Head>(const Head& head) {
       if constexpr (requires { head.adapters(); })
         if (of_rows != nullptr)
           return language_model_loss<T>(RoutedHead<T, Head>(head, *of_rows), normed, rows, total,
                                         tape.frames, target, dhidden);
       return language_model_loss<T>(head, normed, rows, total, tape.frames, target, dhidden);
-    });
+    };
+    const LanguageModelLoss loss = ends_.with_head(loss_of, of_rows);
     norm_.backward(hidden, dhidden, tape.frames, target, dhidden);
     return loss;
   }
@@ -486,9 +489,10 @@ class CausalDecoder : public AdaptedModel<typename Parts::Scalar, Model, typenam
                 stack_.backward(all, last, tape.frames, tape.again, target, d,
                                 [&](ConstMatrixRef<T>, MatrixRef<T> dx) {
                                   positions_.backward(tape.batch.sequences().positions(),
-                                                      tape.frames, target, dx);
+                                                      tape.frames, target, dx, tape.routes.all());
                                   if (ends_.trains())
-                                    ends_.embed_backward(tape.batch.ids(), dx, tape.frames, target);
+                                    ends_.embed_backward(tape.batch.ids(), dx, tape.frames, target,
+                                                         tape.routes.all());
                                 });
               });
   }

@@ -100,12 +100,12 @@ class LanguageEnds {
     if (lora_) return tape == nullptr ? lora_->forward(ids, y) : lora_->forward(ids, *tape, y);
     for (std::size_t i = 0; i < ids.size(); ++i)
       copy_row(ids[i], y.data() + static_cast<Index>(i) * y.outerStride(), y.cols());
-    if (tokens_) tokens_->forward(ids, y);
+    if (tokens_) tokens_->forward(ids, y, OwnRows(routes).chosen());
   }
 
-  /// Adds dy (N, D) to the gradients of the embeddings, which train.
+  /// Adds dy (N, D) to the gradients of the embeddings, which train. The routes are the forward's.
   void embed_backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape,
-                      GradientTarget<T> target) const {
+                      GradientTarget<T> target, const AdapterRoutes* routes = nullptr) const {
     if (lora_) return lora_->backward(ids, dy, tape, target);
     if (padding_ && std::find(ids.begin(), ids.end(), *padding_) != ids.end()) {
       Scratch scratch;
@@ -113,17 +113,18 @@ class LanguageEnds {
       trains = dy;
       for (std::size_t n = 0; n < ids.size(); ++n)
         if (ids[n] == *padding_) trains.row(static_cast<Index>(n)).setZero();
-      return table_backward(ids, trains, target);
+      return table_backward(ids, trains, target, routes);
     }
-    table_backward(ids, dy, target);
+    table_backward(ids, dy, target, routes);
   }
 
-  /// Calls use(head), a LoRALinear, one with rows that train, or a Linear that trains.
+  /// Calls use(head), a LoRALinear, one with rows that train, which has the routes of a mixed
+  /// batch, or a Linear that trains.
   template <class Use>
-  decltype(auto) with_head(const Use& use) const {
+  decltype(auto) with_head(const Use& use, const AdapterRoutes* routes = nullptr) const {
     if (const TrainableTokens<T>* rows = rows_of_head())
-      return use(
-          TrainableTokensHead<T, LoRALinear<T, Ends>>(std::get<LoRALinear<T, Ends>>(head_), *rows));
+      return use(TrainableTokensHead<T, LoRALinear<T, Ends>>(std::get<LoRALinear<T, Ends>>(head_),
+                                                             *rows, routes));
     return std::visit(use, head_);
   }
 
@@ -158,9 +159,9 @@ class LanguageEnds {
   }
 
  private:
-  void table_backward(std::span<const int> ids, ConstMatrixRef<T> dy,
-                      GradientTarget<T> target) const {
-    if (tokens_) return tokens_->backward(ids, dy, target);
+  void table_backward(std::span<const int> ids, ConstMatrixRef<T> dy, GradientTarget<T> target,
+                      const AdapterRoutes* routes) const {
+    if (tokens_) return tokens_->backward(ids, dy, target, OwnRows(routes).chosen());
     const Parameter<T>& table = shared_ ? std::get<Linear<T>>(head_).weight() : table_;
     embedding_backward<T>(ids, dy, target.of(table));
   }

@@ -52,11 +52,11 @@ class LearnedPositions {
   }
 
   /// Computes the gradient of x in place of d (N, D), after a forward that kept, and adds to the
-  /// table's, where it trains.
+  /// table's, where it trains. The routes are the forward's.
   void backward(std::span<const int> positions, Tape<T>& tape, GradientTarget<T> target,
-                MatrixRef<T> d) const {
+                MatrixRef<T> d, const AdapterRoutes* routes = nullptr) const {
     if (dropout_.p() > 0) dropout_.backward(d, tape, d);
-    if (trains()) table_.backward(positions, d, tape, target);
+    if (trains()) table_.backward(positions, d, tape, target, routes);
   }
 
   /// Adds what trains.

@@ -18,6 +18,7 @@
 #include "lora/models/common/model_builder.hpp"
 #include "lora/models/common/model_parameters.hpp"
 #include "lora/models/common/module_linear.hpp"
+#include "lora/models/common/own_rows.hpp"
 #include "lora/nn/embedding.hpp"
 #include "lora/random/substream.hpp"
 
@@ -87,13 +88,14 @@ class ModuleEmbedding {
   [[nodiscard]] bool trains() const { return is_adapted() || table_.size() > 0; }
 
   /// Computes y (N, features) for ids; with a tape, which only an adapted one needs, it keeps there
-  /// what backward needs. With routes each id has its adapter. Throws ShapeError for an id that is
+  /// what backward needs. With routes each id has its adapter, and rows that
+  /// train act in those of OwnRows. Throws ShapeError for an id that is
   /// no entry.
   void forward(std::span<const int> ids, Tape<T>* tape, MatrixRef<T> y,
                const AdapterRoutes* routes = nullptr) const {
     if (!lora_) {
       embedding<T>({EmbeddingLookup<T>{values(), ids}}, y);
-      if (tokens_) tokens_->forward(ids, y);
+      if (tokens_) tokens_->forward(ids, y, OwnRows(routes).chosen());
       return;
     }
     if (routes != nullptr)
@@ -102,12 +104,12 @@ class ModuleEmbedding {
     tape == nullptr ? lora_->forward(ids, y) : lora_->forward(ids, *tape, y);
   }
 
-  /// Adds to the gradients of what trains, which there must be.
+  /// Adds to the gradients of what trains, which there must be. The routes are the forward's.
   void backward(std::span<const int> ids, ConstMatrixRef<T> dy, Tape<T>& tape,
-                GradientTarget<T> target) const {
+                GradientTarget<T> target, const AdapterRoutes* routes = nullptr) const {
     if (lora_) return lora_->backward(ids, dy, tape, target);
     Scratch scratch;
-    if (tokens_) return tokens_backward(ids, dy, target, scratch);
+    if (tokens_) return tokens_backward(ids, dy, target, OwnRows(routes).chosen(), scratch);
     MatrixRef<T> dtable = target.of(table_);
     const auto fixed = entry_of(padding_, dtable.rows());
     MatrixRef<T> before = scratch.matrix<T>(1, dy.cols());
@@ -139,15 +141,15 @@ class ModuleEmbedding {
  private:
   // The padding entry does not train.
   void tokens_backward(std::span<const int> ids, ConstMatrixRef<T> dy, GradientTarget<T> target,
-                       Scratch& scratch) const {
+                       std::span<const char> chosen, Scratch& scratch) const {
     const auto fixed = entry_of(padding_, tokens_->entries());
     if (!fixed || std::find(ids.begin(), ids.end(), *fixed) == ids.end())
-      return tokens_->backward(ids, dy, target);
+      return tokens_->backward(ids, dy, target, chosen);
     MatrixRef<T> trains = scratch.matrix<T>(dy.rows(), dy.cols());
     trains = dy;
     for (std::size_t n = 0; n < ids.size(); ++n)
       if (ids[n] == *fixed) trains.row(static_cast<Index>(n)).setZero();
-    tokens_->backward(ids, trains, target);
+    tokens_->backward(ids, trains, target, chosen);
   }
 
   // A config may name an entry that the table does not have.

@@ -32,7 +32,8 @@ class RotaryPositions {
   [[nodiscard]] bool trains() const { return false; }
   void forward(std::span<const int>, Tape<T>*, bool, MatrixRef<T>,
                const AdapterRoutes* = nullptr) const {}
-  void backward(std::span<const int>, Tape<T>&, GradientTarget<T>, MatrixRef<T>) const {}
+  void backward(std::span<const int>, Tape<T>&, GradientTarget<T>, MatrixRef<T>,
+                const AdapterRoutes* = nullptr) const {}
   void list(ModelParameters<T>&) {}
   template <class Action>
   void for_each_adapted(const Action&) {}

@@ -7,7 +7,6 @@
 #include "lora/core/matrix.hpp"
 #include "lora/layers/adapter_routes.hpp"
 #include "lora/nn/sequences.hpp"
-#include "lora/peft/peft_config.hpp"
 
 namespace lora::models {
 
@@ -27,15 +26,6 @@ inline void require_routes(const AdapterRoutes& routes, Index count, std::string
 /// Does the same for texts.
 inline void require_text_routes(const AdapterRoutes& routes, Index texts, std::string_view where) {
   require_routes(routes, texts, "texts", where);
-}
-
-/// Throws StateError, naming `where`, for a model that has rows of trainable_token_indices, which
-/// adapters that share a batch cannot have each for itself.
-inline void refuse_trainable_tokens(const peft::PeftConfig& config, std::string_view where) {
-  if (!config.trainable_token_indices.empty())
-    throw StateError(message(where,
-                             ": the model has rows of trainable_token_indices, and mixed batches "
-                             "of these are not built"));
 }
 
 /// Returns the routes of the rows of `sequences` from those of its texts.
