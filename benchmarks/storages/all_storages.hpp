@@ -6,6 +6,7 @@
 #include <lora/frozen/half_weight.hpp>
 #include <lora/frozen/int8_weight.hpp>
 #include <lora/frozen/packed_weight.hpp>
+#include <lora/kernels/amx_tiles.hpp>
 #include <memory>
 #include <string>
 #include <utility>
@@ -40,7 +41,11 @@ template <class Block>
   };
   add("float32", PackedWeight<float>(weight));
   add("float32 as in a file", DenseWeight<float>(weight));
-  add("bfloat16", HalfWeight<float>(weight));
+  add("bfloat16", HalfWeight<float>(weight, {.tiles = TileUse::none}));
+  if (kernels::AmxTiles::available()) {
+    add("bfloat16 AMX split", HalfWeight<float>(weight, {.tiles = TileUse::split}));
+    add("bfloat16 AMX rounded", HalfWeight<float>(weight, {.tiles = TileUse::rounded}));
+  }
   add_blocks("bfloat16 as in a file", Format::BF16);
   add_blocks("float16 as in a file", Format::F16);
   add("int8", Int8Weight<float>(weight));

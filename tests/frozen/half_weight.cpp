@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <limits>
 
+#include <lora/kernels/emulated_tiles.hpp>
+
 #include "contracts/adapter_over.hpp"
 #include "contracts/frozen_weight.hpp"
 #include "support/throws.hpp"
@@ -17,12 +19,49 @@ namespace {
 template <class Weight>
 concept CanMerge = MergeableWeight<Weight, float>;
 
+using OnTiles = HalfWeight<float, BFloat16Format, kernels::EmulatedTiles>;
+constexpr auto on_tiles = [](const Matrix<float>& w) { return OnTiles(w); };
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("HalfWeight keeps the contract of a frozen weight", "", float, double) {
   check_storage<TestType>([](const Matrix<TestType>& w) { return HalfWeight<TestType>(w); });
   check_storage<TestType>(
       [](const Matrix<TestType>& w) { return HalfWeight<TestType, Float16Format>(w); });
+}
+
+TEST_CASE("HalfWeight on matrix tiles keeps the contract of a frozen weight") {
+  // (tests/kernels/tiled_product.cpp looks at threads, for which an emulation is slow.)
+  check_frozen_weight<float>(on_tiles);
+  check_panel_weight<float>(on_tiles);
+  check_adapter_over(on_tiles(random_matrix<float>(96, 80, 1)));
+}
+
+TEST_CASE("HalfWeight uses tiles as it is told, where they are filled") {
+  const Matrix<float> w = random_matrix<float>(96, 128, 1);
+  const HalfWeight<float> plain(w, {.tiles = TileUse::none});
+  const OnTiles split(w), rounded(w, {.tiles = TileUse::rounded}),
+      none(w, {.tiles = TileUse::none});
+  for (const Index n : {1, 7, 8, 40}) {
+    CAPTURE(n);
+    const Matrix<float> x = random_matrix<float>(n, 128, 2), dy = random_matrix<float>(n, 96, 3);
+    const auto products = [&](const auto& weight) {
+      Matrix<float> both = Matrix<float>::Zero(n, 96 + 128);
+      weight.add_product(x, both.leftCols(96));
+      weight.add_transposed_product(dy, both.rightCols(128));
+      return both;
+    };
+    const Matrix<float> expected = products(plain);
+    CHECK(same_bits(products(none), expected));
+    const double split_error = (products(split) - expected).norm() / expected.norm();
+    const double rounded_error = (products(rounded) - expected).norm() / expected.norm();
+    CHECK(split_error <= 4e-6);
+    CHECK(rounded_error <= 0x1p-8);
+    CHECK((split_error > 0) == (n >= 8));
+    CHECK((rounded_error > 1e-3) == (n >= 8));
+    CHECK(split.panels().pays(n) == false);
+    CHECK(none.panels().pays(n) == plain.panels().pays(n));
+  }
 }
 
 TEST_CASE("HalfWeight rounds to the nearest, once, in half of float's memory") {

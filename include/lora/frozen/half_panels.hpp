@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "lora/core/scratch.hpp"
 #include "lora/frozen/packed_panels.hpp"
@@ -18,6 +19,7 @@ template <class T, class Format>
 struct HalfPanels {
   PackedPanels<T> places;  // whose data is not used
   const std::uint16_t* data;
+  Index below = std::numeric_limits<Index>::max();  ///< rows from which W has a faster product
 
   /// Returns where W(o, i) lies.
   [[nodiscard]] const std::uint16_t* at(Index o, Index i) const {
@@ -26,8 +28,11 @@ struct HalfPanels {
     return data + first * places.in + i * places.width_at(first) + (o - first);
   }
 
-  /// A few rows are bound by reading and widening W, which the storage's own kernels do best.
-  [[nodiscard]] static bool pays(Index rows) { return rows > kernels::few_decoded_rows; }
+  /// A few rows are bound by reading and widening W, which the storage's own kernels do best, and
+  /// some processors have matrix tiles for many.
+  [[nodiscard]] bool pays(Index rows) const {
+    return rows > kernels::few_decoded_rows && rows < below;
+  }
 
   [[nodiscard]] kernels::Panel<T> panel(const kernels::PanelRequest& request, T* buffer) const {
     const Index wide = places.width_at(request.column);
@@ -41,10 +46,13 @@ struct HalfPanels {
 template <class T, class Format>
 struct TransposedHalfPanels {
   HalfPanels<T, Format> panels;
+  Index below = std::numeric_limits<Index>::max();  ///< rows from which W has a faster product
 
   /// A few rows are multiplied without transposing, by the storage's own kernel; more of them than
   /// for packed floats, because panels have to be widened as well.
-  [[nodiscard]] static bool pays(Index rows) { return rows > kernels::few_transposed_rows + 8; }
+  [[nodiscard]] bool pays(Index rows) const {
+    return rows > kernels::few_transposed_rows + 8 && rows < below;
+  }
 
   [[nodiscard]] kernels::Panel<T> panel(const kernels::PanelRequest& request, T* buffer) const {
     constexpr Index columns = PackedPanels<T>::columns;

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "lora/core/finite.hpp"
@@ -12,12 +14,28 @@
 #include "lora/core/parallel.hpp"
 #include "lora/core/shared_until_written.hpp"
 #include "lora/frozen/frozen_weight.hpp"
+#include "lora/frozen/half_pairs.hpp"
 #include "lora/frozen/half_panels.hpp"
+#include "lora/kernels/amx_tiles.hpp"
 #include "lora/kernels/panel_product.hpp"
 #include "lora/kernels/row_product.hpp"
+#include "lora/kernels/tiled_product.hpp"
 #include "lora/kernels/transposed_rows_product.hpp"
 
 namespace lora {
+
+/// How products of a HalfWeight<float> in bfloat16 use matrix tiles, where the processor has them
+/// (Intel's AMX). Tiles multiply bfloat16 alone and sum in float.
+enum class TileUse {
+  split,    ///< activations are sums of two bfloat16: relative error 2.5e-6 at a depth of 4096
+  rounded,  ///< activations are rounded to bfloat16, half the work: relative error 1.7e-3
+  none,     ///< no tiles: activations stay float, relative error 3.5e-7
+};
+
+/// Settings of a HalfWeight.
+struct HalfOptions {
+  TileUse tiles = TileUse::split;  ///< of no effect without tiles, and for double and float16
+};
 
 /// A frozen weight W (out_features, in_features) in numbers of 16 bits, bfloat16 unless `Format`
 /// says otherwise, in the order in which the kernels read it: half the memory of float. Products
@@ -28,16 +46,22 @@ namespace lora {
 /// of float); one that came from a file in that format keeps its bits. Adapters are not merged into
 /// it, which would round W + s B A: LoRALinear::merged_weight gives that. Memory is 2 * in * out
 /// bytes, out rounded up to a whole vector.
-template <class T, class Format = kernels::BFloat16Format>
+///
+/// Where the processor has matrix tiles, products of eight rows and more with a bfloat16 W of float
+/// are made there, by default with activations in two parts, which is near to float; HalfOptions
+/// says otherwise. Convolutions stay in float. `Tiles` is the processor's tiles; EmulatedTiles
+/// shows their results on any machine.
+template <class T, class Format = kernels::BFloat16Format, class Tiles = kernels::AmxTiles>
 class HalfWeight {
  public:
   using Scalar = T;
 
   /// Packs a copy of `weight` (out, in), rounded. Throws ConfigError for a finite number beyond the
   /// format's largest.
-  explicit HalfWeight(ConstMatrixRef<T> weight)
+  explicit HalfWeight(ConstMatrixRef<T> weight, HalfOptions options = {})
       : out_(weight.rows()),
         in_(weight.cols()),
+        options_(options),
         bits_(std::vector<std::uint16_t>(
             static_cast<std::size_t>(kernels::round_up(out_, Simd<T>::width) * in_))) {
     constexpr Index columns = PackedPanels<T>::columns;
@@ -59,8 +83,11 @@ class HalfWeight {
   /// Adds x W^T to y: x (N, in), y (N, out).
   void add_product(ConstMatrixRef<T> x, MatrixRef<T> y) const {
     if (x.rows() == 0 || out_ == 0 || in_ == 0) return;
+    if constexpr (may_have_tiles)
+      if (x.rows() >= tiles_from(in_, out_))
+        return kernels::add_tiled_product<Tiles>(x, HalfPairs<Format>{panels()}, parts(), y);
     if (x.rows() == 1) return add_row_product(x.data(), y.data());
-    if (!HalfPanels<T, Format>::pays(x.rows()))
+    if (!panels().pays(x.rows()))
       return kernels::add_few_rows_product<T>(
           x, bits_->data(), [](const std::uint16_t* at) __attribute__((always_inline)) {
             return kernels::widen_packet<T, Format>(at);
@@ -72,7 +99,11 @@ class HalfWeight {
   /// Adds dy W to dx: dy (N, out), dx (N, in).
   void add_transposed_product(ConstMatrixRef<T> dy, MatrixRef<T> dx) const {
     if (dy.rows() == 0 || out_ == 0 || in_ == 0) return;
-    if (!TransposedHalfPanels<T, Format>::pays(dy.rows()))
+    if constexpr (may_have_tiles)
+      if (dy.rows() >= tiles_from(out_, in_))
+        return kernels::add_tiled_product<Tiles>(dy, TransposedHalfPairs<Format>{panels()}, parts(),
+                                                 dx);
+    if (!transposed_panels().pays(dy.rows()))
       return kernels::add_transposed_rows_product<T>(
           dy, in_, bits_->data(), [](const std::uint16_t* at) __attribute__((always_inline)) {
             return kernels::widen_packet<T, Format>(at);
@@ -82,10 +113,14 @@ class HalfWeight {
   }
 
   /// Returns W^T (in, out) as the right side of products.
-  [[nodiscard]] HalfPanels<T, Format> panels() const { return {places(), bits_->data()}; }
+  [[nodiscard]] HalfPanels<T, Format> panels() const {
+    return {places(), bits_->data(), tiles_from(in_, out_)};
+  }
 
   /// Returns W (out, in) as the right side of products.
-  [[nodiscard]] TransposedHalfPanels<T, Format> transposed_panels() const { return {panels()}; }
+  [[nodiscard]] TransposedHalfPanels<T, Format> transposed_panels() const {
+    return {panels(), tiles_from(out_, in_)};
+  }
 
   /// Copies row `output` of W to `to`, `in` numbers: an embedding that a head is tied to.
   void copy_row(Index output, T* to) const {
@@ -108,6 +143,20 @@ class HalfWeight {
   [[nodiscard]] std::size_t bytes() const { return bits_->size() * sizeof(std::uint16_t); }
 
  private:
+  static constexpr bool may_have_tiles =
+      std::is_same_v<T, float> && std::is_same_v<Format, kernels::BFloat16Format> && Tiles::built;
+
+  // The rows from which a product of this depth and so many columns is made on tiles.
+  [[nodiscard]] Index tiles_from(Index depth, Index columns) const {
+    if constexpr (may_have_tiles)
+      if (options_.tiles != TileUse::none && kernels::tiles_pay(depth, columns) &&
+          Tiles::available())
+        return kernels::tiled_rows;
+    return std::numeric_limits<Index>::max();
+  }
+
+  [[nodiscard]] Index parts() const { return options_.tiles == TileUse::split ? 2 : 1; }
+
   [[nodiscard]] PackedPanels<T> places() const { return {nullptr, out_, in_}; }
 
   static std::uint16_t narrow(T value, Index o, Index i) {
@@ -168,6 +217,7 @@ class HalfWeight {
 
   Index out_;
   Index in_;
+  HalfOptions options_;
   SharedUntilWritten<std::vector<std::uint16_t>> bits_;
 };
 
