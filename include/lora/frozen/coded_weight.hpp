@@ -206,15 +206,12 @@ class CodedWeight {
     if (dy.rows() == 1)
       return codes_->visit([&](const auto& rows) { add_one_transposed(rows, dy.data(), dx); });
     Scratch scratch;
-    const auto left = kernels::pack_left<float>(
-        kernels::MatrixRows<float>(dy),
-        scratch.take<float>(kernels::packed_left_size(dy.rows(), out_features())));
+    const auto left = kernels::SumSets::packed(
+        dy, scratch.take<float>(kernels::SumSets::size(dy.rows(), out_features())));
     const Index runs = kernels::runs_of(in_features());
     // How a number is summed up does not depend on the cut.
     const Index threads = threads_for(runs, work(dy.rows()));
-    const Index part =
-        std::min(kernels::decoded_runs,
-                 kernels::round_up((runs + threads - 1) / threads, kernels::decoded_part));
+    const Index part = std::min(kernels::decoded_runs, (runs + threads - 1) / threads);
     const Index tasks = (runs + part - 1) / part;
     codes_->visit([&](const auto& rows) {
       parallel_for(tasks, threads_for(tasks, work(dy.rows())), [&](Index task) {
