@@ -212,6 +212,12 @@ CASES = [
     ("gaussian", LlamaConfig, {}, LINEAR | {"init_lora_weights": "gaussian"}),
     ("random_b", MistralConfig, {}, QV | {"init_lora_weights": False}),
     ("orthogonal", LlamaConfig, {}, QV | {"init_lora_weights": "orthogonal", "r": 4}),
+    ("pissa", LlamaConfig, {}, LINEAR | {"init_lora_weights": "pissa"}),
+    ("olora", Qwen2Config, {}, QV | {"init_lora_weights": "olora"}),
+    ("pissa_dora", MistralConfig, {}, QV | {"init_lora_weights": "pissa", "use_dora": True}),
+    ("gpt2_pissa", GPT2Config, {}, {"target_modules": ["c_fc"], "init_lora_weights": "pissa"}),
+    ("parameters_pissa", LlamaConfig, {},
+     {"target_modules": [], "target_parameters": ["o_proj.weight"], "init_lora_weights": "pissa"}),
     ("dropout", LlamaConfig, {"attention_dropout": 0.2}, LINEAR | {"lora_dropout": 0.3}),
     ("copies", LlamaConfig, {}, QV),
     ("tied_copies", Qwen2Config, TIED, QV),
@@ -281,8 +287,6 @@ EDITS = {
 # What has to stand in the message that refuses the adapter, the model's config, the adapter's
 # settings, and what its file says otherwise.
 REFUSED_ADAPTERS = [
-    ("init is pissa", LlamaConfig, {}, {"init_lora_weights": "pissa"}),
-    ("init is olora", Qwen2Config, {}, {"init_lora_weights": "olora"}),
     ("target_parameters", LlamaConfig, {}, {"target_parameters": ["mlp.experts.down_proj"]}),
     ("target_parameters", GPT2Config, {},
      {"target_modules": [], "target_parameters": ["attn.c_proj.weight"]}),

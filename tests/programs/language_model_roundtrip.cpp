@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <lora/frozen/half_weight.hpp>
+#include <lora/layers/weight_start.hpp>
 
 #include "round_trip.hpp"
 
@@ -31,11 +32,22 @@ struct Texts {
   std::vector<int> labels;
 };
 
+/// Begins the adapters from the weights, where that is how those of the file did.
+template <class Model>
+void begin(Model& model, LoRAInit init) {
+  if (!changes_base(init)) return;
+  for (const auto& layer : model.adapted_layers())
+    init == LoRAInit::pissa ? start_pissa(layer) : start_olora(layer);
+}
+
 template <class Model, class Options>
 void round_trip(const fs::path& from, const fs::path& to, Options options) {
   peft::PeftConfig config = peft::read_peft_config(from / "adapter");
+  const LoRAInit init = peft::start_of(config.init_lora_weights);
+  if (changes_base(init)) config.init_lora_weights = true;
   options.tuning = config;
   Model model(from / "model", options);
+  begin(model, init);
   model.load_adapter(from / "adapter");
   const Texts texts(from / "texts.safetensors");
   Matrix<float> logits;
@@ -46,6 +58,7 @@ void round_trip(const fs::path& from, const fs::path& to, Options options) {
   config.lora_dropout = 0;
   options.tuning = config;
   Model trained(from / "model", options);
+  begin(trained, init);
   const ParameterList<float> loaded = model.parameters(), parameters = trained.parameters();
   for (std::size_t i = 0; i < loaded.size(); ++i) parameters[i]->value = loaded[i]->value;
   models::CausalTape<float> tape;

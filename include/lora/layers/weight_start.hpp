@@ -58,6 +58,9 @@ StartFactors<T> start_pissa(const AdaptedLayerRef<T>& layer,
 /// start_by. A model's layers are started one by one:
 ///
 ///     for (const auto& layer : model.adapted_layers()) initial.push_back(start_olora(layer));
+///
+/// Nor can a model be built of a PeftConfig that names such a start: of one that was read from
+/// files, set init_lora_weights to true, build the model, start its layers, then load_adapter.
 template <class T>
 StartFactors<T> start_olora(const AdaptedLayerRef<T>& layer) {
   return start_by(layer, LoRAInit::olora, "start_olora",
