@@ -3,6 +3,7 @@
 // Training on several machines; it needs Eigen, nlohmann-json and an MPI 3
 // (target lora::mpi).
 
+#include "lora/distributed/meeting.hpp"
 #include "lora/distributed/mpi.hpp"
 #include "lora/distributed/options_of_rank.hpp"
 #include "lora/distributed/run_on_ranks.hpp"

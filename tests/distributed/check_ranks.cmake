@@ -67,6 +67,8 @@ else()
   run(4 "rank 0 of 4: the disk is full of toys" ${WORK}/broken throw 0 40)
   run(2 "" ${WORK}/broken)
   same(on_1 broken)
+  # One that returns alone leaves no other waiting.
+  run(4 "rank 2 has returned from its program" ${WORK}/left return 2 17)
   # A file that is broken is told by whoever reads it.
   file(WRITE ${WORK}/broken/checkpoint.safetensors "none")
   run(2 "rank [01] of 2: .*checkpoint.safetensors" ${WORK}/broken)

@@ -137,6 +137,28 @@ TEST_CASE("ranks on other data, or with other adapters, are told apart at the ne
   CHECK_THROWS_AS((void)task.loss(batch), StateError);
 }
 
+TEST_CASE("ranks that do not make the same calls all throw, and none waits for ever") {
+  const Communicator ranks;
+  if (ranks.size() == 1) return;
+  const bool other = ranks.rank() + 1 == ranks.size();
+  ToyTask toy({50.0});
+  ShardedTask task(toy, ranks, {.shards = 8});
+  const train::Batch batch{0, 1, 2};
+  const auto state = toy.tape().random_state();
+  CHECK_THROWS_AS(other ? (void)task.batches(0) : (void)task.loss(batch), StateError);
+  CHECK(toy.tape().random_state() == state);
+  CHECK_THROWS_AS(other ? (void)task.validate() : (void)task.loss(batch), StateError);
+  CHECK_THROWS_AS(other ? task.run_ends(1, 5) : (void)task.loss(batch), StateError);
+  // Resumed on some ranks alone, or at another step.
+  CHECK_THROWS_WITH(task.run_begins(1, other ? 3 : 4),
+                    Catch::Matchers::ContainsSubstring("do not do the same"));
+  train::TrainerOptions options{.epochs = 1, .decay = Decay::constant};
+  if (other) options.epochs = 2;  // which options_of_rank would have told
+  train::Trainer trainer(task, AdamW<float>({.learning_rate = 0.02}), options);
+  CHECK_THROWS_WITH(trainer.run(), Catch::Matchers::ContainsSubstring("ends a run after 1 epochs"));
+  static_cast<void>(task.loss(batch));  // in step again
+}
+
 TEST_CASE("shards that cannot be divided among the ranks are refused") {
   ToyTask toy;
   const Communicator one = alone();

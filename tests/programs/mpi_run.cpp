@@ -2,7 +2,7 @@
 // the adapter; started again it goes on from the checkpoint. tests/distributed/check_ranks.cmake
 // compares what it leaves.
 //
-//     mpirun -n RANKS mpi_run FOLDER [throw|kill RANK STEP]
+//     mpirun -n RANKS mpi_run FOLDER [throw|kill|return RANK STEP]
 #include <lora/io.hpp>
 #include <lora/mpi.hpp>
 #include <lora/train.hpp>
@@ -17,6 +17,8 @@
 namespace {
 
 using namespace lora;
+
+struct Return {};
 
 struct Death {
   std::string way;
@@ -42,6 +44,7 @@ void train_toy(const distributed::Communicator& ranks, const std::filesystem::pa
   (void)trainer.run({.step_is_done = [&](const train::Batch&, const train::StepResult& step) {
     if (death.rank != ranks.rank() || step.step != death.step) return;
     if (death.way == "kill") std::raise(SIGKILL);
+    if (death.way == "return") throw Return();
     if (death.way == "throw") throw std::runtime_error("the disk is full of toys");
   }});
   if (ranks.leads()) peft::save_adapter(folder / "adapter", toy.layer);
@@ -51,11 +54,14 @@ void train_toy(const distributed::Communicator& ranks, const std::filesystem::pa
 
 int main(int argc, char** argv) {
   return distributed::run_on_ranks(argc, argv, [&](const distributed::Communicator& ranks) {
-    if (argc < 2) throw std::invalid_argument("mpi_run FOLDER [throw|kill RANK STEP]");
+    if (argc < 2) throw std::invalid_argument("mpi_run FOLDER [throw|kill|return RANK STEP]");
     Death death;
     if (argc > 4) death = {argv[2], std::atoi(argv[3]), std::strtoull(argv[4], nullptr, 10)};
     if (ranks.leads()) std::filesystem::create_directories(argv[1]);
-    train_toy(ranks, argv[1], death);
+    try {
+      train_toy(ranks, argv[1], death);
+    } catch (const Return&) {
+    }
     return 0;
   });
 }

@@ -2,11 +2,13 @@
 
 #include <mpi.h>
 
+#include <bit>
 #include <exception>
 #include <iostream>
 #include <string>
 
 #include "lora/core/error.hpp"
+#include "lora/distributed/meeting.hpp"
 #include "lora/distributed/mpi.hpp"
 
 namespace lora::distributed {
@@ -21,7 +23,9 @@ namespace lora::distributed {
 ///     }
 ///
 /// What `program` throws is told on standard error with the rank's number, and ends all ranks: the
-/// others would wait for its gradients for ever, as they do where one returns before them. Without
+/// others would wait for its gradients for ever. Where it returns on some ranks while others go on
+/// with a ShardedTask of `ranks`, that is an error on all. (Not where the number of ranks is no
+/// power of two, or with Communicators of the program's own: then they wait.) Without
 /// mpirun there is one rank. Calls MPI_Init_thread and MPI_Finalize, unless MPI runs already.
 /// Communicators that `program` makes end with it. Throws MpiError where MPI does not start.
 template <class Program>
@@ -44,6 +48,8 @@ int run_on_ranks(int& argc, char**& argv, const Program& program) {
     };
     try {
       result = program(ranks);
+      if (std::has_single_bit(static_cast<unsigned>(ranks.size())))
+        Meeting(ranks, {.call = JointCall::leaving}).hold();
     } catch (const std::exception& error) {
       fail(error.what());
     } catch (...) {

@@ -12,6 +12,7 @@
 
 #include "lora/core/error.hpp"
 #include "lora/core/parameter_list.hpp"
+#include "lora/distributed/meeting.hpp"
 #include "lora/distributed/mpi.hpp"
 #include "lora/distributed/shard_sum.hpp"
 #include "lora/distributed/sum_over_ranks.hpp"
@@ -53,8 +54,9 @@ struct ShardOptions {
 /// bits on 1, 2, 4 ... S ranks. Dropout masks are functions of the shard and the row in it: a tape
 /// of stream t draws for shard s from stream S t + s. With one shard everything is as without this.
 ///
-/// Rank 0 alone validates, and all take its score. Views the task and the ranks, which must outlive
-/// it. Every rank makes the same calls; one thread at a time.
+/// Rank 0 alone validates, and all take its score. Ranks that do not make the same calls, as where
+/// one has resumed and another has not, all throw. Views the task and the ranks, which must outlive
+/// it. One thread at a time.
 template <train::TrainingTask Task>
 class ShardedTask {
  public:
@@ -92,9 +94,10 @@ class ShardedTask {
   [[nodiscard]] auto& tape() { return task_->tape(); }
 
   /// Returns the batches of that epoch, all ranks the same ones. Throws ConfigError on each where
-  /// they differ in their number.
+  /// they differ in their number, StateError where some do something else.
   [[nodiscard]] std::vector<train::Batch> batches(std::uint64_t epoch) {
     std::vector<train::Batch> all = task_->batches(epoch);
+    meet({.call = JointCall::batches});
     ranks_->require_same(all.size(), "the batches of an epoch");
     return all;
   }
@@ -102,8 +105,8 @@ class ShardedTask {
   /// Computes the mean loss of the whole batch, and keeps its gradients for backward(): all of it
   /// happens here, the messages too. Gradients that stood there before stay. Throws what the task
   /// throws, StateError for a loss that is not finite or has no count, and where ranks are found to
-  /// differ, MpiError. Gradients and the tape's random state are then as before. What is thrown on
-  /// one rank leaves the others waiting: see run_on_ranks.
+  /// differ, on all of them, MpiError. Gradients and the tape's random state are then as before.
+  /// What the task throws on one rank leaves the others waiting: see run_on_ranks.
   [[nodiscard]] train::BatchLoss loss(const train::Batch& batch) {
     has_gradient_ = false;
     const ParameterList<T> parameters = task_->parameters();
@@ -130,12 +133,12 @@ class ShardedTask {
       throw;
     }
     set_gradient(parameters, before_);
+    task_->tape().set_random_state(state);
+    Node& all = nodes_.front();
+    sum_over_ranks<T>(*ranks_, all.sum, all.gradient, room_, check);
     auto next = state;
     next.step += passes(batch);
     task_->tape().set_random_state(next);
-
-    Node& all = nodes_.front();
-    sum_over_ranks<T>(*ranks_, all.sum, all.gradient, room_, check);
     has_gradient_ = true;
     train::BatchLoss result{.loss = all.sum.mean, .count = {}, .tokens = all.sum.tokens};
     if (counted_) result.count = all.sum.count;
@@ -154,8 +157,23 @@ class ShardedTask {
     }
   }
 
-  /// Returns rank 0's score, while which the others wait.
+  /// Lets all ranks begin a run, or go on with one, after as many epochs and steps. A Trainer calls
+  /// this. Throws StateError on each where they do not: some have resumed and others have not, or
+  /// from another checkpoint.
+  void run_begins(std::uint64_t epochs, std::uint64_t steps) {
+    meet({.call = JointCall::beginning, .epochs = epochs, .steps = steps});
+  }
+
+  /// Waits until all ranks have come to the end of the run. A Trainer calls this. Throws StateError
+  /// on each where some are elsewhere.
+  void run_ends(std::uint64_t epochs, std::uint64_t steps) {
+    meet({.call = JointCall::ending, .epochs = epochs, .steps = steps});
+  }
+
+  /// Returns rank 0's score, while which the others wait. Throws StateError on each where some do
+  /// something else.
   [[nodiscard]] double validate() requires train::ValidatedTask<Task> {
+    meet({.call = JointCall::validation});
     return ranks_->from_leader(ranks_->leads() ? static_cast<double>(task_->validate()) : 0.0);
   }
 
@@ -169,6 +187,8 @@ class ShardedTask {
     ShardSum sum;
     std::vector<T> gradient;  // of the mean, all parameters one after the other
   };
+
+  void meet(const JointPlace& place) const { Meeting(*ranks_, place).hold(); }
 
   static Eigen::Map<Matrix<T>> view(const Parameter<T>& parameter, std::vector<T>& all,
                                     std::size_t at) {

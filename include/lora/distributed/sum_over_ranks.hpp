@@ -3,9 +3,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
-#include "lora/core/error.hpp"
+#include "lora/distributed/meeting.hpp"
 #include "lora/distributed/mpi.hpp"
 #include "lora/distributed/shard_sum.hpp"
 
@@ -22,8 +23,9 @@ namespace lora::distributed {
 /// gradient in 2 log2 R messages, and log2 R short ones.
 ///
 /// `room` is working memory, half as long as `gradient` (rounded up). `check` stands for everything
-/// in which the ranks have to agree: throws StateError where a partner's is another one, before
-/// gradients of different length or meaning meet. Throws MpiError.
+/// in which the ranks have to agree: throws StateError on every rank where two differ, or some do
+/// something else (see Meeting), before gradients of different length or meaning meet. Throws
+/// MpiError.
 template <class T>
 void sum_over_ranks(const Communicator& ranks, ShardSum& sum, std::span<T> gradient,
                     std::span<T> room, std::uint64_t check) {
@@ -35,34 +37,25 @@ void sum_over_ranks(const Communicator& ranks, ShardSum& sum, std::span<T> gradi
       return upper ? Range{middle, last} : Range{first, middle};
     }
   };
-  struct Note {
-    std::uint64_t check;
-    ShardSum sum;
-  };
   const auto part = [&](const Range& range) { return gradient.subspan(range.first, range.size()); };
   const auto is_upper = [&](int level) { return (ranks.rank() >> level & 1) != 0; };
   std::array<Range, 32> ranges;  // before each level
   Range range{0, gradient.size()};
+  Meeting meeting(ranks, {.check = check});
   int level = 0;
-  for (; 1 << level < ranks.size(); ++level) {
-    const int partner = ranks.rank() ^ 1 << level;
-    const Note mine{check, sum};
-    Note theirs{};
-    ranks.exchange<Note>(partner, {&mine, 1}, {&theirs, 1});
-    if (theirs.check != check)
-      throw StateError(message(
-          "ranks ", ranks.rank(), " and ", partner,
-          " differ in the batch, its shards, the random state or the adapters' values before this "
-          "step: every rank runs the same program, built for the same processor, on the same data, "
-          "with the same options and seed"));
+  for (; level < meeting.levels(); ++level) {
+    const int partner = meeting.partner(level);
+    const std::optional<ShardSum> theirs = meeting.at(level, sum);
+    if (!theirs) continue;  // the ranks of the next levels have to learn it too
     ranges[static_cast<std::size_t>(level)] = range;
     const Range kept = range.half(is_upper(level)), given = range.half(!is_upper(level));
     const std::span<T> received = room.first(kept.size());
     ranks.exchange<T>(partner, part(given), received);
-    merge_gradient(part(kept), sum, received, theirs.sum);
-    sum = is_upper(level) ? merged(theirs.sum, sum) : merged(sum, theirs.sum);
+    merge_gradient(part(kept), sum, received, *theirs);
+    sum = is_upper(level) ? merged(*theirs, sum) : merged(sum, *theirs);
     range = kept;
   }
+  meeting.require();
   while (level-- > 0) {
     const Range whole = ranges[static_cast<std::size_t>(level)];
     ranks.exchange<T>(ranks.rank() ^ 1 << level, part(range), part(whole.half(!is_upper(level))));

@@ -86,9 +86,13 @@ class Trainer {
   History run(const Observer& observer = {}) {
     History history;
     std::optional<MetricsLog> metrics;
+    if constexpr (requires { task_->run_begins(place().first, place().second); })
+      task_->run_begins(place().first, place().second);
     if (!options_.metrics.empty()) metrics.emplace(options_.metrics, position_.steps);
     while (position_.epochs < options_.epochs && !stopping_.is_time())
       run_epoch(observer, metrics, history);
+    if constexpr (requires { task_->run_ends(place().first, place().second); })
+      task_->run_ends(place().first, place().second);
     history.scores = stopping_.state();
     zero_grad(task_->parameters());
     optimizer_.set_learning_rate(schedule_->config().peak);  // as it came, for another run
@@ -163,6 +167,11 @@ class Trainer {
     const std::chrono::duration<double> seconds = Clock::now() - start;
     result.seconds = seconds.count();
     return result;
+  }
+
+  // The epochs and steps that are done.
+  [[nodiscard]] std::pair<std::uint64_t, std::uint64_t> place() const {
+    return {static_cast<std::uint64_t>(position_.epochs), position_.steps};
   }
 
   // Where the epochs differ in steps, the learning rate follows the share of the epoch that is
