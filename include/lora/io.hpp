@@ -33,6 +33,7 @@
 #include "lora/io/same_numbers.hpp"
 #include "lora/io/tensor_view.hpp"
 
+#include "lora/peft/adalora_reader.hpp"
 #include "lora/peft/adalora_writer.hpp"
 #include "lora/peft/adapter.hpp"
 #include "lora/peft/adapter_description.hpp"

@@ -9,6 +9,8 @@ computes and saves it, in double precision.
                               where ranks may be taken away, and E
     whole/, pruned/, empty/   adapters that PEFT saved: before the first rank was taken away, at the
                               end, and one whose first layer has no rank left
+    continued.safetensors     A, E and B after six more steps from what was saved as whole, which count
+                              anew, and E after each
     outputs.safetensors       what PEFT computes for x with each of them, as it loads them again
 
 The versions that made the files stand in adalora/VERSIONS.txt.
@@ -118,7 +120,25 @@ for name in ("whole", "pruned", "empty"):
     outputs[name] = loaded(x)
     outputs[f"{name}.first"] = loaded.base_model.model.first.get_delta_weight("default")
     outputs[f"{name}.last"] = loaded.base_model.model.last.get_delta_weight("default")
-for file, values in (("run", tensors), ("outputs", outputs)):
+
+net = base()
+model = peft.PeftModel.from_pretrained(net, OUT / "whole", is_trainable=True).double()
+for key, value in safetensors.torch.load_file(OUT / "whole" / "adapter_model.safetensors").items():
+    model.get_parameter(f"{key}.default").data.copy_(value)  # which were rounded to single precision
+optimizer = torch.optim.AdamW([p for n, p in model.named_parameters() if "lora_" in n], lr=0.05)
+continued = {}
+for step in range(1, 7):
+    model.base_model(x=x, target=target).loss.backward()
+    optimizer.step()
+    model.base_model.update_and_allocate(step)
+    optimizer.zero_grad()
+    for name in ("first", "last"):
+        continued[f"{step}.{name}.lora_E"] = getattr(net, name).lora_E["default"].clone()
+for name in ("first", "last"):
+    for factor in ("lora_A", "lora_B"):
+        continued[f"end.{name}.{factor}"] = getattr(getattr(net, name), factor)["default"]
+
+for file, values in (("run", tensors), ("outputs", outputs), ("continued", continued)):
     values = {key: value.detach().clone().contiguous() for key, value in values.items()}
     safetensors.torch.save_file(values, OUT / f"{file}.safetensors")
 (OUT / "VERSIONS.txt").write_text("".join(

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <filesystem>
 #include <functional>
@@ -93,6 +94,22 @@ class AdapterWeights {
                         ", which would spoil every result: set allow_not_finite to load it"));
     used_.insert(name);
     return values;
+  }
+
+  /// Returns A (r, in), E (r, 1) and B (out, r) of a module of AdaLoRA as they stand in the file;
+  /// r may be 0. Throws FileError, as read() does.
+  template <class T>
+  [[nodiscard]] std::array<Matrix<T>, 3> read_triplets(const std::string& module,
+                                                       bool allow_not_finite) {
+    for (const char* factor : {".lora_A.weight", ".lora_B.weight"})
+      static_cast<void>(read<T>(module + factor, shape(module + factor), allow_not_finite));
+    const auto stored = [&](const std::string& key) {
+      const MatrixShape size(file_.tensor(key).shape);
+      return size.rows * size.cols > 0 ? file_.read<T>(key, size.rows, size.cols)
+                                       : Matrix<T>(Matrix<T>::Zero(size.rows, size.cols));
+    };
+    return {stored(key_of(module + ".lora_A.weight")), stored(e_keys_.at(module + ".lora_E")),
+            stored(key_of(module + ".lora_B.weight"))};
   }
 
   /// Throws FileError if there is a tensor that was not read, unless it equals the base model's, as
