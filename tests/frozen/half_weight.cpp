@@ -42,7 +42,7 @@ TEST_CASE("HalfWeight uses tiles as it is told, where they are filled") {
   const HalfWeight<float> plain(w, {.tiles = TileUse::none});
   const OnTiles split(w), rounded(w, {.tiles = TileUse::rounded}),
       none(w, {.tiles = TileUse::none});
-  for (const Index n : {1, 7, 8, 40}) {
+  for (const Index n : {Index{1}, kernels::tiled_rows - 1, kernels::tiled_rows, Index{40}}) {
     CAPTURE(n);
     const Matrix<float> x = random_matrix<float>(n, 128, 2), dy = random_matrix<float>(n, 96, 3);
     const auto products = [&](const auto& weight) {
@@ -57,8 +57,8 @@ TEST_CASE("HalfWeight uses tiles as it is told, where they are filled") {
     const double rounded_error = (products(rounded) - expected).norm() / expected.norm();
     CHECK(split_error <= 4e-6);
     CHECK(rounded_error <= 0x1p-8);
-    CHECK((split_error > 0) == (n >= 8));
-    CHECK((rounded_error > 1e-3) == (n >= 8));
+    CHECK((split_error > 0) == (n >= kernels::tiled_rows));
+    CHECK((rounded_error > 1e-3) == (n >= kernels::tiled_rows));
     CHECK(split.panels().pays(n) == false);
     CHECK(none.panels().pays(n) == plain.panels().pays(n));
   }

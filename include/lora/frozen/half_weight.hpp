@@ -47,10 +47,10 @@ struct HalfOptions {
 /// it, which would round W + s B A: LoRALinear::merged_weight gives that. Memory is 2 * in * out
 /// bytes, out rounded up to a whole vector.
 ///
-/// Where the processor has matrix tiles, products of eight rows and more with a bfloat16 W of float
-/// are made there, by default with activations in two parts, which is near to float; HalfOptions
-/// says otherwise. Convolutions stay in float. `Tiles` is the processor's tiles; EmulatedTiles
-/// shows their results on any machine.
+/// Where the processor has matrix tiles, products of more than eight rows with a bfloat16 W of
+/// float are made there, by default with activations in two parts, which is near to float;
+/// HalfOptions says otherwise. Convolutions stay in float. `Tiles` is the processor's tiles;
+/// EmulatedTiles shows their results on any machine.
 template <class T, class Format = kernels::BFloat16Format, class Tiles = kernels::AmxTiles>
 class HalfWeight {
  public:

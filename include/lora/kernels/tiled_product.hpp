@@ -22,8 +22,9 @@ concept PairSource = requires(const W& w, Index at, std::uint16_t* to) {
   w.pairs(at, at, to);
 };
 
-/// The rows from which a product is made on tiles: a tile takes as long for one row as for 16.
-inline constexpr Index tiled_rows = 8;
+/// The rows from which a product is made on tiles: a tile takes as long for one row as for 16, and
+/// putting W in pairs costs about what other kernels take for eight.
+inline constexpr Index tiled_rows = 9;
 
 /// Tells whether a product with a W (depth, columns) fills tiles well enough.
 [[nodiscard]] inline bool tiles_pay(Index depth, Index columns) {
