@@ -26,7 +26,9 @@ using RunVector [[gnu::vector_size(run_width * 4)]] = float;
 using RunInts [[gnu::vector_size(run_width * 4)]] = std::int32_t;
 
 /// Returns the vector of `value` alone.
-[[nodiscard]] EIGEN_ALWAYS_INLINE RunVector run_vector(float value) { return RunVector{} + value; }
+[[nodiscard]] EIGEN_ALWAYS_INLINE RunVector run_vector(float value) {
+  return value - RunVector{};  // which changes no value: a sum would make -0 a 0, and be computed
+}
 
 /// Loads a vector from any address.
 [[nodiscard]] EIGEN_ALWAYS_INLINE RunVector load_run_vector(const float* from) {
@@ -100,7 +102,10 @@ template <class Code>
 class RunTable {
  public:
   /// Takes 16 values.
-  explicit RunTable(const float* values) { std::memcpy(&values_, values, sizeof(values_)); }
+  explicit RunTable(const float* values) {
+    // One by one: GCC would copy all of them in pieces, which the processor waits for.
+    for (int i = 0; i < parts; ++i) values_[i] = load_run_vector(values + i * int(run_width));
+  }
 
   /// Returns the table times `scale`: one rounding a value, as codes that are scaled one by one.
   [[nodiscard]] EIGEN_ALWAYS_INLINE RunTable scaled(float scale) const {
