@@ -27,9 +27,9 @@ namespace lora {
 /// A forward that no backward follows stays on the tape, and so does its memory, until clear():
 /// call it where a step is skipped or has thrown, and validate with forward(x, y).
 ///
-/// A layer is known by its address. It stays where it is from forward to backward: one that moved is
-/// refused; one that was built anew in its place is too, where it has an adapter, and computes with
-/// its own weights where it has none.
+/// A layer is known by its address. It stays where it is from forward to backward: one that moved
+/// is refused; one that was built anew in its place is too, where it has an adapter, and computes
+/// with its own weights where it has none.
 ///
 /// A tape belongs to one thread. Threads that train one layer at the same time have a tape each,
 /// of streams of their own, and Gradients each, which they pass to the const backward: the one that
