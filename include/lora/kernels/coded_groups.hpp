@@ -87,12 +87,36 @@ void add_group_dots(Rows rows, const float* x, Index first, Index last, Index gr
 
 namespace detail {
 
+// Asks memory for pieces of rows, a group at a time, in the order in which they lie: what reads
+// several rows at once is no stream that the processor sees.
+class GroupsAhead {
+ public:
+  // The pieces, of `groups` groups of `bytes` each, begin at `first`, `stride` bytes apart.
+  GroupsAhead(const std::uint8_t* first, Index groups, Index bytes, Index stride)
+      : next_(first), groups_(groups), left_(groups), bytes_(bytes), stride_(stride) {}
+
+  // Asks for Lines lines, the next group's.
+  template <Index Lines>
+  EIGEN_ALWAYS_INLINE void ask() {
+    unroll<Lines>([&](Index i) __attribute__((always_inline)) {
+      __builtin_prefetch(next_ + i * cache_line);
+    });
+    next_ += bytes_;
+    if (--left_ != 0) return;
+    left_ = groups_;
+    next_ += stride_ - groups_ * bytes_;
+  }
+
+ private:
+  const std::uint8_t* next_;
+  Index groups_, left_, bytes_, stride_;
+};
+
 // What add_group_sums does, for outputs o to o + Streams - 1.
 template <Index Streams, CodedGroups Rows>
 EIGEN_ALWAYS_INLINE void add_group_sums_of(Rows rows, Index o, const float* dy, Index begin,
-                                           Index end, float* dx) {
+                                           Index end, GroupsAhead& ahead, float* dx) {
   constexpr Index vectors = Rows::group_vectors;
-  const Index next = std::min(o + Streams, rows.rows() - Streams);
   for (Index g = begin; g < end; ++g, dx += group_columns<Rows>) {
     RunVector sums[vectors];
     unroll<vectors>([&](Index v) __attribute__((always_inline)) {
@@ -100,10 +124,7 @@ EIGEN_ALWAYS_INLINE void add_group_sums_of(Rows rows, Index o, const float* dy, 
     });
     unroll<Streams>([&](Index s) __attribute__((always_inline)) {
       const auto group = rows.group(o + s, g);
-      if constexpr (Streams > 1)
-        unroll<lines_of<Rows>>([&](Index i) __attribute__((always_inline)) {
-          __builtin_prefetch(rows.group(next + s, g).address() + i * cache_line);
-        });
+      if constexpr (Streams > 1) ahead.template ask<lines_of<Rows>>();
       const RunVector factor = group.scale() * dy[o + s];
       unroll<vectors>([&](Index v)
                           __attribute__((always_inline)) { sums[v] += factor * group.vector(v); });
@@ -121,12 +142,18 @@ EIGEN_ALWAYS_INLINE void add_group_sums_of(Rows rows, Index o, const float* dy, 
 /// meanwhile.
 template <CodedGroups Rows>
 void add_group_sums(Rows rows, const float* dy, Index begin, Index end, float* dx) {
-  constexpr Index streams = 8;
+  // Fewer where a group is one line: then their order in memory is nearer.
+  constexpr Index streams = detail::lines_of < Rows >> 1 ? 8 : 4;
+  constexpr Index enough = 8192;  // bytes: further than the processor itself reads ahead
   const Index outputs = rows.rows();
+  const std::uint8_t* const first = rows.group(0, begin).address();
+  const Index stride = outputs > 1 ? rows.group(1, begin).address() - first : enough;
+  const Index next = round_up((enough + stride - 1) / stride, streams);
+  detail::GroupsAhead ahead(first + next * stride, end - begin, Rows::group_bytes, stride);
   Index o = 0;
   for (; o + streams <= outputs; o += streams)
-    detail::add_group_sums_of<streams>(rows, o, dy, begin, end, dx);
-  for (; o < outputs; ++o) detail::add_group_sums_of<1>(rows, o, dy, begin, end, dx);
+    detail::add_group_sums_of<streams>(rows, o, dy, begin, end, ahead, dx);
+  for (; o < outputs; ++o) detail::add_group_sums_of<1>(rows, o, dy, begin, end, ahead, dx);
 }
 
 }  // namespace lora::kernels
