@@ -37,7 +37,7 @@ inline constexpr int second_shift = 16 - first_shift;
 /// A view of a packed W as the right side W^T (in, out) of a product on tiles.
 template <class Format>
 struct HalfPairs {
-  HalfPanels<float, Format> panels;
+  HalfPanels<float, Format> panels;  ///< W as it lies
 
   /// Writes the inputs [input, input + 32) of the outputs [output, output + 16): row k has the
   /// inputs 2k and 2k + 1 of each output. Zeros stand for what W does not have.
@@ -67,7 +67,7 @@ struct HalfPairs {
 /// A view of the same memory as the right side W (out, in).
 template <class Format>
 struct TransposedHalfPairs {
-  HalfPanels<float, Format> panels;
+  HalfPanels<float, Format> panels;  ///< W as it lies
 
   /// Writes the outputs [output, output + 32) of the inputs [input, input + 16): row k has the
   /// outputs 2k and 2k + 1 of each input. Zeros stand for what W does not have.

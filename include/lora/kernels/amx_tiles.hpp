@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace lora::kernels {
@@ -32,6 +33,7 @@ class AmxTiles {
     return yes;
   }
 
+  /// Gives the thread its tiles, all of them zeros.
   AmxTiles() {
     // Palette 1; byte 16 on: bytes of a row (16 bits each); byte 48 on: rows.
     alignas(64) std::array<std::uint8_t, 64> shape{};
@@ -44,6 +46,7 @@ class AmxTiles {
   }
   AmxTiles(const AmxTiles&) = delete;
   AmxTiles& operator=(const AmxTiles&) = delete;
+  /// Takes them back.
   ~AmxTiles() { asm volatile("tilerelease"); }
 
   /// Reads 16 rows of 64 bytes, `stride` bytes apart, into tile `Tile`.

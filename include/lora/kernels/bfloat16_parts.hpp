@@ -11,8 +11,8 @@ namespace lora::kernels {
 /// A float as the sum of two bfloat16, `high` the nearest one: off by at most 2^-17 of it, and by
 /// nothing for infinity and NaN, whose `low` is zero.
 struct BFloat16Parts {
-  std::uint16_t high;
-  std::uint16_t low;
+  std::uint16_t high;  ///< bits of the nearest
+  std::uint16_t low;   ///< bits nearest to what that leaves
 
   /// Splits `value`. A finite one has finite parts: one that is nearest to infinity is cut.
   [[nodiscard]] static BFloat16Parts of(float value) {
