@@ -15,6 +15,7 @@
 #include "lora/kernels/low_rank_gradients.hpp"
 #include "lora/kernels/low_rank_path.hpp"
 #include "lora/layers/dora.hpp"
+#include "lora/layers/dora_norms.hpp"
 #include "lora/nn/bias_gradient.hpp"
 
 #ifndef LORA_COMPILED_INSTANCE
@@ -30,6 +31,27 @@ LORA_COMPILED_INSTANCE StartFactors<float> orthogonal<float>(Index, Index, Index
 LORA_COMPILED_INSTANCE void add_bias_gradient<float>(ConstMatrixRef<float>, MatrixRef<float>);
 LORA_COMPILED_INSTANCE void add_bias_gradient<float>(ConstMatrixRef<float>, float,
                                                      MatrixRef<float>);
+
+LORA_COMPILED_INSTANCE void DoraNorms<float>::compute(const DenseWeight<float>&,
+                                                      ConstMatrixRef<float>, ConstMatrixRef<float>,
+                                                      float, float*) const;
+LORA_COMPILED_INSTANCE void DoraNorms<float>::recall(const DenseWeight<float>&,
+                                                     ConstMatrixRef<float>, ConstMatrixRef<float>,
+                                                     float, float*) const;
+
+LORA_COMPILED_INSTANCE void DoraNorms<float>::compute(const MappedWeight<float>&,
+                                                      ConstMatrixRef<float>, ConstMatrixRef<float>,
+                                                      float, float*) const;
+LORA_COMPILED_INSTANCE void DoraNorms<float>::recall(const MappedWeight<float>&,
+                                                     ConstMatrixRef<float>, ConstMatrixRef<float>,
+                                                     float, float*) const;
+
+LORA_COMPILED_INSTANCE void DoraNorms<float>::compute(const PackedWeight<float>&,
+                                                      ConstMatrixRef<float>, ConstMatrixRef<float>,
+                                                      float, float*) const;
+LORA_COMPILED_INSTANCE void DoraNorms<float>::recall(const PackedWeight<float>&,
+                                                     ConstMatrixRef<float>, ConstMatrixRef<float>,
+                                                     float, float*) const;
 
 }  // namespace lora
 

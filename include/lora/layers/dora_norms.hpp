@@ -105,44 +105,11 @@ class DoraNorms {
 
   /// Computes the norms n (out) for a (R, in), its columns in the order of W's, and b (out, R).
   template <class Frozen>
-  void compute(const Frozen& weight, ConstMatrixRef<T> a, ConstMatrixRef<T> b, T s, T* n) const {
-    if (!may_keep(weight)) {
-      Scratch scratch;
-      auto* const squares = scratch.take<double>(Lines::count(weight));
-      Lines::template squares<T>(weight, squares);
-      return add_update(weight, squares, a, b, s, n);
-    }
-    auto known = squares_.get();
-    if (static_cast<Index>(known->size()) != Lines::count(weight)) {
-      squares_.update([&](std::vector<double>& squares) {
-        squares.resize(static_cast<std::size_t>(Lines::count(weight)));
-        Lines::template squares<T>(weight, squares.data());
-      });
-      known = squares_.get();
-    }
-    add_update(weight, known->data(), a, b, s, n);
-  }
+  void compute(const Frozen& weight, ConstMatrixRef<T> a, ConstMatrixRef<T> b, T s, T* n) const;
 
   /// Does the same, and remembers the norms for the next call with these factors.
   template <class Frozen>
-  void recall(const Frozen& weight, ConstMatrixRef<T> a, ConstMatrixRef<T> b, T s, T* n) const {
-    if (!may_keep(weight)) return compute(weight, a, b, s, n);
-    const std::uint64_t a_sum = detail::checksum<T>(a), b_sum = detail::checksum<T>(b);
-    const auto out = static_cast<std::size_t>(Lines::count(weight));
-    const auto last = last_.get();
-    for (const Known& known : *last)
-      if (known.rank == a.rows() && known.a_sum == a_sum && known.b_sum == b_sum && known.s == s &&
-          known.norms->size() == out) {
-        std::copy(known.norms->begin(), known.norms->end(), n);
-        return;
-      }
-    compute(weight, a, b, s, n);
-    auto norms = std::make_shared<const std::vector<T>>(n, n + out);
-    last_.update([&](std::vector<Known>& next) {
-      if (next.size() == most) next.erase(next.begin());
-      next.push_back({a.rows(), a_sum, b_sum, s, std::move(norms)});
-    });
-  }
+  void recall(const Frozen& weight, ConstMatrixRef<T> a, ConstMatrixRef<T> b, T s, T* n) const;
 
  private:
   static constexpr std::size_t most = 16;
@@ -221,5 +188,51 @@ class DoraNorms {
   mutable Published<std::vector<double>> squares_;  // of W's rows, empty until they are needed
   mutable Published<std::vector<Known>> last_;      // the newest at the end
 };
+
+// Defined outside the class, where they are not inline: a program that links lora::compiled then
+// takes them from there and compiles none of what they call.
+
+template <class T, class Lines>
+template <class Frozen>
+void DoraNorms<T, Lines>::compute(const Frozen& weight, ConstMatrixRef<T> a, ConstMatrixRef<T> b,
+                                  T s, T* n) const {
+  if (!may_keep(weight)) {
+    Scratch scratch;
+    auto* const squares = scratch.take<double>(Lines::count(weight));
+    Lines::template squares<T>(weight, squares);
+    return add_update(weight, squares, a, b, s, n);
+  }
+  auto known = squares_.get();
+  if (static_cast<Index>(known->size()) != Lines::count(weight)) {
+    squares_.update([&](std::vector<double>& squares) {
+      squares.resize(static_cast<std::size_t>(Lines::count(weight)));
+      Lines::template squares<T>(weight, squares.data());
+    });
+    known = squares_.get();
+  }
+  add_update(weight, known->data(), a, b, s, n);
+}
+
+template <class T, class Lines>
+template <class Frozen>
+void DoraNorms<T, Lines>::recall(const Frozen& weight, ConstMatrixRef<T> a, ConstMatrixRef<T> b,
+                                 T s, T* n) const {
+  if (!may_keep(weight)) return compute(weight, a, b, s, n);
+  const std::uint64_t a_sum = detail::checksum<T>(a), b_sum = detail::checksum<T>(b);
+  const auto out = static_cast<std::size_t>(Lines::count(weight));
+  const auto last = last_.get();
+  for (const Known& known : *last)
+    if (known.rank == a.rows() && known.a_sum == a_sum && known.b_sum == b_sum && known.s == s &&
+        known.norms->size() == out) {
+      std::copy(known.norms->begin(), known.norms->end(), n);
+      return;
+    }
+  compute(weight, a, b, s, n);
+  auto norms = std::make_shared<const std::vector<T>>(n, n + out);
+  last_.update([&](std::vector<Known>& next) {
+    if (next.size() == most) next.erase(next.begin());
+    next.push_back({a.rows(), a_sum, b_sum, s, std::move(norms)});
+  });
+}
 
 }  // namespace lora

@@ -39,44 +39,13 @@ class LoRAAdapter {
   /// that B A = 0. Throws ConfigError for settings out of range and a start that needs more than
   /// a seed, or, with groups, than a random A.
   LoRAAdapter(Index out_features, Index in_features, const LoRAConfig& config, std::uint64_t seed,
-              Index groups = 1)
-      : LoRAAdapter(config, zeros(config.rank, in_features),
-                    zeros(out_features, require_groups(config.rank, groups)), seed, groups) {
-    const Random random(seed, RandomStream::initialisation);
-    if (config.init == LoRAInit::gaussian) {
-      gaussian<T>(a_.value, random, 1 / static_cast<double>(config.rank));
-    } else if (config.init == LoRAInit::orthogonal && groups == 1) {
-      const auto start = orthogonal<T>(out_features, in_features, config.rank, random);
-      a_.value = start.a;
-      b_.value = start.b;
-    } else if (config.init == LoRAInit::kaiming) {
-      kaiming_uniform<T>(a_.value, random);
-    } else {
-      throw ConfigError(message("LoRAAdapter: init is ", name_of(config.init),
-                                groups > 1 ? ", which a convolution in groups has no factors for"
-                                           : ", which takes more than a seed: begin with another, "
-                                             "then see layers/weight_start.hpp"));
-    }
-  }
+              Index groups = 1);
 
   /// Takes the factors a (rank, in) and b (out, rank / groups), as a file has them. `seed` is that
   /// of the dropout masks. Throws ConfigError for settings out of range and a rank that is no
   /// multiple of the groups, ShapeError for factors of another rank.
   LoRAAdapter(const LoRAConfig& config, Matrix<T> a, Matrix<T> b, std::uint64_t seed = 0,
-              Index groups = 1)
-      : config_((validate(config, "LoRAAdapter"), config)),
-        groups_(groups),
-        seed_(seed),
-        dropout_random_(seed, RandomStream::dropout) {
-    require_shape(a, config.rank, a.cols(), "LoRAAdapter", "a", "rank", "in_features");
-    require_shape(b, b.rows(), require_groups(config.rank, groups), "LoRAAdapter", "b",
-                  "out_features", groups == 1 ? "rank" : "rank / groups");
-    a_ = Parameter<T>("", std::move(a));
-    b_ = Parameter<T>("", std::move(b));
-    if (config.lora_bias)
-      b_bias_ = Parameter<T>("", Matrix<T>::Zero(1, out_features()), {out_features()});
-    set_name("");
-  }
+              Index groups = 1);
 
   /// Takes the magnitudes (1, out) of DoRA as well. Throws ConfigError unless config.use_dora, and
   /// ShapeError.
@@ -207,5 +176,47 @@ class LoRAAdapter {
   Parameter<T> b_bias_;
   Parameter<T> magnitude_;
 };
+
+// Defined outside the class, where they are not inline: a program that links lora::compiled then
+// takes them from there and compiles none of what they call.
+
+template <class T>
+LoRAAdapter<T>::LoRAAdapter(Index out_features, Index in_features, const LoRAConfig& config,
+                            std::uint64_t seed, Index groups)
+    : LoRAAdapter(config, zeros(config.rank, in_features),
+                  zeros(out_features, require_groups(config.rank, groups)), seed, groups) {
+  const Random random(seed, RandomStream::initialisation);
+  if (config.init == LoRAInit::gaussian) {
+    gaussian<T>(a_.value, random, 1 / static_cast<double>(config.rank));
+  } else if (config.init == LoRAInit::orthogonal && groups == 1) {
+    const auto start = orthogonal<T>(out_features, in_features, config.rank, random);
+    a_.value = start.a;
+    b_.value = start.b;
+  } else if (config.init == LoRAInit::kaiming) {
+    kaiming_uniform<T>(a_.value, random);
+  } else {
+    throw ConfigError(message("LoRAAdapter: init is ", name_of(config.init),
+                              groups > 1 ? ", which a convolution in groups has no factors for"
+                                         : ", which takes more than a seed: begin with another, "
+                                           "then see layers/weight_start.hpp"));
+  }
+}
+
+template <class T>
+LoRAAdapter<T>::LoRAAdapter(const LoRAConfig& config, Matrix<T> a, Matrix<T> b, std::uint64_t seed,
+                            Index groups)
+    : config_((validate(config, "LoRAAdapter"), config)),
+      groups_(groups),
+      seed_(seed),
+      dropout_random_(seed, RandomStream::dropout) {
+  require_shape(a, config.rank, a.cols(), "LoRAAdapter", "a", "rank", "in_features");
+  require_shape(b, b.rows(), require_groups(config.rank, groups), "LoRAAdapter", "b",
+                "out_features", groups == 1 ? "rank" : "rank / groups");
+  a_ = Parameter<T>("", std::move(a));
+  b_ = Parameter<T>("", std::move(b));
+  if (config.lora_bias)
+    b_bias_ = Parameter<T>("", Matrix<T>::Zero(1, out_features()), {out_features()});
+  set_name("");
+}
 
 }  // namespace lora

@@ -74,36 +74,12 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   // ---- Computing ----
 
   /// Computes y (N, out) for x (N, in), without dropout. Throws ShapeError.
-  void forward(ConstMatrixRef<T> x, Output<T> y) const {
-    const Place where{"LoRALinear::forward", this->name()};
-    const auto adapters = this->adapters();
-    const Entry* const used = this->in_use(*adapters, where);
-    Scratch scratch;
-    const dora::Gains<T> gains = this->dora_gains(used, true, where, scratch);
-    const MatrixRef<T> out = checked_output(x, y, where);
-    const MatrixRef<T> xa = scratch.matrix<T>(x.rows(), this->rank_of(used));
-    run_forward(x, used, {}, xa, gains, out, out);
-  }
+  void forward(ConstMatrixRef<T> x, Output<T> y) const;
 
   /// Computes y (N, out) for x (N, in) with dropout, and leaves on the tape what backward needs:
   /// drop(x) A^T (N, rank), and with DoRA z (N, out). x stays as it is until backward, unless A is
   /// frozen (config's freeze_a). Throws ShapeError, and StateError while merged.
-  void forward(ConstMatrixRef<T> x, Tape<T>& tape, Output<T> y) const {
-    const Place where{"LoRALinear::forward(x, tape, y)", this->name()};
-    this->require_unmerged(where);
-    const auto adapters = this->adapters();
-    const Entry* const used = this->in_use(*adapters, where);
-    Scratch scratch;
-    dora::Gains<T> gains = this->dora_gains(used, false, where, scratch);
-    const MatrixRef<T> out = checked_output(x, y, where);
-    auto& frame = tape.push(this, this->name(), x.rows());
-    if (!freezes_a(used)) frame.note_input(x);
-    if (used != nullptr) detail::note_factors(*used->adapter, frame);
-    frame.hold(adapters);
-    const MatrixRef<T> xa = frame.keep(x.rows(), this->rank_of(used));
-    const MatrixRef<T> z = gains.exist() ? gains.keep(x.rows(), frame) : out;
-    run_forward(x, used, mask_of(used, frame.mask_step()), xa, gains, z, out);
-  }
+  void forward(ConstMatrixRef<T> x, Tape<T>& tape, Output<T> y) const;
 
   /// Computes y (N, out) of a mixed batch: each row of x (N, in) with the adapter that `routes`
   /// names for it, of whatever rank and scaling, or with none. One pass over W serves all rows.
@@ -111,41 +87,13 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
   /// are switched off, no row has one. Throws ShapeError, ConfigError for an adapter that the layer
   /// does not have (see AdapterRoutes), and StateError while merged or where an adapter of the
   /// layer began with part of the weight (see LoRAInit).
-  void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, Output<T> y) const {
-    const Place where{"LoRALinear::forward(x, routes, y)", this->name()};
-    const auto adapters = this->routed_set(routes, where);
-    RoutedPaths<T> paths = routed(*adapters, routes, x, where);
-    Scratch scratch;
-    const MatrixRef<T> gains = this->routed_gains(paths, true, where, scratch);
-    const MatrixRef<T> out = checked_output(x, y, where);
-    paths.make_paths({});
-    run_forward(x, paths, scratch.matrix<T>(paths.groups().places(), paths.rank()), gains, out,
-                out);
-  }
+  void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, Output<T> y) const;
 
   /// Computes a mixed batch with dropout, and leaves on the tape what backward needs. backward then
   /// adds to the gradients of every adapter that rows are routed to. Masks and gradients are those
   /// that the rows of each adapter would have in a batch of their own. x stays as it is until
   /// backward, unless every A that rows are routed to is frozen. Throws as above.
-  void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, Tape<T>& tape, Output<T> y) const {
-    const Place where{"LoRALinear::forward(x, routes, tape, y)", this->name()};
-    const auto adapters = this->routed_set(routes, where);
-    RoutedPaths<T> paths = routed(*adapters, routes, x, where);
-    paths.require_distinct(where);
-    Scratch scratch;
-    MatrixRef<T> gains = this->routed_gains(paths, false, where, scratch);
-    const MatrixRef<T> out = checked_output(x, y, where);
-    auto& frame = tape.push(this, this->name(), x.rows());
-    if (paths.trains_a()) frame.note_input(x);
-    paths.for_each([&](const Entry& entry) { detail::note_factors(*entry.adapter, frame); });
-    frame.hold(adapters);
-    frame.hold(routes.layout());
-    static constexpr RoutedBackward routed_backward = &LoRALinear::run_routed_backward;
-    frame.note_backward(&routed_backward);
-    paths.make_paths(frame.mask_step());
-    const MatrixRef<T> xa = frame.keep(paths.groups().places(), paths.rank());
-    run_forward(x, paths, xa, gains, RoutedDora<T>::keep_gains(gains, x.rows(), out, frame), out);
-  }
+  void forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, Tape<T>& tape, Output<T> y) const;
 
   /// Adds to the gradients of A, B (and the biases that train; db_B += s sum over rows of dy), and
   /// computes the gradient of x:
@@ -373,61 +321,7 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
 
   // x is null where the caller has none any more.
   void run_backward(const ConstMatrixRef<T>* given_x, ConstMatrixRef<T> dy, Tape<T>& tape,
-                    GradientTarget<T> target, const Output<T>* dx) const {
-    const Place where{"LoRALinear::backward", this->name()};
-    this->require_unmerged(where);
-    const ConstMatrixRef<T> x =
-        given_x != nullptr ? *given_x : ConstMatrixRef<T>(nullptr, dy.rows(), 0, 0);
-    if (given_x != nullptr) require_cols(x, in_features(), where, "x", "in_features");
-    require_shape(dy, x.rows(), out_features(), where, "dy", "N", "out_features");
-    auto& frame = tape.top(this, dy.rows(), where);
-    if (const auto* routed = frame.template noted_backward<RoutedBackward>())
-      return (this->**routed)(given_x, dy, tape, frame, target, dx, where);
-    const auto adapters = this->adapters();
-    Base::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
-    const Entry* const used = this->in_use(*adapters, where);
-    const bool with_a = Base::trains_a(used);
-    if (with_a && given_x == nullptr) refuse_without_x(where);
-    if (with_a) frame.require_input(x, where);
-    if (used != nullptr)
-      detail::require_noted_factors(*used->adapter, frame, with_a ? 1 : 0, where);
-    const bool with_bias = this->trains_bias(*adapters);
-    const MatrixRef<T> none(nullptr, 0, 0, 0);
-    MatrixRef<T> da = with_a ? target.of(used->adapter->a()) : none;
-    const MatrixRef<T> db = used != nullptr ? target.of(used->adapter->b()) : none;
-    const bool with_dora = dora::is_used_by(used);
-    const MatrixRef<T> dm = with_dora ? target.of(used->adapter->magnitude()) : none;
-    const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
-    const bool with_b_bias = Base::has_b_bias(used);
-    const MatrixRef<T> db_bias = with_b_bias ? target.of(used->adapter->b_bias()) : none;
-    const MatrixRef<T> out =
-        dx != nullptr ? dx->shaped(x.rows(), in_features(), where, "dx", {x, dy}) : none;
-
-    if (with_bias) add_bias_gradient<T>(dy, dbias);
-    if (with_b_bias) add_bias_gradient<T>(dy, static_cast<T>(used->scaling()), db_bias);
-    const MatrixRef<T> xa = frame.kept();
-    Scratch scratch;
-    const ConstMatrixRef<T> dz = dora::backward<T>(dy, frame, with_dora ? 1 : 0, dm, scratch);
-    MatrixRef<T> g = scratch.matrix<T>(dy.rows(), this->rank_of(used));  // dz B
-    if (with_a || (used != nullptr && dx != nullptr))
-      low_rank_path::gradient_of_xa<T>(dz, used->adapter->b().value, g);
-    const auto mask = mask_of(used, frame.mask_step());
-    // A mask stands between s g A and dx; without one both come in one pass.
-    const bool mixes = mask && with_dora;
-    if (dx != nullptr && mixes)
-      dora::masked_backward<T>(weight_, dy, dz, joins_dx(used, g), *mask, out);
-    else if (dx != nullptr)
-      frozen_passes::backward<T>(weight_, dz, joins_dx(used, g.leftCols(mask ? 0 : g.cols())), out);
-    if (used != nullptr) {
-      const T s = static_cast<T>(used->scaling());
-      if (mask && (with_a || (dx != nullptr && !mixes)))
-        low_rank_path::backward<T>(x, used->adapter->a().value, g, s, *mask, da,
-                                   mixes ? none : out);
-      const low_rank_path::Gradients<T> path{g, dz, xa, s, da.leftCols(mask ? 0 : da.cols()), db};
-      low_rank_path::add_gradients<T>(x, std::span(&path, 1));
-    }
-    tape.pop();
-  }
+                    GradientTarget<T> target, const Output<T>* dx) const;
 
   // ---- Mixed batches ----
 
@@ -505,5 +399,135 @@ class LoRALinear : public LoRAOverWeight<LoRALinear<T, Frozen>, T, Frozen> {
 
   bool is_projection_ = false;  // of a LoRAMultiheadAttention
 };
+
+// Defined outside the class, where they are not inline: a program that links lora::compiled then
+// takes them from there and compiles none of what they call.
+
+template <class T, class Frozen>
+requires FrozenWeight<Frozen, T>
+void LoRALinear<T, Frozen>::forward(ConstMatrixRef<T> x, Output<T> y) const {
+  const Place where{"LoRALinear::forward", this->name()};
+  const auto adapters = this->adapters();
+  const Entry* const used = this->in_use(*adapters, where);
+  Scratch scratch;
+  const dora::Gains<T> gains = this->dora_gains(used, true, where, scratch);
+  const MatrixRef<T> out = checked_output(x, y, where);
+  const MatrixRef<T> xa = scratch.matrix<T>(x.rows(), this->rank_of(used));
+  run_forward(x, used, {}, xa, gains, out, out);
+}
+
+template <class T, class Frozen>
+requires FrozenWeight<Frozen, T>
+void LoRALinear<T, Frozen>::forward(ConstMatrixRef<T> x, Tape<T>& tape, Output<T> y) const {
+  const Place where{"LoRALinear::forward(x, tape, y)", this->name()};
+  this->require_unmerged(where);
+  const auto adapters = this->adapters();
+  const Entry* const used = this->in_use(*adapters, where);
+  Scratch scratch;
+  dora::Gains<T> gains = this->dora_gains(used, false, where, scratch);
+  const MatrixRef<T> out = checked_output(x, y, where);
+  auto& frame = tape.push(this, this->name(), x.rows());
+  if (!freezes_a(used)) frame.note_input(x);
+  if (used != nullptr) detail::note_factors(*used->adapter, frame);
+  frame.hold(adapters);
+  const MatrixRef<T> xa = frame.keep(x.rows(), this->rank_of(used));
+  const MatrixRef<T> z = gains.exist() ? gains.keep(x.rows(), frame) : out;
+  run_forward(x, used, mask_of(used, frame.mask_step()), xa, gains, z, out);
+}
+
+template <class T, class Frozen>
+requires FrozenWeight<Frozen, T>
+void LoRALinear<T, Frozen>::forward(ConstMatrixRef<T> x, const AdapterRoutes& routes,
+                                    Output<T> y) const {
+  const Place where{"LoRALinear::forward(x, routes, y)", this->name()};
+  const auto adapters = this->routed_set(routes, where);
+  RoutedPaths<T> paths = routed(*adapters, routes, x, where);
+  Scratch scratch;
+  const MatrixRef<T> gains = this->routed_gains(paths, true, where, scratch);
+  const MatrixRef<T> out = checked_output(x, y, where);
+  paths.make_paths({});
+  run_forward(x, paths, scratch.matrix<T>(paths.groups().places(), paths.rank()), gains, out, out);
+}
+
+template <class T, class Frozen>
+requires FrozenWeight<Frozen, T>
+void LoRALinear<T, Frozen>::forward(ConstMatrixRef<T> x, const AdapterRoutes& routes, Tape<T>& tape,
+                                    Output<T> y) const {
+  const Place where{"LoRALinear::forward(x, routes, tape, y)", this->name()};
+  const auto adapters = this->routed_set(routes, where);
+  RoutedPaths<T> paths = routed(*adapters, routes, x, where);
+  paths.require_distinct(where);
+  Scratch scratch;
+  MatrixRef<T> gains = this->routed_gains(paths, false, where, scratch);
+  const MatrixRef<T> out = checked_output(x, y, where);
+  auto& frame = tape.push(this, this->name(), x.rows());
+  if (paths.trains_a()) frame.note_input(x);
+  paths.for_each([&](const Entry& entry) { detail::note_factors(*entry.adapter, frame); });
+  frame.hold(adapters);
+  frame.hold(routes.layout());
+  static constexpr RoutedBackward routed_backward = &LoRALinear::run_routed_backward;
+  frame.note_backward(&routed_backward);
+  paths.make_paths(frame.mask_step());
+  const MatrixRef<T> xa = frame.keep(paths.groups().places(), paths.rank());
+  run_forward(x, paths, xa, gains, RoutedDora<T>::keep_gains(gains, x.rows(), out, frame), out);
+}
+
+template <class T, class Frozen>
+requires FrozenWeight<Frozen, T>
+void LoRALinear<T, Frozen>::run_backward(const ConstMatrixRef<T>* given_x, ConstMatrixRef<T> dy,
+                                         Tape<T>& tape, GradientTarget<T> target,
+                                         const Output<T>* dx) const {
+  const Place where{"LoRALinear::backward", this->name()};
+  this->require_unmerged(where);
+  const ConstMatrixRef<T> x =
+      given_x != nullptr ? *given_x : ConstMatrixRef<T>(nullptr, dy.rows(), 0, 0);
+  if (given_x != nullptr) require_cols(x, in_features(), where, "x", "in_features");
+  require_shape(dy, x.rows(), out_features(), where, "dy", "N", "out_features");
+  auto& frame = tape.top(this, dy.rows(), where);
+  if (const auto* routed = frame.template noted_backward<RoutedBackward>())
+    return (this->**routed)(given_x, dy, tape, frame, target, dx, where);
+  const auto adapters = this->adapters();
+  Base::require_same(*static_cast<const Set*>(frame.held().get()), *adapters, where);
+  const Entry* const used = this->in_use(*adapters, where);
+  const bool with_a = Base::trains_a(used);
+  if (with_a && given_x == nullptr) refuse_without_x(where);
+  if (with_a) frame.require_input(x, where);
+  if (used != nullptr) detail::require_noted_factors(*used->adapter, frame, with_a ? 1 : 0, where);
+  const bool with_bias = this->trains_bias(*adapters);
+  const MatrixRef<T> none(nullptr, 0, 0, 0);
+  MatrixRef<T> da = with_a ? target.of(used->adapter->a()) : none;
+  const MatrixRef<T> db = used != nullptr ? target.of(used->adapter->b()) : none;
+  const bool with_dora = dora::is_used_by(used);
+  const MatrixRef<T> dm = with_dora ? target.of(used->adapter->magnitude()) : none;
+  const MatrixRef<T> dbias = with_bias ? target.of(bias_) : none;
+  const bool with_b_bias = Base::has_b_bias(used);
+  const MatrixRef<T> db_bias = with_b_bias ? target.of(used->adapter->b_bias()) : none;
+  const MatrixRef<T> out =
+      dx != nullptr ? dx->shaped(x.rows(), in_features(), where, "dx", {x, dy}) : none;
+
+  if (with_bias) add_bias_gradient<T>(dy, dbias);
+  if (with_b_bias) add_bias_gradient<T>(dy, static_cast<T>(used->scaling()), db_bias);
+  const MatrixRef<T> xa = frame.kept();
+  Scratch scratch;
+  const ConstMatrixRef<T> dz = dora::backward<T>(dy, frame, with_dora ? 1 : 0, dm, scratch);
+  MatrixRef<T> g = scratch.matrix<T>(dy.rows(), this->rank_of(used));  // dz B
+  if (with_a || (used != nullptr && dx != nullptr))
+    low_rank_path::gradient_of_xa<T>(dz, used->adapter->b().value, g);
+  const auto mask = mask_of(used, frame.mask_step());
+  // A mask stands between s g A and dx; without one both come in one pass.
+  const bool mixes = mask && with_dora;
+  if (dx != nullptr && mixes)
+    dora::masked_backward<T>(weight_, dy, dz, joins_dx(used, g), *mask, out);
+  else if (dx != nullptr)
+    frozen_passes::backward<T>(weight_, dz, joins_dx(used, g.leftCols(mask ? 0 : g.cols())), out);
+  if (used != nullptr) {
+    const T s = static_cast<T>(used->scaling());
+    if (mask && (with_a || (dx != nullptr && !mixes)))
+      low_rank_path::backward<T>(x, used->adapter->a().value, g, s, *mask, da, mixes ? none : out);
+    const low_rank_path::Gradients<T> path{g, dz, xa, s, da.leftCols(mask ? 0 : da.cols()), db};
+    low_rank_path::add_gradients<T>(x, std::span(&path, 1));
+  }
+  tape.pop();
+}
 
 }  // namespace lora

@@ -45,31 +45,12 @@ template <class T>
 class AdamW {
  public:
   /// Throws ConfigError for settings that are negative, not finite, or a beta of 1 or more.
-  explicit AdamW(AdamWConfig config = {})
-      : config_(std::move(config)), learning_rate_(config_.learning_rate) {
-    require_non_negative(config_.learning_rate, "AdamW", "learning_rate");
-    require_non_negative(config_.epsilon, "AdamW", "epsilon");
-    require_non_negative(config_.weight_decay, "AdamW", "weight_decay");
-    require_below_one(config_.beta1, "AdamW", "beta1");
-    require_below_one(config_.beta2, "AdamW", "beta2");
-    validate(config_.groups, "AdamW");
-  }
+  explicit AdamW(AdamWConfig config = {});
 
   /// Updates every parameter from its gradient, which is left as it is. Throws ConfigError if one
   /// is listed twice, two share a name, or a group matches nothing (when parameters come for the
   /// second time), ShapeError for restored moments of another shape; then nothing has changed.
-  void step(const ParameterList<T>& parameters) {
-    require_distinct(parameters, "AdamW::step");
-    bool all_known = !parameters.empty();
-    for (const Parameter<T>* parameter : parameters) {
-      if (const Entry* entry = entries_.find(*parameter))
-        require_same_shape(entry->m, *parameter, "AdamW::step");
-      all_known = all_known && entries_.knows(*parameter);
-      matches_.note(config_.groups, parameter->name);
-    }
-    if (all_known) matches_.require_all(config_.groups, "AdamW::step");
-    for (Parameter<T>* parameter : parameters) update(*parameter);
-  }
+  void step(const ParameterList<T>& parameters);
 
   [[nodiscard]] const AdamWConfig& config() const { return config_; }
   [[nodiscard]] double learning_rate() const { return learning_rate_; }
@@ -92,24 +73,7 @@ class AdamW {
   }
 
   /// Goes on from `state`. Throws StateError if it is another optimizer's or incomplete.
-  void set_state(const OptimizerState<T>& state) {
-    if (state.optimizer != "AdamW")
-      throw StateError(
-          message("AdamW::set_state: the state is of ", state.optimizer, ", expected AdamW"));
-    std::map<std::string, Entry> entries;
-    for (const auto& [name, steps] : state.steps) {
-      const auto m = state.tensors.find(name + ".exp_avg");
-      const auto v = state.tensors.find(name + ".exp_avg_sq");
-      if (m == state.tensors.end() || v == state.tensors.end())
-        throw StateError(message("AdamW::set_state: no moments of ", name));
-      require_shape(v->second, m->second.rows(), m->second.cols(), "AdamW::set_state", v->first);
-      entries[name] = {steps, m->second, v->second};
-    }
-    if (state.tensors.size() != 2 * entries.size())
-      throw StateError("AdamW::set_state: there are moments without a number of steps");
-    set_learning_rate(state.learning_rate);
-    entries_.restore(std::move(entries));
-  }
+  void set_state(const OptimizerState<T>& state);
 
  private:
   struct Entry {
@@ -159,5 +123,53 @@ class AdamW {
   ParameterStates<Entry> entries_;
   GroupMatches matches_;
 };
+
+// Defined outside the class, where they are not inline: a program that links lora::compiled then
+// takes them from there and compiles none of what they call.
+
+template <class T>
+AdamW<T>::AdamW(AdamWConfig config)
+    : config_(std::move(config)), learning_rate_(config_.learning_rate) {
+  require_non_negative(config_.learning_rate, "AdamW", "learning_rate");
+  require_non_negative(config_.epsilon, "AdamW", "epsilon");
+  require_non_negative(config_.weight_decay, "AdamW", "weight_decay");
+  require_below_one(config_.beta1, "AdamW", "beta1");
+  require_below_one(config_.beta2, "AdamW", "beta2");
+  validate(config_.groups, "AdamW");
+}
+
+template <class T>
+void AdamW<T>::step(const ParameterList<T>& parameters) {
+  require_distinct(parameters, "AdamW::step");
+  bool all_known = !parameters.empty();
+  for (const Parameter<T>* parameter : parameters) {
+    if (const Entry* entry = entries_.find(*parameter))
+      require_same_shape(entry->m, *parameter, "AdamW::step");
+    all_known = all_known && entries_.knows(*parameter);
+    matches_.note(config_.groups, parameter->name);
+  }
+  if (all_known) matches_.require_all(config_.groups, "AdamW::step");
+  for (Parameter<T>* parameter : parameters) update(*parameter);
+}
+
+template <class T>
+void AdamW<T>::set_state(const OptimizerState<T>& state) {
+  if (state.optimizer != "AdamW")
+    throw StateError(
+        message("AdamW::set_state: the state is of ", state.optimizer, ", expected AdamW"));
+  std::map<std::string, Entry> entries;
+  for (const auto& [name, steps] : state.steps) {
+    const auto m = state.tensors.find(name + ".exp_avg");
+    const auto v = state.tensors.find(name + ".exp_avg_sq");
+    if (m == state.tensors.end() || v == state.tensors.end())
+      throw StateError(message("AdamW::set_state: no moments of ", name));
+    require_shape(v->second, m->second.rows(), m->second.cols(), "AdamW::set_state", v->first);
+    entries[name] = {steps, m->second, v->second};
+  }
+  if (state.tensors.size() != 2 * entries.size())
+    throw StateError("AdamW::set_state: there are moments without a number of steps");
+  set_learning_rate(state.learning_rate);
+  entries_.restore(std::move(entries));
+}
 
 }  // namespace lora
