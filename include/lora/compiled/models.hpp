@@ -9,6 +9,9 @@
 
 namespace lora::models {
 
+LORA_COMPILED_INSTANCE class AdaptedModel<float, BertModel<float>, BertConfig>;
+LORA_COMPILED_INSTANCE class AdaptedModel<float, BertForSequenceClassification<float>, BertConfig>;
+LORA_COMPILED_INSTANCE class AdaptedModel<float, BertForTokenClassification<float>, BertConfig>;
 LORA_COMPILED_INSTANCE class BertModel<float>;
 LORA_COMPILED_INSTANCE class BertClassifier<float, BertTask::sequence_classification>;
 LORA_COMPILED_INSTANCE class BertClassifier<float, BertTask::token_classification>;

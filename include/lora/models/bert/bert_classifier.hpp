@@ -39,61 +39,31 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
   /// have are drawn from options.seed: normal numbers of initializer_range, no bias. Throws
   /// FileError for whatever is wrong with the files, ConfigError for options that do not fit the
   /// model.
-  explicit BertClassifier(const std::filesystem::path& directory, const BertOptions& options = {})
-      : BertClassifier(BertSource<T>(directory, options, parts(options)), options) {}
+  explicit BertClassifier(const std::filesystem::path& directory, const BertOptions& options = {});
 
   [[nodiscard]] Index labels() const { return this->config().num_labels; }
 
   /// Computes the logits without dropout. Throws ShapeError for an id or a length that the model
   /// does not have, and where a pooler would have to read padding: of a text that begins with it.
   /// A second call of the same shapes allocates nothing.
-  void forward(const PackedBatch& batch, Output<T> logits) const {
-    check(batch);
-    Scratch scratch;
-    head(encoder_.forward(batch, encoder_.read(), nullptr, scratch), batch, nullptr, logits);
-  }
+  void forward(const PackedBatch& batch, Output<T> logits) const;
 
   /// Computes a mixed batch: each text with the adapter that `routes` name for it, or none. They
   /// must be bound (AdapterRegistry::bind), so that all layers have the adapters of one moment.
   /// Throws StateError if they are not, ShapeError unless they are of as many texts, and as above.
-  void forward(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> logits) const {
-    refuse_active_tokens(this->peft_config(), routes, "BertClassifier::forward");
-    require_text_routes(routes, batch.sequences().size(), "BertClassifier::forward");
-    check(batch);
-    const AdapterRoutes rows = row_routes(routes, batch.sequences()),
-                        read = row_routes(routes, batch.sequences(encoder_.read()));
-    Scratch scratch;
-    head(encoder_.forward(batch, encoder_.read(), nullptr, scratch, &rows, &read), batch, nullptr,
-         logits, &routes, per_token ? &read : &routes);
-  }
+  void forward(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> logits) const;
 
   /// Packs the batch and does the same. Throws ShapeError also for a batch whose parts do not fit.
-  void forward(const text::TokenBatch& batch, Output<T> logits) const {
-    forward(PackedBatch(batch), logits);
-  }
+  void forward(const text::TokenBatch& batch, Output<T> logits) const;
 
   /// Computes the same with dropout, and keeps on the tape what backward needs.
-  void forward(const text::TokenBatch& batch, BertTape<T>& tape, Output<T> logits) const {
-    tape.clear();
-    tape.batch.assign(batch);
-    check(tape.batch);
-    run_forward(tape, logits);
-  }
+  void forward(const text::TokenBatch& batch, BertTape<T>& tape, Output<T> logits) const;
 
   /// Does the same of a mixed batch: backward adds to the gradients of every adapter that texts are
   /// routed to, which AdapterRegistry::parameters lists, and of what trains as a whole, which all
   /// texts share.
   void forward(const text::TokenBatch& batch, const AdapterRoutes& routes, BertTape<T>& tape,
-               Output<T> logits) const {
-    tape.clear();
-    tape.batch.assign(batch);
-    refuse_active_tokens(this->peft_config(), routes, "BertClassifier::forward");
-    require_text_routes(routes, tape.batch.sequences().size(), "BertClassifier::forward");
-    check(tape.batch);
-    tape.routes.assign(routes, row_routes(routes, tape.batch.sequences()),
-                       row_routes(routes, tape.batch.sequences(encoder_.read())));
-    run_forward(tape, logits);
-  }
+               Output<T> logits) const;
 
   /// Adds to the gradients of all that trains, from dlogits. Throws ShapeError, and StateError
   /// without a forward, before anything changes.
@@ -109,11 +79,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
 
   /// Computes sentence embeddings y (B, D), without dropout and head: the mean of each text's last
   /// hidden states, not normalised. Throws ShapeError.
-  void embed(const PackedBatch& batch, Output<T> y) const {
-    Scratch scratch;
-    const MatrixRef<T> hidden = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
-    mean_pooling<T>(hidden, batch.sequences(), y);
-  }
+  void embed(const PackedBatch& batch, Output<T> y) const;
 
   /// Calls action(layer) with each LoRALinear and LoRAEmbedding that has an adapter.
   template <class Action>
@@ -130,11 +96,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
   }
 
   /// Adds what trains; see AdaptedModel.
-  void list(ModelParameters<T>& list) {
-    encoder_.list(list);
-    if (pooler_) pooler_->list(list);
-    classifier_.list(list);
-  }
+  void list(ModelParameters<T>& list);
 
  private:
   static constexpr bool per_token = task == BertTask::token_classification;
@@ -189,37 +151,7 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
     classifier_.forward(a.dropped, tape, logits, classified);
   }
 
-  void run_backward(ConstMatrixRef<T> dlogits, BertTape<T>& tape, GradientTarget<T> target) const {
-    constexpr const char* where = "BertClassifier::backward";
-    Tape<T>& frames = tape.frames;
-    auto& frame = frames.find(this, where);
-    const Index d = this->config().hidden_size, rows = frame.rows();
-    const Sequences& sequences = tape.batch.sequences(encoder_.read());
-    std::size_t next = 0;
-    const Activations a =
-        laid_out(sequences.size(), rows, d, [&](Index, Index) { return frame.kept(next++); });
-    if (!encoder_.trains() && !(pooler_ && pooler_->trains())) {
-      classifier_.backward(a.dropped, dlogits, frames, target);
-      return tape.clear();
-    }
-    Scratch scratch;
-    const MatrixRef<T> dhidden = scratch.matrix<T>(rows, d);
-    const MatrixRef<T> dfeatures =
-        per_token ? MatrixRef<T>(dhidden) : scratch.matrix<T>(sequences.size(), d);
-    classifier_.backward(a.dropped, dlogits, frames, target, dfeatures);
-    dropout_.backward(dfeatures, frames, dfeatures);
-    if (pooler_) {
-      if (encoder_.trains())
-        pooler_->backward(a.first, a.pooled, dfeatures, frames, target, sequences, dhidden);
-      else
-        pooler_->backward(a.first, a.pooled, dfeatures, frames, target);
-    } else if (!per_token) {
-      mean_pooling_backward<T>(dfeatures, sequences, dhidden);
-    }
-    static_cast<void>(frames.top(this, rows, where));
-    frames.pop();
-    if (encoder_.trains()) encoder_.backward(tape, target, dhidden);
-  }
+  void run_backward(ConstMatrixRef<T> dlogits, BertTape<T>& tape, GradientTarget<T> target) const;
 
   static BertParts parts(const BertOptions& options) {
     return {.prefix = "bert.",
@@ -254,6 +186,111 @@ class BertClassifier : public AdaptedModel<T, BertClassifier<T, task, Frozen>, B
   Dropout<T> dropout_;
   ModuleLinear<T, Frozen> classifier_;
 };
+
+// Defined outside the class, where they are not inline: a program that links lora::compiled then
+// takes them from there and compiles none of what they call.
+
+template <class T, BertTask task, class Frozen>
+BertClassifier<T, task, Frozen>::BertClassifier(const std::filesystem::path& directory,
+                                                const BertOptions& options)
+    : BertClassifier(BertSource<T>(directory, options, parts(options)), options) {}
+
+template <class T, BertTask task, class Frozen>
+void BertClassifier<T, task, Frozen>::forward(const PackedBatch& batch, Output<T> logits) const {
+  check(batch);
+  Scratch scratch;
+  head(encoder_.forward(batch, encoder_.read(), nullptr, scratch), batch, nullptr, logits);
+}
+
+template <class T, BertTask task, class Frozen>
+void BertClassifier<T, task, Frozen>::forward(const PackedBatch& batch, const AdapterRoutes& routes,
+                                              Output<T> logits) const {
+  refuse_active_tokens(this->peft_config(), routes, "BertClassifier::forward");
+  require_text_routes(routes, batch.sequences().size(), "BertClassifier::forward");
+  check(batch);
+  const AdapterRoutes rows = row_routes(routes, batch.sequences()),
+                      read = row_routes(routes, batch.sequences(encoder_.read()));
+  Scratch scratch;
+  head(encoder_.forward(batch, encoder_.read(), nullptr, scratch, &rows, &read), batch, nullptr,
+       logits, &routes, per_token ? &read : &routes);
+}
+
+template <class T, BertTask task, class Frozen>
+void BertClassifier<T, task, Frozen>::forward(const text::TokenBatch& batch,
+                                              Output<T> logits) const {
+  forward(PackedBatch(batch), logits);
+}
+
+template <class T, BertTask task, class Frozen>
+void BertClassifier<T, task, Frozen>::forward(const text::TokenBatch& batch, BertTape<T>& tape,
+                                              Output<T> logits) const {
+  tape.clear();
+  tape.batch.assign(batch);
+  check(tape.batch);
+  run_forward(tape, logits);
+}
+
+template <class T, BertTask task, class Frozen>
+void BertClassifier<T, task, Frozen>::forward(const text::TokenBatch& batch,
+                                              const AdapterRoutes& routes, BertTape<T>& tape,
+                                              Output<T> logits) const {
+  tape.clear();
+  tape.batch.assign(batch);
+  refuse_active_tokens(this->peft_config(), routes, "BertClassifier::forward");
+  require_text_routes(routes, tape.batch.sequences().size(), "BertClassifier::forward");
+  check(tape.batch);
+  tape.routes.assign(routes, row_routes(routes, tape.batch.sequences()),
+                     row_routes(routes, tape.batch.sequences(encoder_.read())));
+  run_forward(tape, logits);
+}
+
+template <class T, BertTask task, class Frozen>
+void BertClassifier<T, task, Frozen>::embed(const PackedBatch& batch, Output<T> y) const {
+  Scratch scratch;
+  const MatrixRef<T> hidden = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
+  mean_pooling<T>(hidden, batch.sequences(), y);
+}
+
+template <class T, BertTask task, class Frozen>
+void BertClassifier<T, task, Frozen>::list(ModelParameters<T>& list) {
+  encoder_.list(list);
+  if (pooler_) pooler_->list(list);
+  classifier_.list(list);
+}
+
+template <class T, BertTask task, class Frozen>
+void BertClassifier<T, task, Frozen>::run_backward(ConstMatrixRef<T> dlogits, BertTape<T>& tape,
+                                                   GradientTarget<T> target) const {
+  constexpr const char* where = "BertClassifier::backward";
+  Tape<T>& frames = tape.frames;
+  auto& frame = frames.find(this, where);
+  const Index d = this->config().hidden_size, rows = frame.rows();
+  const Sequences& sequences = tape.batch.sequences(encoder_.read());
+  std::size_t next = 0;
+  const Activations a =
+      laid_out(sequences.size(), rows, d, [&](Index, Index) { return frame.kept(next++); });
+  if (!encoder_.trains() && !(pooler_ && pooler_->trains())) {
+    classifier_.backward(a.dropped, dlogits, frames, target);
+    return tape.clear();
+  }
+  Scratch scratch;
+  const MatrixRef<T> dhidden = scratch.matrix<T>(rows, d);
+  const MatrixRef<T> dfeatures =
+      per_token ? MatrixRef<T>(dhidden) : scratch.matrix<T>(sequences.size(), d);
+  classifier_.backward(a.dropped, dlogits, frames, target, dfeatures);
+  dropout_.backward(dfeatures, frames, dfeatures);
+  if (pooler_) {
+    if (encoder_.trains())
+      pooler_->backward(a.first, a.pooled, dfeatures, frames, target, sequences, dhidden);
+    else
+      pooler_->backward(a.first, a.pooled, dfeatures, frames, target);
+  } else if (!per_token) {
+    mean_pooling_backward<T>(dfeatures, sequences, dhidden);
+  }
+  static_cast<void>(frames.top(this, rows, where));
+  frames.pop();
+  if (encoder_.trains()) encoder_.backward(tape, target, dhidden);
+}
 
 /// Labels texts; see BertClassifier.
 template <class T, class Frozen = PackedWeight<T>>

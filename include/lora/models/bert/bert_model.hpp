@@ -33,49 +33,27 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
 
   /// Loads the model; options.labels and options.pooling mean nothing to it. Throws FileError for
   /// whatever is wrong with the files, ConfigError for options that do not fit the model.
-  explicit BertModel(const std::filesystem::path& directory, const BertOptions& options = {})
-      : BertModel(BertSource<T>(directory, options, BertParts{}), options) {}
+  explicit BertModel(const std::filesystem::path& directory, const BertOptions& options = {});
 
   /// Computes the last hidden states (N, D) without dropout. Throws ShapeError for an id or a
   /// length that the model does not have. A second call of the same shapes allocates nothing.
-  void forward(const PackedBatch& batch, Output<T> hidden) const {
-    Scratch scratch;
-    const MatrixRef<T> result = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
-    copy(result, hidden, "BertModel::forward");
-  }
+  void forward(const PackedBatch& batch, Output<T> hidden) const;
 
   /// Computes a mixed batch: each text with the adapter that `routes` name for it, or none. They
   /// must be bound (AdapterRegistry::bind), so that all layers have the adapters of one moment.
   /// Throws StateError if they are not, ShapeError unless they are of as many texts, and as above.
-  void forward(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> hidden) const {
-    Scratch scratch;
-    copy(routed(batch, routes, "BertModel::forward", scratch), hidden, "BertModel::forward");
-  }
+  void forward(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> hidden) const;
 
   /// Packs the batch and does the same. Throws ShapeError also for a batch whose parts do not fit.
-  void forward(const text::TokenBatch& batch, Output<T> hidden) const {
-    forward(PackedBatch(batch), hidden);
-  }
+  void forward(const text::TokenBatch& batch, Output<T> hidden) const;
 
   /// Computes the same with dropout, and keeps on the tape what backward needs.
-  void forward(const text::TokenBatch& batch, BertTape<T>& tape, Output<T> hidden) const {
-    tape.clear();
-    tape.batch.assign(batch);
-    run_forward(tape, hidden);
-  }
+  void forward(const text::TokenBatch& batch, BertTape<T>& tape, Output<T> hidden) const;
 
   /// Does the same of a mixed batch: backward adds to the gradients of every adapter that texts are
   /// routed to, which AdapterRegistry::parameters lists.
   void forward(const text::TokenBatch& batch, const AdapterRoutes& routes, BertTape<T>& tape,
-               Output<T> hidden) const {
-    tape.clear();
-    tape.batch.assign(batch);
-    refuse_active_tokens(this->peft_config(), routes, "BertModel::forward");
-    require_text_routes(routes, tape.batch.sequences().size(), "BertModel::forward");
-    const AdapterRoutes rows = row_routes(routes, tape.batch.sequences());
-    tape.routes.assign(routes, rows, rows);
-    run_forward(tape, hidden);
-  }
+               Output<T> hidden) const;
 
   /// Adds to the gradients of all that trains but the pooler, from dhidden (N, D). Throws
   /// ShapeError, and StateError without a forward, before anything changes.
@@ -92,30 +70,14 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   /// Computes the pooler's output y (B, D), without dropout: tanh of a dense layer of each text's
   /// first token. Throws ShapeError, also for a text that begins with padding, and StateError where
   /// the files have no pooler.
-  void pooler_output(const PackedBatch& batch, Output<T> y) const {
-    constexpr const char* where = "BertModel::pooler_output";
-    if (!pooler_) throw StateError(message(where, ": the model's files have no pooler: see embed"));
-    batch.require_first_columns(where);
-    Scratch scratch;
-    const MatrixRef<T> hidden = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
-    const Index texts = batch.sequences().size(), d = hidden.cols();
-    const MatrixRef<T> first = scratch.matrix<T>(texts, d);
-    pooler_->forward(hidden, batch.sequences(), nullptr, first, y.shaped(texts, d, where, "y"));
-  }
+  void pooler_output(const PackedBatch& batch, Output<T> y) const;
 
   /// Computes sentence embeddings y (B, D), without dropout: the mean of each text's last hidden
   /// states, not normalised. Throws ShapeError.
-  void embed(const PackedBatch& batch, Output<T> y) const {
-    Scratch scratch;
-    const MatrixRef<T> hidden = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
-    mean_pooling<T>(hidden, batch.sequences(), y);
-  }
+  void embed(const PackedBatch& batch, Output<T> y) const;
 
   /// Does the same of a mixed batch; see forward.
-  void embed(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> y) const {
-    Scratch scratch;
-    mean_pooling<T>(routed(batch, routes, "BertModel::embed", scratch), batch.sequences(), y);
-  }
+  void embed(const PackedBatch& batch, const AdapterRoutes& routes, Output<T> y) const;
 
   /// Calls action(layer) with each LoRALinear and LoRAEmbedding that has an adapter.
   template <class Action>
@@ -131,10 +93,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   }
 
   /// Adds what trains; see AdaptedModel.
-  void list(ModelParameters<T>& list) {
-    encoder_.list(list);
-    if (pooler_) pooler_->list(list);
-  }
+  void list(ModelParameters<T>& list);
 
  private:
   void run_forward(BertTape<T>& tape, const Output<T>& hidden) const {
@@ -160,17 +119,7 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
     out = from;
   }
 
-  void run_backward(ConstMatrixRef<T> dhidden, BertTape<T>& tape, GradientTarget<T> target) const {
-    constexpr const char* where = "BertModel::backward";
-    require_shape(dhidden, tape.frames.find(this, where).rows(), this->config().hidden_size, where,
-                  "dhidden");
-    tape.frames.pop();
-    if (!encoder_.trains()) return;
-    Scratch scratch;
-    MatrixRef<T> d = scratch.matrix<T>(dhidden.rows(), dhidden.cols());
-    d = dhidden;
-    encoder_.backward(tape, target, d);
-  }
+  void run_backward(ConstMatrixRef<T> dhidden, BertTape<T>& tape, GradientTarget<T> target) const;
 
   BertModel(const BertSource<T>& source, const BertOptions& options)
       : BertModel(source, source.builder(options.seed), options) {}
@@ -188,5 +137,97 @@ class BertModel : public AdaptedModel<T, BertModel<T, Frozen>, BertConfig> {
   BertEncoder<T, Frozen> encoder_;
   std::optional<BertPooler<T, Frozen>> pooler_;  // none where the files have none
 };
+
+// Defined outside the class, where they are not inline: a program that links lora::compiled then
+// takes them from there and compiles none of what they call.
+
+template <class T, class Frozen>
+BertModel<T, Frozen>::BertModel(const std::filesystem::path& directory, const BertOptions& options)
+    : BertModel(BertSource<T>(directory, options, BertParts{}), options) {}
+
+template <class T, class Frozen>
+void BertModel<T, Frozen>::forward(const PackedBatch& batch, Output<T> hidden) const {
+  Scratch scratch;
+  const MatrixRef<T> result = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
+  copy(result, hidden, "BertModel::forward");
+}
+
+template <class T, class Frozen>
+void BertModel<T, Frozen>::forward(const PackedBatch& batch, const AdapterRoutes& routes,
+                                   Output<T> hidden) const {
+  Scratch scratch;
+  copy(routed(batch, routes, "BertModel::forward", scratch), hidden, "BertModel::forward");
+}
+
+template <class T, class Frozen>
+void BertModel<T, Frozen>::forward(const text::TokenBatch& batch, Output<T> hidden) const {
+  forward(PackedBatch(batch), hidden);
+}
+
+template <class T, class Frozen>
+void BertModel<T, Frozen>::forward(const text::TokenBatch& batch, BertTape<T>& tape,
+                                   Output<T> hidden) const {
+  tape.clear();
+  tape.batch.assign(batch);
+  run_forward(tape, hidden);
+}
+
+template <class T, class Frozen>
+void BertModel<T, Frozen>::forward(const text::TokenBatch& batch, const AdapterRoutes& routes,
+                                   BertTape<T>& tape, Output<T> hidden) const {
+  tape.clear();
+  tape.batch.assign(batch);
+  refuse_active_tokens(this->peft_config(), routes, "BertModel::forward");
+  require_text_routes(routes, tape.batch.sequences().size(), "BertModel::forward");
+  const AdapterRoutes rows = row_routes(routes, tape.batch.sequences());
+  tape.routes.assign(routes, rows, rows);
+  run_forward(tape, hidden);
+}
+
+template <class T, class Frozen>
+void BertModel<T, Frozen>::pooler_output(const PackedBatch& batch, Output<T> y) const {
+  constexpr const char* where = "BertModel::pooler_output";
+  if (!pooler_) throw StateError(message(where, ": the model's files have no pooler: see embed"));
+  batch.require_first_columns(where);
+  Scratch scratch;
+  const MatrixRef<T> hidden = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
+  const Index texts = batch.sequences().size(), d = hidden.cols();
+  const MatrixRef<T> first = scratch.matrix<T>(texts, d);
+  pooler_->forward(hidden, batch.sequences(), nullptr, first, y.shaped(texts, d, where, "y"));
+}
+
+template <class T, class Frozen>
+void BertModel<T, Frozen>::embed(const PackedBatch& batch, Output<T> y) const {
+  Scratch scratch;
+  const MatrixRef<T> hidden = encoder_.forward(batch, ReadRows::all, nullptr, scratch);
+  mean_pooling<T>(hidden, batch.sequences(), y);
+}
+
+template <class T, class Frozen>
+void BertModel<T, Frozen>::embed(const PackedBatch& batch, const AdapterRoutes& routes,
+                                 Output<T> y) const {
+  Scratch scratch;
+  mean_pooling<T>(routed(batch, routes, "BertModel::embed", scratch), batch.sequences(), y);
+}
+
+template <class T, class Frozen>
+void BertModel<T, Frozen>::list(ModelParameters<T>& list) {
+  encoder_.list(list);
+  if (pooler_) pooler_->list(list);
+}
+
+template <class T, class Frozen>
+void BertModel<T, Frozen>::run_backward(ConstMatrixRef<T> dhidden, BertTape<T>& tape,
+                                        GradientTarget<T> target) const {
+  constexpr const char* where = "BertModel::backward";
+  require_shape(dhidden, tape.frames.find(this, where).rows(), this->config().hidden_size, where,
+                "dhidden");
+  tape.frames.pop();
+  if (!encoder_.trains()) return;
+  Scratch scratch;
+  MatrixRef<T> d = scratch.matrix<T>(dhidden.rows(), dhidden.cols());
+  d = dhidden;
+  encoder_.backward(tape, target, d);
+}
 
 }  // namespace lora::models
