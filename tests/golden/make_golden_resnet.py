@@ -40,6 +40,9 @@ CASES = [
     # Norms that train, with statistics that have moved.
     ("norms", {}, dict(target_modules=["convolution"],
                        modules_to_save=["classifier", "normalization"])),
+    # A ResNeXt: "groups" and "width_per_group" are not transformers'.
+    ("grouped", dict(layer_type="bottleneck", hidden_sizes=[16, 24]),
+     dict(target_modules=["convolution"], r=4)),
 ]
 
 
@@ -79,9 +82,27 @@ def randomise(model):
                 tensor.copy_(0.3 * noise)
 
 
-def random_model(settings):
+def grow_groups(model, groups):
+    """Gives the 3 x 3 of each bottleneck groups of as many channels as it had: torchvision's ResNeXt
+    of a width_per_group of 64."""
+    for stage in model.resnet.encoder.stages:
+        for block in stage.layers:
+            first, middle, last = [part.convolution for part in block.layer]
+            width = groups * first.out_channels
+            convolutions = [
+                torch.nn.Conv2d(first.in_channels, width, 1, first.stride, bias=False),
+                torch.nn.Conv2d(width, width, 3, middle.stride, 1, groups=groups, bias=False),
+                torch.nn.Conv2d(width, last.out_channels, 1, bias=False)]
+            for part, convolution in zip(block.layer, convolutions):
+                part.convolution = convolution
+                part.normalization = torch.nn.BatchNorm2d(convolution.out_channels)
+
+
+def random_model(settings, groups=1):
     """Makes a model of transformers and randomises it."""
     model = transformers.ResNetForImageClassification(transformers.ResNetConfig(**(BASE | settings)))
+    if groups > 1:
+        grow_groups(model, groups)
     randomise(model)
     return model
 
@@ -89,8 +110,13 @@ def random_model(settings):
 def write(name, settings, adapter, seed):
     torch.manual_seed(seed)
     folder = pathlib.Path(name)
-    model = random_model(settings)
+    groups = 2 if name == "grouped" else 1
+    model = random_model(settings, groups)
     model.save_pretrained(folder)
+    if groups > 1:
+        config = json.loads((folder / "config.json").read_text())
+        config |= dict(model_type="lora-resnet", groups=groups, width_per_group=64)
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     model.eval()
     images = torch.randn(2, 3, HEIGHT, WIDTH)
     expected = {"pixels": pixels_of(images), "logits": model(images).logits.detach().clone()}

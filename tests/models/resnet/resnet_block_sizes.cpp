@@ -18,6 +18,11 @@ TEST_CASE("the stride of a bottleneck is in its 3 x 3, of v1 in its first 1 x 1"
   config.downsample_in_bottleneck = true;
   CHECK(ResNetBlockSizes(config, 1, 0).convolutions[0].window == Window::square(1, 2));
   CHECK(ResNetBlockSizes(config, 1, 0).convolutions[1].window == Window::square(3, 1, 1));
+  // In a ResNeXt it has groups.
+  const ResNetBlockSizes grouped(resnext_config(50, 32, 4, 10), 1, 0);
+  CHECK(grouped.convolutions[1].groups == 32);
+  CHECK(grouped.convolutions[1].in == 256);
+  CHECK(grouped.convolutions[2].groups == 1);
   // Basic blocks of the first stage change nothing.
   CHECK(!ResNetBlockSizes(resnet_config(18, 10), 0, 0).shortcut.has_value());
 }

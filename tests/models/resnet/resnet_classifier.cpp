@@ -23,7 +23,8 @@ using namespace lora::test;
 
 namespace {
 
-const std::vector<std::string> resnet_cases{"basic", "bottleneck", "v1", "first_stage", "norms"};
+const std::vector<std::string> resnet_cases{"basic",       "bottleneck", "v1",
+                                            "first_stage", "norms",      "grouped"};
 
 template <class Model>
 Matrix<float> resnet_logits(const Model& model, const ImageBatch<float>& batch) {
@@ -144,6 +145,22 @@ TEST_CASE("every tuning of a ResNet has the gradients that a finite difference h
       parameter->value = value;
     }
   }
+}
+
+TEST_CASE("a ResNeXt's convolutions in groups take adapters and refuse what they cannot") {
+  auto model = adapted_resnet("grouped");
+  check_throws<StateError>([&] { model.merge_adapters(); }, "groups = 2");
+  model.for_each_adapted([](auto& layer) { CHECK(!layer.merged()); });
+  const TemporaryDirectory directory;
+  check_throws<StateError>([&] { model.save_model(directory.path()); }, "groups = 2");
+  const auto refused = [](const Tuning& tuning, const char* why) {
+    check_throws<ConfigError>(
+        [&] { ResNetClassifier<float>(resnet_data("grouped"), {.tuning = tuning}); }, why);
+  };
+  refused(FullTuning{}, "is to train as a whole, and a convolution in 2 groups only takes");
+  peft::PeftConfig odd = model.peft_config();
+  odd.r = 3;
+  refused(odd, "rank is 3, expected a multiple of groups = 2");
 }
 
 TEST_CASE("blocks below the first that trains keep nothing") {

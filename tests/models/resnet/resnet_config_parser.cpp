@@ -1,5 +1,7 @@
 #include <lora/models/resnet/resnet_config_parser.hpp>
 
+#include <string>
+
 #include "support/catch.hpp"
 #include "support/throws.hpp"
 
@@ -21,6 +23,13 @@ TEST_CASE("config.json of a ResNet is read, transformers' and timm's") {
   CHECK(timm.naming == ResNetNaming::torchvision);
   CHECK(timm.num_labels == 10);
   CHECK(timm.layer_type == ResNetBlockType::basic);
+  const ResNetConfig next = parse_resnet_config(R"({"architecture": "resnext101_64x4d"})", "here");
+  CHECK(next.depths[2] == 23);
+  CHECK(next.groups == 64);
+  CHECK(next.width_per_group == 4);
+  const ResNetConfig again = parse_resnet_config(resnet_config_text(next), "there");
+  CHECK(again.groups == 64);
+  CHECK(again.inner_size(256) == next.inner_size(256));
 }
 
 TEST_CASE("a config.json with other labels keeps all else, what JSON has no word for too") {
@@ -47,7 +56,7 @@ TEST_CASE("a config.json with other labels keeps all else, what JSON has no word
 }
 
 TEST_CASE("a config.json that is no ResNet's is refused by name") {
-  const auto refused = [](const char* text, const char* why) {
+  const auto refused = [](const std::string& text, const char* why) {
     test::check_throws<FileError>([&] { static_cast<void>(parse_resnet_config(text, "here")); },
                                   why);
   };
@@ -55,6 +64,8 @@ TEST_CASE("a config.json that is no ResNet's is refused by name") {
   refused(R"({"model_type": "vit"})", "model_type is \"vit\", expected resnet");
   refused(R"({"architecture": "resnet50d"})", "architecture is \"resnet50d\", expected resnet18");
   refused(R"({"architecture": "resnet51"})", "expected resnet18");
+  for (const char* name : {"resnext50", "resnext50_32x", "resnext50_0x4d", "resnext18_32x4d"})
+    refused(lora::message(R"({"architecture": ")", name, R"("})"), "such as resnext50_32x4d");
   refused(R"({"model_type": "resnet", "hidden_act": "gelu"})", "hidden_act is \"gelu\"");
   refused(R"({"model_type": "resnet", "quantization_config": {"quant_method": "gptq"}})",
           "quant_method is \"gptq\"");

@@ -30,6 +30,7 @@ struct ConvNormSizes {
   Index out = 0;
   Index in = 0;
   Window window = {};
+  Index groups = 1;
 };
 
 /// A convolution of a model, frozen, with an adapter, or trained as a whole, and the batch norm
@@ -163,15 +164,19 @@ class ModuleConvNorm {
                         const ConvNormSizes& sizes) {
     const Window& window = sizes.window;
     Matrix<T> weight = builder.weights.tensor(
-        name + ".weight", {sizes.out, sizes.in, window.kernel_height, window.kernel_width});
+        name + ".weight",
+        {sizes.out, sizes.in / sizes.groups, window.kernel_height, window.kernel_width});
     const ModulePlan plan = builder.plan[name];
     const std::uint64_t seed = builder.next_seed();
     if (plan.role == ModuleRole::trained) {
+      if (sizes.groups > 1)
+        throw ConfigError(message("\"", name, "\" is to train as a whole, and a convolution in ",
+                                  sizes.groups, " groups only takes adapters"));
       Conv2d<T> conv(std::move(weight), window);
       conv.set_name(name);
       return conv;
     }
-    Lora conv(weight, window);
+    Lora conv(weight, window, {}, Groups{sizes.groups});
     conv.set_name(name);
     if (plan.role != ModuleRole::adapted) return conv;
     require_rank(plan.lora.rank, name, sizes.out, sizes.in * window.taps());

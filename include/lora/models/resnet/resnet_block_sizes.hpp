@@ -31,7 +31,7 @@ struct ResNetBlockSizes {
     } else {
       const bool early = config.downsample_in_bottleneck;
       convolutions = {{inner, in, Window::square(1, early ? stride : 1)},
-                      {inner, inner, Window::square(3, early ? 1 : stride, 1)},
+                      {inner, inner, Window::square(3, early ? 1 : stride, 1), config.groups},
                       {out, inner, Window{}}};
     }
     if (in != out || stride != 1) shortcut = ConvNormSizes{out, in, Window::square(1, stride)};

@@ -40,6 +40,8 @@ struct ResNetConfig {
   ResNetBlockType layer_type = ResNetBlockType::bottleneck;
   bool downsample_in_first_stage = false;
   bool downsample_in_bottleneck = false;  ///< v1: the first 1 x 1 has the stride, not the 3 x 3
+  Index groups = 1;                       ///< of a bottleneck's 3 x 3: ResNeXt's
+  Index width_per_group = 64;  ///< torchvision's: the inner width over that of 64 is W / 64
   Index num_labels = 2;
   ResNetStem stem = ResNetStem::imagenet;
   ResNetNaming naming = ResNetNaming::hugging_face;
@@ -47,7 +49,8 @@ struct ResNetConfig {
 
   /// Returns the width inside of a block that ends in `out` channels.
   [[nodiscard]] Index inner_size(Index out) const {
-    return layer_type == ResNetBlockType::bottleneck ? out / 4 : out;
+    if (layer_type == ResNetBlockType::basic) return out;
+    return out / 4 * width_per_group / 64 * groups;
   }
 };
 
@@ -74,6 +77,20 @@ struct ResNetConfig {
   }
   throw ConfigError(
       message("resnet_config: depth is ", depth, ", expected 18, 34, 50, 101 or 152"));
+}
+
+/// Returns the settings of a ResNeXt (Xie et al., "Aggregated residual transformations", 2017) of
+/// this depth, 50, 101 or 152, with torchvision's names: resnext_config(50, 32, 4, 1000) is
+/// resnext50_32x4d, and with one group of 128 it is wide_resnet50_2. Throws ConfigError for another
+/// depth.
+[[nodiscard]] inline ResNetConfig resnext_config(Index depth, Index groups, Index width_per_group,
+                                                 Index labels) {
+  if (depth < 50)
+    throw ConfigError(message("resnext_config: depth is ", depth, ", expected 50, 101 or 152"));
+  ResNetConfig config = resnet_config(depth, labels, ResNetNaming::torchvision);
+  config.groups = groups;
+  config.width_per_group = width_per_group;
+  return config;
 }
 
 /// Returns the settings of a ResNet for CIFAR's images of 32 x 32 pixels: depth 20, 32, 44, 56, 110
@@ -103,6 +120,13 @@ inline void validate(const ResNetConfig& config, std::string_view where) {
   at_least_one("num_channels", config.num_channels);
   at_least_one("embedding_size", config.embedding_size);
   at_least_one("num_labels", config.num_labels);
+  at_least_one("groups", config.groups);
+  at_least_one("width_per_group", config.width_per_group);
+  if (config.layer_type == ResNetBlockType::basic &&
+      (config.groups != 1 || config.width_per_group != 64))
+    throw ConfigError(message(where, ": groups is ", config.groups, " and width_per_group ",
+                              config.width_per_group,
+                              ", expected 1 and 64: only bottlenecks have others"));
   if (config.depths.empty() || config.depths.size() != config.hidden_sizes.size())
     throw ConfigError(message(where, ": there are ", config.depths.size(), " depths and ",
                               config.hidden_sizes.size(),
@@ -110,7 +134,8 @@ inline void validate(const ResNetConfig& config, std::string_view where) {
   for (const Index depth : config.depths) at_least_one("a depth", depth);
   for (const Index size : config.hidden_sizes) {
     at_least_one("a hidden size", size);
-    at_least_one("a quarter of a hidden size", config.inner_size(size));
+    at_least_one(config.groups == 1 ? "a quarter of a hidden size" : "the inner width of a block",
+                 config.inner_size(size));
   }
 }
 
@@ -121,7 +146,7 @@ inline void validate(const ResNetConfig& config, std::string_view where) {
 [[nodiscard]] ResNetConfig parse_resnet_config(std::string_view text, const std::string& where);
 
 /// Returns the text of the config.json of such a model: transformers', or, for what transformers
-/// cannot load (the stem for CIFAR, other names), one of model_type "lora-resnet", which
+/// cannot load (the stem for CIFAR, other names, groups), one of model_type "lora-resnet", which
 /// parse_resnet_config reads too.
 [[nodiscard]] std::string resnet_config_text(const ResNetConfig& config);
 

@@ -40,18 +40,41 @@ inline std::vector<Index> resnet_sizes(const ConfigFields& fields, const char* k
 inline ResNetConfig timm_resnet_config(const ConfigFields& fields) {
   const io::Json& json = fields["architecture"];
   const std::string name = json.is_string() ? json.get<std::string>() : "";
-  Index depth = 0;
-  constexpr std::string_view prefix = "resnet";
-  const char* const end = name.data() + name.size();
-  if (!name.starts_with(prefix) ||
-      std::from_chars(name.data() + prefix.size(), end, depth).ptr != end)
-    fields.unexpected("architecture", "resnet18, resnet34, resnet50, resnet101 or resnet152");
+  constexpr const char* known =
+      "resnet18, resnet34, resnet50, resnet101, resnet152, or a ResNeXt such as resnext50_32x4d";
+  const char *at = name.data(), *const end = at + name.size();
+  const auto skip = [&](std::string_view text) {
+    if (!std::string_view(at, static_cast<std::size_t>(end - at)).starts_with(text))
+      fields.unexpected("architecture", known);
+    at += text.size();
+  };
+  const auto number = [&] {
+    Index value = 0;
+    const auto [next, error] = std::from_chars(at, end, value);
+    if (error != std::errc() || value < 1 || value > most_channels)
+      fields.unexpected("architecture", known);
+    at = next;
+    return value;
+  };
   Index labels = 1000;
   fields.read_size("num_classes", labels, 1, label_limit);
+  const bool grouped = name.starts_with("resnext");
+  skip(grouped ? "resnext" : "resnet");
+  const Index depth = number();
+  Index groups = 1, width = 64;
+  if (grouped) {
+    skip("_");
+    groups = number();
+    skip("x");
+    width = number();
+    skip("d");
+  }
+  if (at != end) fields.unexpected("architecture", known);
   try {
-    return resnet_config(depth, labels, ResNetNaming::torchvision);
+    return grouped ? resnext_config(depth, groups, width, labels)
+                   : resnet_config(depth, labels, ResNetNaming::torchvision);
   } catch (const ConfigError&) {
-    fields.unexpected("architecture", "resnet18, resnet34, resnet50, resnet101 or resnet152");
+    fields.unexpected("architecture", known);
   }
 }
 
@@ -79,6 +102,8 @@ inline ResNetConfig resnet_config_of(const ConfigFields& fields) {
   fields.read_flag("downsample_in_bottleneck", c.downsample_in_bottleneck);
   fields.read_labels(c.num_labels);
   if (ours) {
+    fields.read_size("groups", c.groups, 1, most_channels);
+    fields.read_size("width_per_group", c.width_per_group, 1, most_channels);
     if (fields.has("stem") && io::is_text(fields["stem"], "cifar"))
       c.stem = ResNetStem::cifar;
     else if (fields.has("stem") && !io::is_text(fields["stem"], "imagenet"))
@@ -105,8 +130,10 @@ inline ResNetConfig parse_resnet_config(std::string_view text, const std::string
 inline std::string resnet_config_text(const ResNetConfig& config) {
   const bool cifar = config.stem == ResNetStem::cifar;
   const bool hugging_face = config.naming == ResNetNaming::hugging_face;
+  const bool plain = config.groups == 1 && config.width_per_group == 64;
+  const bool ours = cifar || !hugging_face || !plain;
   io::Json json{
-      {"model_type", cifar || !hugging_face ? detail::own_resnet_type : "resnet"},
+      {"model_type", ours ? detail::own_resnet_type : "resnet"},
       {"architectures", {"ResNetForImageClassification"}},
       {"num_channels", config.num_channels},
       {"embedding_size", config.embedding_size},
@@ -117,7 +144,11 @@ inline std::string resnet_config_text(const ResNetConfig& config) {
       {"downsample_in_first_stage", config.downsample_in_first_stage},
       {"downsample_in_bottleneck", config.downsample_in_bottleneck},
       {"num_labels", config.num_labels}};
-  if (cifar || !hugging_face) {
+  if (!plain) {
+    json["groups"] = config.groups;
+    json["width_per_group"] = config.width_per_group;
+  }
+  if (ours) {
     json["stem"] = cifar ? "cifar" : "imagenet";
     json["naming"] = hugging_face ? "hugging_face" : "torchvision";
   }

@@ -70,11 +70,11 @@ class NewResNet {
   void add(const ConvNormNames& names, const ConvNormSizes& sizes) {
     const Window& window = sizes.window;
     const double fan_out = static_cast<double>(sizes.out) * static_cast<double>(window.taps());
-    Matrix<float> weight(sizes.out, sizes.in * window.taps());
+    const Index in = sizes.in / sizes.groups;
+    Matrix<float> weight(sizes.out, in * window.taps());
     gaussian<float>(weight, next_random(), std::sqrt(2 / fan_out));
-    tensors_.push_back(
-        io::make_tensor(names.conv + ".weight", weight,
-                        {sizes.out, sizes.in, window.kernel_height, window.kernel_width}));
+    tensors_.push_back(io::make_tensor(names.conv + ".weight", weight,
+                                       {sizes.out, in, window.kernel_height, window.kernel_width}));
     for (const auto& [part, value] :
          {std::pair{".weight", 1.F}, {".bias", 0.F}, {".running_mean", 0.F}, {".running_var", 1.F}})
       tensors_.push_back(io::make_tensor(
