@@ -15,7 +15,7 @@ using kernels::EmulatedTiles;
 namespace {
 
 // Three tiles in memory, numbers by (row, column), A's pairs by (row, pair, half), and so on.
-struct Operands {
+struct TileOperands {
   std::array<std::uint16_t, 512> a{};  // [row][pair][half]
   std::array<std::uint16_t, 512> b{};  // [pair][column][half]
   std::array<float, 256> c{};          // [row][column]
@@ -43,7 +43,7 @@ float short_number(const Matrix<float>& from, Index i) {
 
 TEST_CASE("an emulated product adds even and odd pairs apart, then both to C") {
   const Matrix<float> numbers = test::random_matrix<float>(1280, 1, 1);
-  Operands from;
+  TileOperands from;
   for (std::size_t i = 0; i < 512; ++i) {
     from.a[i] = bits(numbers.data()[i]);
     from.b[i] = bits(numbers.data()[512 + i]);
@@ -72,7 +72,7 @@ TEST_CASE("an emulated product adds even and odd pairs apart, then both to C") {
 TEST_CASE("an emulated product takes denormal numbers for zeros") {
   const float smallest = std::numeric_limits<float>::min();
   const auto product = [](float a, float b, float c, std::uint16_t a_bits = 0) {
-    Operands from;
+    TileOperands from;
     from.a[0] = a_bits != 0 ? a_bits : bits(a);
     from.b[0] = bits(b);
     from.c[0] = c;
@@ -86,7 +86,7 @@ TEST_CASE("an emulated product takes denormal numbers for zeros") {
   CHECK(product(smallest, 1.5F, -smallest) == 0);
   // What is flushed in the chain is lost: the same terms, rounded at the end, would make 2
   // smallest.
-  Operands chain;
+  TileOperands chain;
   for (std::size_t k = 0; k < 4; ++k) {
     chain.a[2 * k] = bits(smallest);
     chain.b[32 * k] = bits(0.5F);
@@ -95,7 +95,7 @@ TEST_CASE("an emulated product takes denormal numbers for zeros") {
   // The smallest normal number less 3/4 or 1/4 of the next step below it. Denormal rounding would
   // lift both to that number; rounded as normal ones, which counts, only the second comes to it.
   const auto less = [&](float quarters) {
-    Operands from;
+    TileOperands from;
     from.a = {bits(smallest), 0, bits(-quarters * 0x1p-76F)};
     from.b[0] = bits(1);
     from.b[32] = bits(0x1p-76F);
@@ -107,7 +107,7 @@ TEST_CASE("an emulated product takes denormal numbers for zeros") {
 
 TEST_CASE("emulated infinities and NaN spread as in float") {
   const float infinity = std::numeric_limits<float>::infinity();
-  Operands from;
+  TileOperands from;
   from.a[0] = bits(infinity);
   from.b[0] = bits(2);
   const auto sums = from.multiplied();
