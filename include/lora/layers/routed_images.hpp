@@ -20,6 +20,7 @@ class RoutedImages {
  public:
   using Entry = typename RoutedPaths<T, Adapter>::Entry;
 
+  /// Makes room for `paths.groups().rows()` images.
   explicit RoutedImages(const RoutedPaths<T, Adapter>& paths)
       : paths_(paths),
         images_(scratch_.template take<Index>(paths.groups().rows())),
