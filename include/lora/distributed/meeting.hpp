@@ -24,9 +24,9 @@ enum class JointCall : std::uint64_t {
 /// What a rank brings to a meeting.
 struct JointPlace {
   JointCall call = JointCall::step;  ///< what the rank is about to do
-  std::uint64_t epochs = 0;  ///< of a run, where it begins or ends: those done,
-  std::uint64_t steps = 0;   ///< and the steps done, all together
-  std::uint64_t check = 0;   ///< stands for all else in which the ranks have to agree
+  std::uint64_t epochs = 0;          ///< of a run, where it begins or ends: those done,
+  std::uint64_t steps = 0;           ///< and the steps done, all together
+  std::uint64_t check = 0;           ///< stands for all else in which the ranks have to agree
 
   friend bool operator==(const JointPlace&, const JointPlace&) = default;
 
