@@ -70,7 +70,7 @@ struct Tenants {
   AdapterRegistry<float> registry;
 };
 
-const Names mixed{"two", "one", "__base__", "two", "one"};
+const Names image_tenants{"two", "one", "__base__", "two", "one"};
 
 ImageBatch<float> some_images(Index count) {
   const ImageShape size{count, 33, 34};
@@ -98,16 +98,16 @@ TEST_CASE("each image of a mixed batch through a ResNet computes and trains as w
     Model& model = tenants.model;
     Matrix<float> logits, trained, alone;
     ImageTape<float> tape;
-    model.forward(batch, tenants.routes(mixed), logits);
-    model.forward(batch, tenants.routes(mixed), tape, trained);
+    model.forward(batch, tenants.routes(image_tenants), logits);
+    model.forward(batch, tenants.routes(image_tenants), tape, trained);
     model.backward(dlogits, tape);
     CHECK(tape.empty());
     for (const std::string name : {"one", "two", "__base__"}) {
       CAPTURE(name);
       tenants.use(name);
       std::vector<Index> images;
-      for (std::size_t i = 0; i < mixed.size(); ++i)
-        if (mixed[i] == name) images.push_back(static_cast<Index>(i));
+      for (std::size_t i = 0; i < image_tenants.size(); ++i)
+        if (image_tenants[i] == name) images.push_back(static_cast<Index>(i));
       const ImageBatch<float> own = of_tenant(batch, images);
       model.forward(own, alone);
       CHECK(largest_difference(logits(images, Eigen::all), alone) < 1e-4);
@@ -139,7 +139,7 @@ TEST_CASE("mixed batches through a ResNet have the same bits on any number of th
   Tenants tenants;
   Model& model = tenants.model;
   const ImageBatch<float> batch = some_images(5);
-  const AdapterRoutes routes = tenants.routes(mixed);
+  const AdapterRoutes routes = tenants.routes(image_tenants);
   const Matrix<float> dlogits = random_matrix<float>(5, 3, 3);
   const auto parameters = tenants.registry.parameters("one");
   Matrix<float> logits, trained, da;
