@@ -22,7 +22,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-struct Case {
+struct ImageCase {
   Index groups = 1;
   bool normed = false;
   double dropout = 0;
@@ -31,7 +31,7 @@ struct Case {
 
 // A convolution with adapters "plain", "wide" with lora_bias, and "dora", which is without groups.
 template <class T>
-LoRAConv2d<T> convolution(const Case& what, Index out = 12, Index channels = 4) {
+LoRAConv2d<T> convolution(const ImageCase& what, Index out = 12, Index channels = 4) {
   const Index patch = channels * what.window.taps();
   LoRAConv2d<T> layer(random_matrix<T>(out, patch / what.groups, 8), what.window,
                       Vector<T>(random_matrix<T>(out, 1, 7).col(0)), Groups{what.groups});
@@ -55,7 +55,7 @@ LoRAConv2d<T> convolution(const Case& what, Index out = 12, Index channels = 4) 
 }
 
 const Names some_names{"wide", "plain", "__base__", "plain", "wide", "wide"};
-const Names dora_names{"dora", "plain", "__base__", "dora", "wide", "plain"};
+const Names names_of_images{"dora", "plain", "__base__", "dora", "wide", "plain"};
 
 // The rows of the images of one name.
 template <class T>
@@ -71,12 +71,13 @@ Matrix<T> of_name(const Matrix<T>& m, const Names& names, const std::string& nam
 
 TEST_CASE("images of a mixed batch compute and train as in batches of their own, bit by bit") {
   using T = float;
-  for (const Case& what :
-       {Case{}, Case{.normed = true, .dropout = 0.4}, Case{.groups = 2},
-        Case{.groups = 4, .normed = true, .dropout = 0.3}, Case{.dropout = 0.2, .window = {}}}) {
+  for (const ImageCase& what :
+       {ImageCase{}, ImageCase{.normed = true, .dropout = 0.4}, ImageCase{.groups = 2},
+        ImageCase{.groups = 4, .normed = true, .dropout = 0.3},
+        ImageCase{.dropout = 0.2, .window = {}}}) {
     CAPTURE(what.groups, what.normed, what.dropout);
     const ImageShape in{6, 5, 6};
-    const Names& names = what.groups > 1 ? some_names : dora_names;
+    const Names& names = what.groups > 1 ? some_names : names_of_images;
     const AdapterRoutes routes(names);
     auto layer = convolution<T>(what), other = convolution<T>(what);
     const Matrix<T> x = random_matrix<T>(in.rows(), 4, 1);
@@ -113,7 +114,7 @@ TEST_CASE("gradients of a mixed batch of images agree with finite differences") 
   auto layer = convolution<double>({.normed = true, .dropout = 0.3}, 3, 2);
   layer.set_train_bias(true);
   const ImageShape in{6, 3, 2};
-  const AdapterRoutes routes(dora_names);
+  const AdapterRoutes routes(names_of_images);
   Matrix<double> x = random_matrix<double>(in.rows(), 2, 1), y, dx;
   const Matrix<double> dy = random_matrix<double>(layer.output_shape(in).rows(), 3, 2);
   Tape<double> tape;
@@ -140,7 +141,7 @@ TEST_CASE("mixed batches of images have the same bits on any number of threads, 
           "[threads]") {
   auto layer = convolution<float>({.dropout = 0.2}, 70, 20);
   const ImageShape in{6, 7, 6};
-  const AdapterRoutes routes(dora_names);
+  const AdapterRoutes routes(names_of_images);
   const Matrix<float> x = random_matrix<float>(in.rows(), 20, 1);
   const Matrix<float> dy = random_matrix<float>(layer.output_shape(in).rows(), 70, 2);
   Matrix<float> y, trained, dx, da, db;

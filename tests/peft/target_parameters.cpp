@@ -19,7 +19,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-PeftConfig config_of(Names parameters, ModuleNames modules = Names{}) {
+PeftConfig config_with(Names parameters, ModuleNames modules = Names{}) {
   PeftConfig config;
   config.target_modules = std::move(modules);
   config.target_parameters = std::move(parameters);
@@ -38,11 +38,11 @@ Names adapted_by(PeftConfig config) {
 }  // namespace
 
 TEST_CASE("target_parameters select weights by the ends of their names, behind a dot") {
-  CHECK(adapted_by(config_of({"q.weight"})) == Names{"h.0.q", "h.0.mlp.q"});
-  CHECK(adapted_by(config_of({"0.q.weight", "old_q.weight"})) == Names{"h.0.q", "h.0.old_q"});
-  CHECK(adapted_by(config_of({"h.0.q.weight"}, Names{"old_q"})) == Names{"h.0.q", "h.0.old_q"});
+  CHECK(adapted_by(config_with({"q.weight"})) == Names{"h.0.q", "h.0.mlp.q"});
+  CHECK(adapted_by(config_with({"0.q.weight", "old_q.weight"})) == Names{"h.0.q", "h.0.old_q"});
+  CHECK(adapted_by(config_with({"h.0.q.weight"}, Names{"old_q"})) == Names{"h.0.q", "h.0.old_q"});
   // What takes modules out does not count for them, as in PEFT.
-  PeftConfig config = config_of({"q.weight"});
+  PeftConfig config = config_with({"q.weight"});
   config.exclude_modules = Names{"q"};
   config.layers_to_transform = {7};
   CHECK(adapted_by(config) == Names{"h.0.q", "h.0.mlp.q"});
@@ -52,18 +52,18 @@ TEST_CASE("target_parameters that are not weights of linear layers alone are ref
   const auto refused = [](const PeftConfig& config, const std::string& why) {
     check_throws<ConfigError>([&] { static_cast<void>(adapted_by(config)); }, why);
   };
-  refused(config_of({"q.weight", "gone.weight"}),
+  refused(config_with({"q.weight", "gone.weight"}),
           "target_parameters has \"gone.weight\", which is the weight of no module");
-  refused(config_of({"c.weight"}), "\"h.0.c\", expected of linear layers alone: a Conv1D's is");
-  refused(config_of({"norm.weight"}), "would be the weight of \"h.0.norm\", expected of linear");
-  refused(config_of({"table.weight"}), "would be the weight of \"table\", expected of linear");
-  refused(config_of({"weight"}), "\"weight\", which would be the weight of \"h.0\"");
-  refused(config_of({"q.weight"}, Names{"q"}),
+  refused(config_with({"c.weight"}), "\"h.0.c\", expected of linear layers alone: a Conv1D's is");
+  refused(config_with({"norm.weight"}), "would be the weight of \"h.0.norm\", expected of linear");
+  refused(config_with({"table.weight"}), "would be the weight of \"table\", expected of linear");
+  refused(config_with({"weight"}), "\"weight\", which would be the weight of \"h.0\"");
+  refused(config_with({"q.weight"}, Names{"q"}),
           "is the weight of \"h.0.q\", and target_modules has that too");
-  PeftConfig config = config_of({"q.weight"});
+  PeftConfig config = config_with({"q.weight"});
   config.modules_to_save = {"q"};
   refused(config, "modules_to_save stores \"h.0.q\" whole");
-  refused(config_of({"q.weight"}, Names{"c"}),
+  refused(config_with({"q.weight"}, Names{"c"}),
           "target_parameters and fan_in_fan_out are set, which exclude each other");
 }
 
@@ -73,9 +73,9 @@ TEST_CASE("target_parameters go with no setting that PEFT refuses beside them") 
   };
   for (const char* entry : {"experts.down_proj", "q.bias", "h.c_attn.weight", "c_proj.weight",
                             "wte.weight", "embed_tokens.weight", ""})
-    refused(config_of({"q.weight", entry}), message("target_parameters has \"", entry, "\""));
+    refused(config_with({"q.weight", entry}), message("target_parameters has \"", entry, "\""));
   const auto with = [&](auto PeftConfig::*setting, auto value, const char* key) {
-    PeftConfig config = config_of({"q.weight"});
+    PeftConfig config = config_with({"q.weight"});
     config.*setting = value;
     refused(config, message("target_parameters and ", key, " are set"));
     config.target_parameters = {};
@@ -88,7 +88,7 @@ TEST_CASE("target_parameters go with no setting that PEFT refuses beside them") 
 }
 
 TEST_CASE("patterns know a layer by its weight's name where target_parameters has that") {
-  PeftConfig config = config_of({"q.weight"}, Names{"v"});
+  PeftConfig config = config_with({"q.weight"}, Names{"v"});
   config.rank_pattern.add("q", 5);
   config.rank_pattern.add("v", 6);
   config.alpha_pattern.add("q.weight", 7.0);
@@ -123,7 +123,7 @@ TEST_CASE("values keep target_parameters while they describe them, and read back
   CHECK(adapter.config.layer_config("block.q").rank == 3);
 
   // A list that grows by what the file has tensors of leaves out what they have.
-  adapter.config = config_of({"q.weight"}, Names{"v", "k"});
+  adapter.config = config_with({"q.weight"}, Names{"v", "k"});
   adapter.config.r = 2;
   adapter.config.lora_alpha = 3;
   adapter.config.rank_pattern.add("q.weight", 3);
