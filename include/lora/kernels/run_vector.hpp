@@ -104,7 +104,7 @@ class RunTable {
   /// Takes 16 values.
   explicit RunTable(const float* values) {
     // One by one: GCC would copy all of them in pieces, which the processor waits for.
-    for (int i = 0; i < parts; ++i) values_[i] = load_run_vector(values + i * int(run_width));
+    for (int i = 0; i < parts; ++i, values += run_width) values_[i] = load_run_vector(values);
   }
 
   /// Returns the table times `scale`: one rounding a value, as codes that are scaled one by one.

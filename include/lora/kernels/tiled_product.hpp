@@ -158,7 +158,8 @@ void add_tiles(Tiles& tiles, const std::uint16_t* left, Index row_tiles, Index p
 /// keeps it to 2^-17. Sums are of floats. Numbers below 1.2e-38 in magnitude count as zeros. The
 /// same bits for any number of threads.
 template <class Tiles, PairSource W>
-void add_tiled_product(ConstMatrixRef<float> x, const W& w, Index parts, MatrixRef<float> y) {
+void add_tiled_product(const ConstMatrixRef<float>& x, const W& w, Index parts,
+                       MatrixRef<float> y) {
   using namespace detail;
   if (x.size() == 0 || y.size() == 0) return;
   constexpr Index wide = 2 * tile_side;
@@ -182,7 +183,7 @@ void add_tiled_product(ConstMatrixRef<float> x, const W& w, Index parts, MatrixR
     parallel_for(tasks, threads_for(tasks, work), [&](Index task) {
       const Index column = task * wide;
       Scratch own;
-      std::uint16_t* const right = own.take<std::uint16_t>(2 * tile_depths * tile_numbers);
+      auto* const right = own.take<std::uint16_t>(2 * tile_depths * tile_numbers);
       Tiles tiles;
       for (Index d = 0; d < left.depth_tiles(); d += tile_depths) {
         const Index depths = std::min(tile_depths, left.depth_tiles() - d);
