@@ -126,13 +126,14 @@ EIGEN_ALWAYS_INLINE void keep_in_register([[maybe_unused]] RunVector& vector) {
   }
 }
 
-// Vectors of sums in memory, held in registers meanwhile.
-template <Index Count>
+// Vectors of sums in memory, held in registers meanwhile: as many as Near lie side by side, and
+// such groups a run apart.
+template <Index Count, Index Near = Count>
 class HeldSums {
  public:
   EIGEN_ALWAYS_INLINE explicit HeldSums(const float* from) {
     unroll<Count>([&](Index i) __attribute__((always_inline)) {
-      held_[i] = load_run_vector(from + i * run_width);
+      held_[i] = load_run_vector(from + place(i));
     });
   }
 
@@ -140,11 +141,13 @@ class HeldSums {
 
   EIGEN_ALWAYS_INLINE void store(float* to) const {
     unroll<Count>([&](Index i) __attribute__((always_inline)) {
-      store_run_vector(to + i * run_width, held_[i]);
+      store_run_vector(to + place(i), held_[i]);
     });
   }
 
  private:
+  static constexpr Index place(Index i) { return i / Near * run_length + i % Near * run_width; }
+
   RunVector held_[Count];
 };
 
@@ -284,10 +287,7 @@ inline constexpr Index sum_vectors = 2;
 template <Index Set>
 [[gnu::noinline]] void add_sum_tile(const float* dy, const float* w, Index deep, float* sums) {
   constexpr Index vectors = sum_vectors;
-  RunVector held[Set * vectors];
-  unroll<Set * vectors>([&](Index i) __attribute__((always_inline)) {
-    held[i] = load_run_vector(sums + i / vectors * run_length + i % vectors * run_width);
-  });
+  HeldSums<Set * vectors, vectors> held(sums);
   for (Index o = 0; o < deep; ++o) {
     RunVector right[vectors];
     unroll<vectors>([&](Index v) __attribute__((always_inline)) {
@@ -301,9 +301,7 @@ template <Index Set>
       });
     });
   }
-  unroll<Set * vectors>([&](Index i) __attribute__((always_inline)) {
-    store_run_vector(sums + i / vectors * run_length + i % vectors * run_width, held[i]);
-  });
+  held.store(sums);
 }
 
 // The same for a run of rows `first` to `last` of W, which it decodes meanwhile, and leaves at w
@@ -314,10 +312,7 @@ template <Index Set, CodedRows Rows>
   constexpr Index vectors = sum_vectors;
   unroll<run_vectors / vectors>([&](Index part) __attribute__((always_inline)) {
     float* const to = sums + part * vectors * run_width;
-    RunVector held[Set * vectors];
-    unroll<Set * vectors>([&](Index i) __attribute__((always_inline)) {
-      held[i] = load_run_vector(to + i / vectors * run_length + i % vectors * run_width);
-    });
+    HeldSums<Set * vectors, vectors> held(to);
     for (Index o = first; o < last; ++o) {
       const auto codes = rows.run(o, run);
       if constexpr (PlacedRows<Rows>)
@@ -337,9 +332,7 @@ template <Index Set, CodedRows Rows>
         });
       });
     }
-    unroll<Set * vectors>([&](Index i) __attribute__((always_inline)) {
-      store_run_vector(to + i / vectors * run_length + i % vectors * run_width, held[i]);
-    });
+    held.store(to);
   });
 }
 
