@@ -175,7 +175,8 @@ class AdapterRegistry {
 
   /// Lists what trains in mixed batches that are routed to the adapter called `name`: its factors
   /// (with DoRA and lora_bias, what they add) in every layer that has it, and the biases that
-  /// train. Throws ConfigError if no layer has it.
+  /// train. Rows of trainable_token_indices are not a layer's: the model's parameters() lists them
+  /// and what trains as a whole. Throws ConfigError if no layer has it.
   [[nodiscard]] ParameterList<T> parameters(const std::string& name) const {
     const std::shared_lock lock(mutex_);
     ParameterList<T> all;

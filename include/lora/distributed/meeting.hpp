@@ -30,7 +30,7 @@ struct JointPlace {
 
   friend bool operator==(const JointPlace&, const JointPlace&) = default;
 
-  /// Returns what it is for messages: "ends a run after epoch 2 and step 17".
+  /// Returns what it is for messages: "ends a run after 2 epochs and 17 steps".
   [[nodiscard]] std::string text() const {
     const std::string where = message(" after ", epochs, " epochs and ", steps, " steps");
     switch (call) {

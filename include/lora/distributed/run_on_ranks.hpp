@@ -25,9 +25,9 @@ namespace lora::distributed {
 /// What `program` throws is told on standard error with the rank's number, and ends all ranks: the
 /// others would wait for its gradients for ever. Where it returns on some ranks while others go on
 /// with a ShardedTask of `ranks`, that is an error on all. (Not where the number of ranks is no
-/// power of two, or with Communicators of the program's own: then they wait.) Without
-/// mpirun there is one rank. Calls MPI_Init_thread and MPI_Finalize, unless MPI runs already.
-/// Communicators that `program` makes end with it. Throws MpiError where MPI does not start.
+/// power of two, or with Communicators of the program's own: then they wait.) Without mpirun there
+/// is one rank. Calls MPI_Init_thread and MPI_Finalize, unless MPI runs already. Communicators that
+/// `program` makes end with it. Throws MpiError where MPI does not start.
 template <class Program>
 int run_on_ranks(int& argc, char**& argv, const Program& program) {
   int running = 0, level = 0;

@@ -159,9 +159,8 @@ template <class T>
   return dz;
 }
 
-/// Does the same with what the tape has. The gains and z are what
-/// Gains::keep left on the tape, kept(first) and kept(first + 1). A `first` of 0 says that there is
-/// no DoRA, and the result is dy.
+/// Does the same with what Gains::keep left on the tape: the gains are kept(first), and z is
+/// kept(first + 1). A `first` of 0 says that there is no DoRA, and the result is dy.
 template <class T>
 [[nodiscard]] ConstMatrixRef<T> backward(ConstMatrixRef<T> dy, typename Tape<T>::Frame& frame,
                                          std::size_t first, MatrixRef<T> dm, Scratch& scratch) {

@@ -359,10 +359,10 @@ inline void copy_beside_weights(const std::filesystem::path& from,
 /// W + weight * scaling * B A, with lora_bias b + weight * scaling * b_B, with DoRA its outputs at
 /// their lengths, summed in double and rounded once to W's dtype. Rows of trainable_token_indices
 /// take the places of the base's, in a head that is tied to the embeddings too, whether or not the
-/// files have that once more. Modules that the
-/// adapter stores whole and trained biases take the places of the base's; its other files
-/// (config.json, tokenizers) are copied, and its shards stay the same. It goes tensor by tensor, so
-/// that memory holds no more than the largest. `out` appears as a whole, or not at all.
+/// files have that once more. Modules that the adapter stores whole and trained biases take the
+/// places of the base's; its other files (config.json, tokenizers) are copied, and its shards stay
+/// the same. It goes tensor by tensor, so that memory holds no more than the largest. `out` appears
+/// as a whole, or not at all.
 ///
 /// A module's weight is found by its name, with or without one leading part ("transformer.").
 /// Throws FileError where the base lacks it or is quantised, for an embedding that is the head of a

@@ -23,9 +23,9 @@ namespace lora::train {
 ///     Tape<float>& tape();                             // whose random state a checkpoint keeps
 ///     double validate();                               // optional: a score on validation data
 ///     ParameterList<float> stored_parameters();        // optional: see below
-///     void run_begins(std::uint64_t epochs, std::uint64_t steps);  // optional: a run, of which as
-///     void run_ends(std::uint64_t epochs, std::uint64_t steps);    // many are done, begins or
-///     ends
+///     void run_begins(std::uint64_t epochs, std::uint64_t steps);  // optional: a run begins, or
+///                                                      // goes on after so many
+///     void run_ends(std::uint64_t epochs, std::uint64_t steps);  // optional: a run ends there
 ///
 /// loss() is the mean over what it counts, and says how much that is, without which no batch goes
 /// through the model in parts.

@@ -88,9 +88,8 @@ class ModuleEmbedding {
   [[nodiscard]] bool trains() const { return is_adapted() || table_.size() > 0; }
 
   /// Computes y (N, features) for ids; with a tape, which only an adapted one needs, it keeps there
-  /// what backward needs. With routes each id has its adapter, and rows that
-  /// train act in those of OwnRows. Throws ShapeError for an id that is
-  /// no entry.
+  /// what backward needs. With routes each id has its adapter, and rows that train act in those of
+  /// OwnRows. Throws ShapeError for an id that is no entry.
   void forward(std::span<const int> ids, Tape<T>* tape, MatrixRef<T> y,
                const AdapterRoutes* routes = nullptr) const {
     if (!lora_) {
